@@ -1,0 +1,31 @@
+// Errors of the library.
+#pragma once
+
+#include <stdexcept>
+#include <string>
+
+namespace avstore {
+
+// What kind of thing went wrong, for callers that react differently to each.
+enum class ErrorKind {
+  not_found,         // no such file, store, frame number or stream
+  end_of_store,      // an index past the last frame
+  invalid_argument,  // the caller asked for something that cannot be
+  exists,            // the destination is there already
+  corrupt,           // a file or database contradicts itself or another
+  unsupported,       // well-formed, but not something this library or machine can do
+  io,                // the operating system refused (full disk, permissions, ...)
+};
+
+// Every failure of the library is thrown as this type. The message names the file concerned, what
+// failed and, where libav* or SQLite reported it, their own words.
+class Error : public std::runtime_error {
+ public:
+  Error(ErrorKind kind, const std::string& message) : std::runtime_error(message), kind_(kind) {}
+  ErrorKind kind() const noexcept { return kind_; }
+
+ private:
+  ErrorKind kind_;
+};
+
+}  // namespace avstore

@@ -1,0 +1,39 @@
+// The formats a store can have.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "avstore/image.h"
+
+namespace avstore {
+
+// One storage format, named `codec/container` for video and by the file type for image directories.
+struct Format {
+  std::string name;       // "avc1/mp4", "ffv1/mkv", "png", "npy", ...
+  std::string extension;  // of its chunk or image files, with the dot: ".mp4"
+  bool video = false;     // chunks are video files; else folders of images
+  bool lossless = false;  // what is read equals what was written, in `lossless_pixels`
+  std::vector<PixelFormat> lossless_pixels;
+  std::string description;  // one line
+};
+
+// An encoder that can write a format, and whether it opens on this machine.
+struct EncoderAvailability {
+  std::string encoder;  // libav's name, such as "libx264"
+  bool available = false;
+  std::string why_not;  // the reason when it is not
+};
+
+// All formats, in the order they are documented.
+const std::vector<Format>& formats();
+
+// The format of that name. Throws Error(unsupported) with a list of the known ones.
+const Format& find_format(std::string_view name);
+
+// The encoders for a format, in the order they are tried, each really opened on a small image.
+std::vector<EncoderAvailability> probe_encoders(const Format& format);
+
+}  // namespace avstore

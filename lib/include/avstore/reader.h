@@ -1,0 +1,112 @@
+// Reading frames from a store.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "avstore/image.h"
+#include "avstore/types.h"
+
+namespace avstore {
+
+struct ReaderOptions {
+  // Convert every image to this format. Empty: hand out the decoder's own planes.
+  PixelFormat pixel_format;
+  int threads = 0;  // of decoding; 0: as many as the machine has cores
+  // Save an index made from the chunks beside them if the store has none and its folder is writable.
+  bool save_index = true;
+  // Called with a line of text for each thing that is wrong but could be worked around.
+  std::function<void(const std::string&)> on_warning;
+};
+
+// What a store says of itself.
+struct StoreInfo {
+  std::filesystem::path path;  // its folder
+  std::string store_class;     // "VideoImgStore" or "DirectoryImgStore"
+  std::string format;
+  std::string encoding;  // of raw sensor data; empty if none
+  std::string encoder;   // what encoded it, if known
+  int width = 0;
+  int height = 0;
+  bool color = false;  // false: reads back as gray
+  std::string dtype;   // NumPy name: "uint8", "uint16", ...
+  std::int64_t chunk_size = 0;
+  std::int64_t chunk_count = 0;
+  std::int64_t frame_count = 0;
+  std::string created_utc;     // ISO 8601 without zone
+  std::string timezone_local;  // IANA name
+  std::string uuid;
+  std::string metadata_yaml;  // the user's own metadata
+  bool open_for_writing = false;
+  // Over all frames; meaningless while frame_count is 0.
+  FrameNumber number_min, number_max;
+  FrameTime time_min, time_max;
+};
+
+// What reading has cost so far, over all chunks.
+struct ReadStatistics {
+  std::int64_t seeks = 0;            // times a demuxer was repositioned (opening a chunk is none)
+  std::int64_t packets_read = 0;     // of the video stream
+  std::int64_t frames_decoded = 0;   // that came out of a decoder
+  std::int64_t seek_recoveries = 0;  // times a seek landed wrong and an earlier start was taken
+  std::int64_t files_opened = 0;
+};
+
+// Reads one store. Any frame, in any order, equals what decoding its chunk from the start gives.
+// Not for use from several threads at once; several readers of one store may be.
+class Reader {
+ public:
+  // `store` is the folder or its metadata.yaml.
+  // Throws Error: not_found, corrupt, unsupported (newer version, unknown format), io.
+  explicit Reader(const std::filesystem::path& store, ReaderOptions options = {});
+  ~Reader();
+  Reader(Reader&&) noexcept;
+  Reader& operator=(Reader&&) noexcept;
+
+  const StoreInfo& info() const;
+  std::int64_t frame_count() const;
+
+  // The names of a frame, without decoding.
+  // Throws Error(end_of_store) outside 0 ... frame_count()-1.
+  FrameInfo find(FrameIndex index) const;
+  // The first frame of that number; nearest: of the smallest distance.
+  // Throws Error(not_found) if there is none.
+  FrameInfo find(FrameNumber number, Match match = Match::exact) const;
+  // The frame whose time is nearest (the first of several).
+  // Throws Error(not_found) in an empty store.
+  FrameInfo find(FrameTime time) const;
+
+  // Calls `visit` for each frame of the range in order of frame_index, without decoding; false stops.
+  void for_each_info(IndexRange range, const std::function<bool(const FrameInfo&)>& visit) const;
+  // All of the range at once.
+  std::vector<FrameInfo> infos(IndexRange range) const;
+
+  // Read one frame. Errors as of find(); corrupt if the chunk cannot give it.
+  Frame read(FrameIndex index);
+  Frame read(FrameNumber number, Match match = Match::exact);
+  Frame read(FrameTime time);
+
+  // The frame after the one read last (the first in a new reader); nothing past the last.
+  std::optional<Frame> next();
+
+  // Read many frames, decoding on all cores and no frame twice. They come in the order asked.
+  std::vector<Frame> read_many(std::span<const FrameIndex> indices);
+  // The same, handing each over as soon as it is there, in any order; `position` is its place in
+  // `indices`. `visit` is called from one thread at a time.
+  void read_many(std::span<const FrameIndex> indices,
+                 const std::function<void(std::size_t position, Frame frame)>& visit);
+
+  ReadStatistics statistics() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace avstore

@@ -1,0 +1,106 @@
+// Recording into a new store.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "avstore/image.h"
+#include "avstore/types.h"
+
+namespace avstore {
+
+// How video is compressed. The defaults suit a live rig: fast presets, no look-ahead, no B-frames.
+struct EncoderOptions {
+  // A libav encoder by name, such as "libx264". Empty: the first of the format's that opens.
+  std::string encoder;
+  // 0 (smallest files) to 100 (best picture), mapped to each encoder's own scale. Ignored by
+  // lossless formats.
+  std::optional<double> quality;
+  // The encoder's own name for its trade of speed against size. Empty: a fast one.
+  std::string preset;
+  // Frames from one keyframe to the next. 0: about half a second, at most 60.
+  int keyframe_interval = 0;
+  int b_frames = 0;
+  // Nominal frame rate, frames per second: the spacing of timestamps in the chunks.
+  Rational frame_rate{25, 1};
+  int threads = 0;  // 0: as many as the machine has cores
+  // Any option of libavcodec or of the encoder by its libav name. Unknown ones are errors.
+  std::map<std::string, std::string> options;
+};
+
+// What timestamps chunks of video carry.
+enum class Timing {
+  nominal,  // evenly spaced at the nominal frame rate; what readers built on OpenCV need
+  real,     // the frames' own times, for players
+};
+
+struct WriterOptions {
+  std::string format = "avc1/mp4";  // see formats()
+  EncoderOptions encoder;
+  std::int64_t chunk_size = 0;  // frames a chunk; 0: 10000 for video, 200 for image directories
+  Timing timing = Timing::nominal;
+  bool overwrite = false;      // replace a store that is there already
+  std::string metadata_yaml;   // the user's own metadata, a YAML map
+  std::string encoding;        // raw sensor encoding of the frames, noted in the metadata
+  std::string created_utc;     // ISO 8601 without zone; empty: now
+  std::string timezone_local;  // IANA name; empty: this machine's
+  // Whether frames handed in are colour. Taken from the first frame if not set.
+  std::optional<bool> color;
+  std::size_t queue_frames = 64;                  // at most this many frames wait
+  std::size_t queue_bytes = std::size_t{1} << 28;  // and at most about this many bytes
+};
+
+struct WriterStatistics {
+  std::int64_t frames_added = 0;
+  std::int64_t frames_encoded = 0;
+  std::int64_t frames_durable = 0;  // rows committed: these survive if this process is killed now
+  std::int64_t bytes_written = 0;   // of finished chunks
+  std::string encoder;              // libav's name; empty before the first frame or without one
+};
+
+// Writes one store. Frames are copied into a bounded queue and converted, encoded, written and
+// indexed by a thread of the writer's own; `add` waits while the queue is full.
+//
+// All frames must have the size and pixel format of the first. A failure behind the queue (full
+// disk, failing encoder) is thrown by the next add(), flush() or close(); frames durable by then stay
+// readable. Member functions may be called from any thread, one at a time.
+class Writer {
+ public:
+  // Makes the store's folder. Nothing else is written before the first frame or close().
+  // Throws Error: exists (and no `overwrite`), invalid_argument (options), unsupported (format or
+  // encoder), io.
+  Writer(const std::filesystem::path& store, WriterOptions options);
+  // Closes, swallowing errors: call close() to learn of them.
+  ~Writer();
+  Writer(Writer&&) noexcept;
+  Writer& operator=(Writer&&) noexcept;
+
+  // Add a frame. The pixels are copied before this returns.
+  // Throws Error(invalid_argument) if size or pixel format differ from the first frame's.
+  void add(const ImageView& image, FrameNumber number, FrameTime time);
+  // Add a frame, sharing its pixels instead of copying them.
+  void add(Image image, FrameNumber number, FrameTime time);
+
+  // Tie a record to the newest frame: `json` is a JSON object. Written with the chunk's end.
+  // Throws Error(invalid_argument) if it is none, or before the first frame.
+  void add_extra(const std::string& json);
+
+  // Wait until every frame added is durable.
+  void flush();
+
+  // Finish the last chunk and close the store. Idempotent.
+  void close();
+
+  std::filesystem::path path() const;
+  WriterStatistics statistics() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace avstore

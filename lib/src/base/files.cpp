@@ -1,0 +1,139 @@
+#include "base/files.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "avstore/error.h"
+
+namespace avstore::base {
+namespace {
+
+class File {
+ public:
+  File(const std::filesystem::path& path, int flags, mode_t mode = 0644)
+      : path_(path.string()), descriptor_(::open(path.c_str(), flags | O_CLOEXEC, mode)) {
+    if (descriptor_ < 0) {
+      fail("cannot open");
+    }
+  }
+  ~File() {
+    if (descriptor_ >= 0) {
+      ::close(descriptor_);
+    }
+  }
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
+
+  [[noreturn]] void fail(const char* what) const {
+    const int error = errno;
+    throw Error(error == ENOENT ? ErrorKind::not_found : ErrorKind::io,
+                path_ + ": " + what + ": " + std::strerror(error));
+  }
+
+  std::uint64_t size() const {
+    struct stat status {};
+    if (::fstat(descriptor_, &status) != 0) {
+      fail("cannot stat");
+    }
+    if (S_ISDIR(status.st_mode)) {
+      errno = EISDIR;
+      fail("cannot read");
+    }
+    return static_cast<std::uint64_t>(status.st_size);
+  }
+
+  // Reads until the end of the file or of the buffer; returns the bytes read.
+  std::size_t read(std::uint8_t* data, std::size_t size) const {
+    std::size_t done = 0;
+    while (done < size) {
+      const ssize_t n = ::read(descriptor_, data + done, size - done);
+      if (n < 0 && errno == EINTR) {
+        continue;
+      }
+      if (n < 0) {
+        fail("cannot read");
+      }
+      if (n == 0) {
+        break;
+      }
+      done += static_cast<std::size_t>(n);
+    }
+    return done;
+  }
+
+  void write(std::span<const std::uint8_t> bytes) const {
+    while (!bytes.empty()) {
+      const ssize_t n = ::write(descriptor_, bytes.data(), bytes.size());
+      if (n < 0 && errno == EINTR) {
+        continue;
+      }
+      if (n < 0) {
+        fail("cannot write");
+      }
+      bytes = bytes.subspan(static_cast<std::size_t>(n));
+    }
+  }
+
+  void sync_and_close() {
+    if (::fsync(descriptor_) != 0) {
+      fail("cannot flush to disk");
+    }
+    const int descriptor = descriptor_;
+    descriptor_ = -1;
+    if (::close(descriptor) != 0) {
+      fail("cannot close");
+    }
+  }
+
+ private:
+  std::string path_;
+  int descriptor_;
+};
+
+}  // namespace
+
+std::vector<std::uint8_t> read_file(const std::filesystem::path& path, std::uint64_t limit) {
+  const File file(path, O_RDONLY);
+  const std::uint64_t size = file.size();
+  if (size > limit) {
+    throw Error(ErrorKind::corrupt, path.string() + ": larger than such a file can be (" +
+                                        std::to_string(size) + " bytes)");
+  }
+  std::vector<std::uint8_t> bytes(size);
+  bytes.resize(file.read(bytes.data(), bytes.size()));
+  return bytes;
+}
+
+std::string read_text(const std::filesystem::path& path, std::uint64_t limit) {
+  const auto bytes = read_file(path, limit);
+  return {bytes.begin(), bytes.end()};
+}
+
+void write_file_atomically(const std::filesystem::path& path,
+                           std::span<const std::uint8_t> bytes) {
+  std::filesystem::path temporary = path;
+  temporary += ".tmp" + std::to_string(::getpid());
+  try {
+    File file(temporary, O_WRONLY | O_CREAT | O_TRUNC);
+    file.write(bytes);
+    file.sync_and_close();
+    if (::rename(temporary.c_str(), path.c_str()) != 0) {
+      throw Error(ErrorKind::io,
+                  path.string() + ": cannot put in place: " + std::strerror(errno));
+    }
+  } catch (...) {
+    ::unlink(temporary.c_str());
+    throw;
+  }
+}
+
+void write_file_atomically(const std::filesystem::path& path, std::string_view text) {
+  write_file_atomically(
+      path, std::span(reinterpret_cast<const std::uint8_t*>(text.data()), text.size()));
+}
+
+}  // namespace avstore::base

@@ -1,0 +1,24 @@
+// Small helpers on files that several parts need.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace avstore::base {
+
+// Whole file, at most `limit` bytes. Throws Error: not_found, io, corrupt (larger than the limit).
+std::vector<std::uint8_t> read_file(const std::filesystem::path& path,
+                                    std::uint64_t limit = std::uint64_t{1} << 32);
+std::string read_text(const std::filesystem::path& path,
+                      std::uint64_t limit = std::uint64_t{1} << 30);
+
+// Write to a temporary file beside `path`, flush it to disk, and rename it there: whoever looks sees
+// the old file or the whole new one. Throws Error(io) with the system's words.
+void write_file_atomically(const std::filesystem::path& path, std::span<const std::uint8_t> bytes);
+void write_file_atomically(const std::filesystem::path& path, std::string_view text);
+
+}  // namespace avstore::base

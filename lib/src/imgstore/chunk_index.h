@@ -1,0 +1,49 @@
+// Index files beside the chunks: frame numbers and times, one entry a frame.
+// 000000.npz or 000000.yaml for video, 000000/index.npz or 000000/index.yaml for directories.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "imgstore/metadata.h"
+
+namespace avstore::imgstore {
+
+struct ChunkIndex {
+  std::vector<std::int64_t> frame_number;
+  std::vector<double> frame_time;  // seconds; as long as frame_number
+};
+
+// Where the chunk files of a store are.
+struct ChunkFile {
+  std::int64_t chunk = 0;
+  std::filesystem::path data;                  // video file or folder, relative to the store
+  std::optional<std::filesystem::path> index;  // relative to the store; none if missing
+};
+
+// "000000.mp4" or "000000", relative to the store.
+std::string chunk_path(const StoreMetadata& metadata, std::int64_t chunk);
+// "000000.npz" or "000000/index.npz", relative to the store.
+std::string chunk_index_path(const StoreMetadata& metadata, std::int64_t chunk);
+// "000000.extra.json" or "000000/index.extra.json", relative to the store.
+std::string chunk_extra_path(const StoreMetadata& metadata, std::int64_t chunk);
+
+// All chunks present in a store's folder, by number: the video files or folders whose names are
+// numbers of six or more digits.
+std::vector<ChunkFile> find_chunks(const std::filesystem::path& folder,
+                                   const StoreMetadata& metadata);
+
+// Read an .npz or .yaml. Sizes are checked against the file before anything is allocated; pickled
+// members are ignored. Throws Error(corrupt) naming the file: no zip, no YAML, arrays missing or of
+// unequal length.
+ChunkIndex read_chunk_index(const std::filesystem::path& file);
+
+// Write an .npz as the reference does (stored, with the store's metadata as further members, no
+// pickled ones), atomically.
+void write_chunk_index(const std::filesystem::path& file, const ChunkIndex& index,
+                       const StoreMetadata& metadata);
+
+}  // namespace avstore::imgstore

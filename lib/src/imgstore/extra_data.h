@@ -1,0 +1,28 @@
+// Extra data of the writer API: a JSON array of records a chunk.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace avstore::imgstore {
+
+// One record, tied to the newest frame when it was added.
+struct ExtraRecord {
+  std::int64_t frame_index = 0;
+  std::int64_t frame_number = 0;
+  double frame_time = 0;  // seconds
+  std::string json;       // an object: the user's keys alone
+};
+
+// Throws Error(invalid_argument) unless `json` is one JSON object; NaN and Infinity are allowed, as
+// Python's json module writes them. Returns it in normal form.
+std::string normalize_extra_json(const std::string& json);
+
+// Write 000000.extra.json, atomically: each record with frame_time, frame_number, frame_index added.
+void write_extra_json(const std::filesystem::path& file, const std::vector<ExtraRecord>& records);
+// Throws Error(corrupt).
+std::vector<ExtraRecord> read_extra_json(const std::filesystem::path& file);
+
+}  // namespace avstore::imgstore

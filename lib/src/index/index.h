@@ -1,0 +1,152 @@
+// The store's database: from frame_index, frame_number and frame_time to chunk and PTS.
+//
+// The file is `.index.sqlite` of the imgstore v2 format, with more columns and tables; the reference
+// implementation's queries work on it unchanged. See lib/README.md, "The index database".
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "avstore/types.h"
+
+namespace avstore::index {
+
+// A row of table `frames`.
+struct FrameRow {
+  std::int64_t frame_index = 0;
+  std::int64_t chunk = 0;
+  std::int64_t frame_idx = 0;
+  std::int64_t frame_number = 0;
+  double frame_time = 0;
+  std::optional<std::int64_t> pts;
+};
+
+enum class ChunkState { open, closed };
+
+// A row of table `chunks`.
+struct ChunkRow {
+  std::int64_t chunk = 0;
+  std::string path;  // of the video file or folder, relative to the store
+  std::int64_t first_frame_index = 0;
+  std::int64_t frame_count = 0;
+  Rational time_base{0, 1};  // seconds a tick of pts and dts; 0/1 where there are none
+  ChunkState state = ChunkState::open;
+  std::int64_t bytes = 0;  // of the file, once closed
+  std::string checksum;    // of the file, once closed; empty: none taken
+  int stream = 0;          // stream of the file (libav's index)
+  // Packets of the stream. Where it differs from frame_count (coded fields, hidden frames), packets
+  // and frames cannot be paired one to one. 0: not known yet, PTS have not been read.
+  std::int64_t packet_count = 0;
+};
+
+// A row of table `keyframes`: decoding that starts at this packet gives this frame and all that
+// follow it in presentation order exactly.
+struct KeyframeRow {
+  std::int64_t chunk = 0;
+  std::int64_t frame_idx = 0;
+  std::int64_t pts = 0;  // as stored in `frames.pts`
+  std::optional<std::int64_t> dts;
+  std::int64_t position = -1;  // byte offset of the packet; -1 unknown
+};
+
+// A row of table `extra_data`.
+struct ExtraRow {
+  std::int64_t frame_index = 0;
+  std::int64_t frame_number = 0;
+  double frame_time = 0;
+  std::string json;  // one object
+};
+
+// Whether a column never decreases, never mind repeats. Decides how numbers and times are searched.
+struct Ordering {
+  bool numbers_ascend = true;
+  bool times_ascend = true;
+};
+
+struct Extremes {
+  std::int64_t number_min = 0, number_max = 0;
+  double time_min = 0, time_max = 0;
+};
+
+// One connection to one database. For one thread at a time.
+//
+// Errors are avstore::Error: not_found (no file), corrupt (SQLite says malformed, or tables are
+// missing), unsupported (a newer schema), io. Messages carry the path and SQLite's words.
+class Index {
+ public:
+  // A new database at `path` (must not exist); ":memory:" makes one in memory.
+  static Index create(const std::filesystem::path& path);
+  // An existing one, for reading. Works in a read-only folder, on a database that is being written,
+  // and on one whose writer was killed. The reference's own databases (without our columns) are
+  // not_found here: those are read through the chunks' index files.
+  static Index open(const std::filesystem::path& path);
+  // An existing one, for writing.
+  static Index open_for_writing(const std::filesystem::path& path);
+
+  Index(Index&&) noexcept;
+  Index& operator=(Index&&) noexcept;
+  ~Index();
+
+  // --- Writing. Rows given become visible and durable together, at commit(). ---
+
+  // Rows must come in order of frame_index, without gaps, from frame_count() on.
+  void append(const FrameRow& row);
+  void put_chunk(const ChunkRow& row);  // insert or replace
+  void append_keyframe(const KeyframeRow& row);
+  void append_extra(const ExtraRow& row);
+  void set_information(const std::string& name, const std::string& value);
+  // Set pts of frames [first, first + pts.size()) of one chunk, and the chunk's keyframes.
+  void set_pts(std::int64_t first_frame_index, std::span<const std::int64_t> pts,
+               std::span<const KeyframeRow> keyframes);
+  void commit();
+  // Forget what was given since the last commit.
+  void rollback() noexcept;
+  // Remove frames (with keyframes and extra data) from frame_index on, and chunks left empty.
+  void truncate(std::int64_t frame_count);
+  // Commit, make secondary indexes if numbers or times are out of order, write the summary table,
+  // merge the write-ahead log and leave a single file. Idempotent.
+  void close();
+  // Write a copy of the whole database to `path` (replaced atomically).
+  void save_as(const std::filesystem::path& path);
+
+  // --- Reading ---
+
+  std::int64_t frame_count() const;  // as of the last commit or refresh()
+  // See what another process has committed since. Returns frame_count().
+  std::int64_t refresh();
+  Ordering ordering() const;
+  Extremes extremes() const;  // over all frames; zeros when empty
+  std::optional<std::string> information(const std::string& name) const;
+
+  FrameRow at(std::int64_t frame_index) const;                           // throws end_of_store
+  std::optional<FrameRow> find_number(std::int64_t frame_number) const;  // the first one
+  std::optional<FrameRow> nearest_number(std::int64_t frame_number) const;
+  std::optional<FrameRow> nearest_time(double seconds) const;
+  // Rows of [range.begin, range.end) in order; `visit` returning false stops.
+  void for_each(IndexRange range, const std::function<bool(const FrameRow&)>& visit) const;
+
+  std::optional<ChunkRow> chunk(std::int64_t chunk) const;
+  std::vector<ChunkRow> chunks() const;
+  std::int64_t chunk_count() const;
+  // The last keyframe of the chunk at or before frame_idx.
+  std::optional<KeyframeRow> keyframe_at_or_before(std::int64_t chunk,
+                                                   std::int64_t frame_idx) const;
+  std::vector<KeyframeRow> keyframes(std::int64_t chunk) const;
+  void for_each_extra(const std::function<bool(const ExtraRow&)>& visit) const;
+
+  // SQLite's own integrity check: empty if all is well, else its findings.
+  std::string integrity_findings() const;
+
+ private:
+  class Impl;
+  explicit Index(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace avstore::index
