@@ -78,10 +78,13 @@ class File {
     }
   }
 
-  void sync_and_close() {
+  void sync() const {
     if (::fsync(descriptor_) != 0) {
       fail("cannot flush to disk");
     }
+  }
+
+  void close() {
     const int descriptor = descriptor_;
     descriptor_ = -1;
     if (::close(descriptor) != 0) {
@@ -120,7 +123,8 @@ void write_file_atomically(const std::filesystem::path& path,
   try {
     File file(temporary, O_WRONLY | O_CREAT | O_TRUNC);
     file.write(bytes);
-    file.sync_and_close();
+    file.sync();
+    file.close();
     if (::rename(temporary.c_str(), path.c_str()) != 0) {
       throw Error(ErrorKind::io,
                   path.string() + ": cannot put in place: " + std::strerror(errno));
@@ -134,6 +138,12 @@ void write_file_atomically(const std::filesystem::path& path,
 void write_file_atomically(const std::filesystem::path& path, std::string_view text) {
   write_file_atomically(
       path, std::span(reinterpret_cast<const std::uint8_t*>(text.data()), text.size()));
+}
+
+void write_file(const std::filesystem::path& path, std::span<const std::uint8_t> bytes) {
+  File file(path, O_WRONLY | O_CREAT | O_TRUNC);
+  file.write(bytes);
+  file.close();
 }
 
 }  // namespace avstore::base

@@ -21,4 +21,7 @@ std::string read_text(const std::filesystem::path& path,
 void write_file_atomically(const std::filesystem::path& path, std::span<const std::uint8_t> bytes);
 void write_file_atomically(const std::filesystem::path& path, std::string_view text);
 
+// Write a file in place, replacing one that is there; not flushed to disk. Throws Error(io).
+void write_file(const std::filesystem::path& path, std::span<const std::uint8_t> bytes);
+
 }  // namespace avstore::base

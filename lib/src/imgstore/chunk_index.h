@@ -15,6 +15,8 @@ namespace avstore::imgstore {
 struct ChunkIndex {
   std::vector<std::int64_t> frame_number;
   std::vector<double> frame_time;  // seconds; as long as frame_number
+  // The numbers that the frames had before the store was renumbered; empty if it never was.
+  std::vector<std::int64_t> before_reindex{};
 };
 
 // Where the chunk files of a store are.
@@ -32,17 +34,19 @@ std::string chunk_index_path(const StoreMetadata& metadata, std::int64_t chunk);
 std::string chunk_extra_path(const StoreMetadata& metadata, std::int64_t chunk);
 
 // All chunks present in a store's folder, by number: the video files or folders whose names are
-// numbers of six or more digits.
+// numbers of six digits, or more where six do not suffice. Of two indexes the .npz is named. Names
+// come from the listing of the folder alone. Throws Error: not_found, io.
 std::vector<ChunkFile> find_chunks(const std::filesystem::path& folder,
                                    const StoreMetadata& metadata);
 
 // Read an .npz or .yaml. Sizes are checked against the file before anything is allocated; pickled
 // members are ignored. Throws Error(corrupt) naming the file: no zip, no YAML, arrays missing or of
-// unequal length.
+// unequal length, frame numbers that are not whole; not_found, io.
 ChunkIndex read_chunk_index(const std::filesystem::path& file);
 
 // Write an .npz as the reference does (stored, with the store's metadata as further members, no
-// pickled ones), atomically.
+// pickled ones), atomically. Equal contents make equal files. Throws Error: invalid_argument
+// (arrays of unequal length), io.
 void write_chunk_index(const std::filesystem::path& file, const ChunkIndex& index,
                        const StoreMetadata& metadata);
 

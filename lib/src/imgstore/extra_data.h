@@ -17,12 +17,15 @@ struct ExtraRecord {
 };
 
 // Throws Error(invalid_argument) unless `json` is one JSON object; NaN and Infinity are allowed, as
-// Python's json module writes them. Returns it in normal form.
+// Python's json module writes them. Returns it in normal form, which keeps numbers digit by digit;
+// frame_index, frame_number and frame_time, which are not the user's to give, are taken out.
 std::string normalize_extra_json(const std::string& json);
 
-// Write 000000.extra.json, atomically: each record with frame_time, frame_number, frame_index added.
+// Write 000000.extra.json, atomically: each record with frame_time, frame_number, frame_index
+// added. Throws Error: invalid_argument (a record's json), io.
 void write_extra_json(const std::filesystem::path& file, const std::vector<ExtraRecord>& records);
-// Throws Error(corrupt).
+// A frame_time of null (pandas writes NaN so) reads as NaN.
+// Throws Error: corrupt (no array of objects, a record without its frame), not_found, io.
 std::vector<ExtraRecord> read_extra_json(const std::filesystem::path& file);
 
 }  // namespace avstore::imgstore

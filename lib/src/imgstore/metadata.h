@@ -13,13 +13,13 @@ struct StoreMetadata {
   std::string store_class;  // "VideoImgStore" or "DirectoryImgStore"
   int version = 2;
   std::string format;
-  std::string extension;               // with the dot; video only
+  std::string extension;               // with the dot, then letters and digits; video only
   std::vector<std::int64_t> imgshape;  // [rows, columns] or [rows, columns, channels], as written
   std::string imgdtype = "uint8";      // NumPy name
   std::int64_t chunksize = 0;
   std::string encoding;        // empty: none
   std::string created_utc;     // ISO 8601 without zone, in UTC
-  std::string timezone_local;  // IANA name; empty if unknown
+  std::string timezone_local;  // IANA name, of old stores the user's `timezone`; empty if unknown
   std::string uuid;            // 32 hex digits; empty in old stores
   std::string user_yaml;       // all other top-level keys, as a YAML map; empty if there are none
 };
@@ -29,29 +29,42 @@ struct StoreMetadata {
 std::filesystem::path store_folder(const std::filesystem::path& store_or_metadata);
 
 // Read FOLDER/metadata.yaml. Class VideoImgStoreFFMPEG reads as VideoImgStore; missing keys of old
-// stores get the defaults that imgstore-format documents.
-// Throws Error: not_found, corrupt (no YAML, a key of the wrong kind), unsupported (version not 2).
+// stores get the defaults that imgstore-format documents. YAML tags that PyYAML's safe_load does
+// not know are dropped from the user's metadata, so that what is read can be written again. Throws
+// Error: not_found, corrupt (no YAML, a key missing or of the wrong kind), unsupported (version not
+// 2, a class that is not known).
 StoreMetadata read_metadata(const std::filesystem::path& folder);
 
-// Write FOLDER/metadata.yaml, atomically. `user_yaml` must be a map without the key `__store`
-// (Error invalid_argument otherwise).
+// Write FOLDER/metadata.yaml, atomically. Empty strings among the fields are left out (encoding is
+// null). Throws Error: invalid_argument (a field that read_metadata would refuse, `user_yaml` not a
+// map or with the key `__store`), io.
 void write_metadata(const std::filesystem::path& folder, const StoreMetadata& metadata);
 
-// Check that `yaml` is a YAML map fit to be user metadata; returns it in normal form ("" for none).
-// Throws Error(invalid_argument) with the line and column of what is wrong.
+// Check that `yaml` is a YAML map fit to be user metadata; returns it in normal form ("" for none):
+// block style, comments gone, aliases and merge keys expanded, of equal keys the last.
+// Throws Error(invalid_argument) with the line and column of what is wrong: not YAML, not a map,
+// the key `__store`, keys that are not scalars, tags unknown to safe_load, more than 400 levels, a
+// million values or 64 MiB.
 std::string normalize_user_yaml(const std::string& yaml);
 // User metadata as JSON text (null for none). Plain YAML scalars become numbers, booleans and null
-// by the YAML 1.1 rules that PyYAML follows; quoted ones stay strings.
+// by the YAML 1.1 rules that PyYAML follows; quoted ones stay strings, and so do dates and binary
+// data. As Python's json does, .nan and .inf become NaN and Infinity, which strict JSON lacks.
+// Throws Error(invalid_argument) as normalize_user_yaml.
 std::string user_yaml_to_json(const std::string& yaml);
-// Set a key (dots separate levels: "subject.id") in user metadata; `value` is parsed as YAML.
+// Set a key (dots separate levels: "subject.id") in user metadata; `value` is parsed as YAML, and
+// levels that do not exist are made. Returns the normal form. Throws Error(invalid_argument) as
+// normalize_user_yaml, and where a level is something else than a map.
 std::string set_user_key(const std::string& yaml, const std::string& key, const std::string& value);
 
 // Now, in UTC, as `created_utc` has it: 2026-11-22T06:28:11.142833
 std::string utc_now();
-// An ISO 8601 time (with zone, or without meaning UTC) in Unix seconds, and back.
+// An ISO 8601 time (with zone, or without meaning UTC; seconds or the whole time of day may be left
+// out) in Unix seconds, and back, to the microsecond; the fraction is left out if it is zero, as
+// Python does. Throws Error(invalid_argument).
 double unix_seconds(const std::string& iso8601);
 std::string iso8601_utc(double unix_seconds);
-// This machine's IANA time zone name, "Etc/UTC" if it has none.
+// This machine's IANA time zone name: the environment variable TZ if it holds one, else the
+// system's, else "Etc/UTC".
 std::string local_timezone_name();
 // 32 random hex digits, as of a version 4 UUID.
 std::string new_uuid();

@@ -1,7 +1,7 @@
 // The store's database: from frame_index, frame_number and frame_time to chunk and PTS.
 //
-// The file is `.index.sqlite` of the imgstore v2 format, with more columns and tables; the reference
-// implementation's queries work on it unchanged. See lib/README.md, "The index database".
+// The file is `.index.sqlite` of the imgstore v2 format, with more columns and tables; the
+// reference implementation's queries work on it unchanged. See lib/README.md, "The index database".
 #pragma once
 
 #include <cstdint>

@@ -1,0 +1,151 @@
+// Work on whole stores: import, record, transcode, export, verify.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "avstore/image.h"
+#include "avstore/reader.h"
+#include "avstore/types.h"
+#include "avstore/writer.h"
+
+namespace avstore {
+
+// Called now and then from the calling thread with the frames done and to do (0: unknown).
+// Returning false stops the work.
+using Progress = std::function<bool(std::int64_t done, std::int64_t total)>;
+
+// Called with one line of text for each thing the user should know that is no error.
+using Notice = std::function<void(const std::string&)>;
+
+// The work was stopped by its Progress.
+class Interrupted : public Error {
+ public:
+  explicit Interrupted(const std::string& what) : Error(ErrorKind::io, what + ": interrupted") {}
+};
+
+struct FrameNames {
+  FrameNumber number;
+  FrameTime time;
+};
+
+struct ImportOptions {
+  WriterOptions writer;
+  // Keep the coded packets: chunks are cut at keyframes and nothing is encoded anew. writer.format
+  // and the encoder options are not used then.
+  bool copy = false;
+  std::optional<int> stream;  // libav's index; empty: the first video stream
+  // Added to the source's PTS to give frame_time. Empty: the file's creation_time tag, else 0.
+  std::optional<double> start_time;
+  std::int64_t first_number = 0;  // frame numbers count from here
+  std::int64_t number_step = 1;
+  std::vector<FrameNames> names;  // if not empty: of each frame, instead of all of the above
+  bool allow_truncated = false;   // take what there is of a file that was cut off
+  Progress progress;
+  Notice notice;
+};
+
+struct ImportResult {
+  std::int64_t frames = 0;
+  std::string format;
+  bool copied = false;  // packets were kept
+};
+
+// Make a store of a video file (anything libavformat reads). If it fails or is stopped, the store is
+// removed again.
+// Throws Error as Writer does, and: corrupt (no video, damaged or cut off), invalid_argument (more or
+// fewer names than frames, the picture changes its size midway).
+ImportResult import_file(const std::filesystem::path& file, const std::filesystem::path& store,
+                         const ImportOptions& options);
+
+struct RecordOptions {
+  WriterOptions writer;
+  std::string input_format;  // libav demuxer or device: "v4l2", "lavfi", "rawvideo"; empty: by content
+  std::map<std::string, std::string> input_options;  // of that, by libav names
+  std::optional<int> stream;
+  std::optional<std::int64_t> frames;  // stop after so many
+  std::optional<double> duration;      // stop after so many seconds of arrival time
+  std::int64_t first_number = 0;
+  Progress progress;  // stopping by this is the normal end of a recording
+  Notice notice;
+};
+
+struct RecordResult {
+  std::int64_t frames = 0;
+  double seconds = 0;  // from the first frame's arrival to the last's
+};
+
+// Record from a live source: frame_number counts frames, frame_time is the Unix time of arrival. The
+// store is closed properly however this ends; what came before an error is kept.
+// Throws Error: not_found or io (the source does not open), as Writer does.
+RecordResult record(const std::string& source, const std::filesystem::path& store,
+                    const RecordOptions& options);
+
+struct TranscodeOptions {
+  WriterOptions writer;  // metadata, creation time and zone come from the source store
+  IndexRange range{0, INT64_MAX};
+  Progress progress;
+  Notice notice;
+};
+
+// Write a store's frames anew in another format: numbers, times, metadata and extra data are carried
+// over. Returns the number of frames. If it fails or is stopped, the new store is removed again.
+std::int64_t transcode(const std::filesystem::path& source, const std::filesystem::path& destination,
+                       const TranscodeOptions& options);
+
+struct ExportOptions {
+  Timing timing = Timing::real;
+  IndexRange range{0, INT64_MAX};
+  EncoderOptions encoder;  // of what cannot be copied
+  bool overwrite = false;
+  Progress progress;
+  Notice notice;
+};
+
+struct ExportResult {
+  std::int64_t frames = 0;
+  std::int64_t frames_encoded = 0;  // the others were copied
+};
+
+// Write one video file (.mp4 or .mkv) that players can play. Packets are copied; encoded anew are
+// only frames of a keyframe interval that the range cuts through, and stores whose chunks cannot be
+// joined (images, or differing codec settings).
+ExportResult export_video(const std::filesystem::path& store, const std::filesystem::path& file,
+                          const ExportOptions& options);
+
+struct VerifyOptions {
+  bool deep = false;  // decode every frame
+  Progress progress;
+};
+
+struct VerifyResult {
+  std::int64_t frames = 0;
+  std::int64_t chunks = 0;
+  std::vector<std::string> findings;  // empty: all is well
+};
+
+// Check rows against files: the database's integrity, each chunk's file, index file, number of frames
+// and PTS; deep: every frame decodes, linearly and after seeking to each keyframe alike.
+VerifyResult verify(const std::filesystem::path& store, const VerifyOptions& options);
+
+// Make the database anew from the chunks and their index files. Returns the number of frames.
+std::int64_t rebuild_index(const std::filesystem::path& store, const Notice& notice);
+
+// A video file or stream being read from its beginning, for looking at it before importing.
+struct SourceInfo {
+  std::string container, codec, pixel_format;
+  int width = 0, height = 0;
+  Rational frame_rate;
+  std::int64_t frame_count = 0;  // as the container claims; 0 unknown
+  double duration = 0;           // seconds; 0 unknown
+  std::string creation_time;
+};
+SourceInfo probe_source(const std::filesystem::path& file, std::optional<int> stream = {});
+
+}  // namespace avstore

@@ -1,0 +1,60 @@
+// Writing the frames of one chunk, whatever kind it is.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "avstore/image.h"
+#include "avstore/writer.h"
+#include "media/codec_table.h"
+#include "media/scan.h"
+
+namespace avstore::chunk {
+
+// A frame whose bytes have reached the file.
+struct StoredFrame {
+  std::optional<std::int64_t> pts;             // video only
+  std::optional<media::SeekPoint> seek_point;  // if decoding can start at this frame
+};
+
+// For one thread at a time.
+class ChunkWriter {
+ public:
+  virtual ~ChunkWriter() = default;
+
+  // Add the next frame. `seconds` is its time since the chunk's first frame; it becomes the PTS where
+  // real timing is asked for.
+  virtual void add(const Image& image, double seconds) = 0;
+  // Bring every frame added into the file, without ending the chunk.
+  virtual void flush() = 0;
+  // The same, and end the chunk. Only take_stored() and bytes() may follow.
+  virtual void finish() = 0;
+  // The frames that have reached the file since the last call, in order of frame_idx.
+  virtual std::vector<StoredFrame> take_stored() = 0;
+
+  virtual Rational time_base() const = 0;  // of PTS; 0/1 if there are none
+  virtual std::string encoder() const = 0;  // libav's name; empty if there is none
+  virtual std::int64_t bytes() const = 0;   // of the file or files, so far as flushed
+};
+
+struct ChunkWriterOptions {
+  EncoderOptions encoder;
+  Timing timing = Timing::nominal;
+};
+
+// Creates the video file. `first` tells size and pixel format of all frames.
+std::unique_ptr<ChunkWriter> create_video_chunk(const std::filesystem::path& file,
+                                                const media::VideoFormat& format,
+                                                const ChunkWriterOptions& options,
+                                                const ImageView& first);
+
+// Creates the folder.
+std::unique_ptr<ChunkWriter> create_image_chunk(const std::filesystem::path& folder,
+                                                const std::string& extension,
+                                                const ChunkWriterOptions& options);
+
+}  // namespace avstore::chunk

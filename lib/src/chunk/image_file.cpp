@@ -1,0 +1,153 @@
+#include "chunk/image_file.h"
+
+#include <utility>
+
+#include "avstore/error.h"
+#include "base/files.h"
+#include "imgstore/npy.h"
+#include "media/still.h"
+
+namespace avstore::chunk {
+namespace {
+
+bool is_npy(const std::filesystem::path& path) { return path.extension() == ".npy"; }
+
+// Pixel formats whose memory is a NumPy array as it stands.
+struct ArrayLayout {
+  PixelFormat format;
+  std::string dtype;
+  std::int64_t channels;  // 0: two-dimensional
+};
+
+const std::vector<ArrayLayout>& layouts() {
+  static const std::vector<ArrayLayout> kLayouts{
+      {pixel::gray8, "|u1", 0},
+      {pixel::bgr24, "|u1", 3},
+      {pixel::bgra, "|u1", 4},
+      {pixel::gray16, "<u2", 0},
+  };
+  return kLayouts;
+}
+
+ArrayType array_type(const ImageView& image) {
+  if (image.format == pixel::array) {
+    return image.array;
+  }
+  for (const ArrayLayout& layout : layouts()) {
+    if (layout.format == image.format) {
+      ArrayType type{layout.dtype, {image.height, image.width}};
+      if (layout.channels != 0) {
+        type.shape.push_back(layout.channels);
+      }
+      return type;
+    }
+  }
+  throw Error(ErrorKind::unsupported,
+              std::string(image.format.name()) + " images are no NumPy array as they are");
+}
+
+// Colour is B, G, R in this format; whatever is not an array yet becomes that.
+Image as_array(const ImageView& image) {
+  for (const ArrayLayout& layout : layouts()) {
+    if (layout.format == image.format) {
+      return {image, nullptr};
+    }
+  }
+  return image.format == pixel::array ? Image(image, nullptr) : convert(image, pixel::bgr24);
+}
+
+std::vector<std::uint8_t> encode_npy(const ImageView& image) {
+  const Image array = as_array(image);
+  const ArrayType type = array_type(array.view());
+  std::vector<std::uint8_t> file = imgstore::npy_header(type.dtype, type.shape);
+  const std::vector<std::uint8_t> pixels = pack(array.view());
+  file.insert(file.end(), pixels.begin(), pixels.end());
+  return file;
+}
+
+Image decode_npy(const std::string& name, const std::vector<std::uint8_t>& file) {
+  imgstore::NpyHeader header = imgstore::parse_npy_header(file, file.size(), name);
+  if (header.shape.size() != 2 && header.shape.size() != 3) {
+    throw Error(ErrorKind::corrupt, name + ": an array of " + std::to_string(header.shape.size()) +
+                                        " dimensions is no image");
+  }
+  auto pixels =
+      std::make_shared<std::vector<std::uint8_t>>(imgstore::npy_to_c_order(file, header, name));
+  ImageView view;
+  view.format = pixel::array;
+  view.array = {header.dtype, header.shape};
+  view.height = static_cast<int>(header.shape[0]);
+  view.width = static_cast<int>(header.shape[1]);
+  view.planes[0] = pixels->data();
+  view.strides[0] = view.height == 0 ? 0 : static_cast<std::ptrdiff_t>(pixels->size()) / view.height;
+  for (const ArrayLayout& layout : layouts()) {
+    const std::int64_t channels = header.shape.size() == 3 ? header.shape[2] : 0;
+    if (layout.dtype == header.dtype && layout.channels == channels) {
+      view.format = layout.format;
+      view.array = {};
+    }
+  }
+  return {view, std::move(pixels)};
+}
+
+// "<u2" is "uint16": NumPy's names for its type strings.
+std::string dtype_name(const std::string& type) {
+  if (type.size() < 3) {
+    return type;
+  }
+  const std::string bytes = type.substr(2);
+  const auto bits = [&bytes](int factor) { return std::to_string(std::stoi(bytes) * factor); };
+  switch (type[1]) {
+    case 'u':
+      return "uint" + bits(8);
+    case 'i':
+      return "int" + bits(8);
+    case 'f':
+      return "float" + bits(8);
+    case 'c':
+      return "complex" + bits(8);
+    case 'b':
+      return "bool";
+    default:
+      return type;
+  }
+}
+
+}  // namespace
+
+std::vector<std::uint8_t> encode_image_file(const std::filesystem::path& path,
+                                            const ImageView& image,
+                                            const std::map<std::string, std::string>& options) {
+  if (!is_npy(path)) {
+    return media::encode_still(image, path.extension().string(), options, path.string());
+  }
+  if (!options.empty()) {
+    throw Error(ErrorKind::invalid_argument,
+                "npy has no encoder, and so no option '" + options.begin()->first + "'");
+  }
+  return encode_npy(image);
+}
+
+Image decode_image_file(const std::filesystem::path& path, std::vector<std::uint8_t> bytes) {
+  return is_npy(path) ? decode_npy(path.string(), bytes)
+                      : media::decode_still(bytes, path.extension().string(), path.string());
+}
+
+ArrayDescription describe_as_array(const ImageView& image) {
+  const ArrayType type = array_type(as_array(image).view());
+  return {dtype_name(type.dtype), type.shape};
+}
+
+}  // namespace avstore::chunk
+
+namespace avstore {
+
+void write_image(const std::string& path, const ImageView& image) {
+  base::write_file_atomically(path, chunk::encode_image_file(path, image, {}));
+}
+
+Image read_image(const std::string& path) {
+  return chunk::decode_image_file(path, base::read_file(path));
+}
+
+}  // namespace avstore

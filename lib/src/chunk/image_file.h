@@ -1,0 +1,27 @@
+// Image files of every kind, NumPy arrays among them.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "avstore/image.h"
+
+namespace avstore::chunk {
+
+// The bytes of an image file, whose kind the path's extension tells.
+std::vector<std::uint8_t> encode_image_file(const std::filesystem::path& path,
+                                            const ImageView& image,
+                                            const std::map<std::string, std::string>& options);
+
+Image decode_image_file(const std::filesystem::path& path, std::vector<std::uint8_t> bytes);
+
+// The NumPy type and shape that an image has as an array, such as "uint8" and [48, 64, 3].
+struct ArrayDescription {
+  std::string dtype;
+  std::vector<std::int64_t> shape;
+};
+ArrayDescription describe_as_array(const ImageView& image);
+
+}  // namespace avstore::chunk

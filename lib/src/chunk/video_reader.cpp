@@ -1,0 +1,246 @@
+// Exact access to the frames of a video file.
+//
+// The one truth is what a decode from the start of the file gives. The index says which frame has
+// which PTS and from which packets decoding can start without changing anything (seek points). To
+// read a frame, decoding starts at the last seek point before it. Neither the demuxer's seek nor the
+// decoder is trusted: the packet landed on must be the seek point's, its frame must come out, and the
+// frame wanted must carry its PTS. If not, an earlier start is taken, in the end the file's beginning.
+#include <optional>
+#include <utility>
+
+#include "avstore/error.h"
+#include "chunk/chunk_reader.h"
+#include "media/decoder.h"
+#include "media/demuxer.h"
+
+namespace avstore::chunk {
+namespace {
+
+using media::SeekPoint;
+using media::Threading;
+
+class VideoReader final : public ChunkReader {
+ public:
+  VideoReader(const std::filesystem::path& file, int stream, int threads, const FrameMap& map)
+      : file_(file.string()), stream_(stream), threads_(threads), map_(map) {
+    open();
+  }
+
+  Image read(std::int64_t frame_idx, Access access) override {
+    if (frame_idx < 0 || frame_idx >= map_.frame_count()) {
+      throw Error(ErrorKind::end_of_store, describe(frame_idx) + ": the chunk has " +
+                                               std::to_string(map_.frame_count()));
+    }
+    const auto start = map_.seek_point(frame_idx);
+    if (can_go_on(frame_idx, start, access)) {
+      if (auto image = decode_up_to(frame_idx)) {
+        return std::move(*image);
+      }
+      ++statistics_.seek_recoveries;
+    }
+    return start_anew(frame_idx, start, access);
+  }
+
+  ReadStatistics statistics() const override {
+    ReadStatistics all = statistics_;
+    all.packets_read += demuxer_->packets_read();
+    all.seeks += demuxer_->seeks();
+    for (const auto& decoder : {std::cref(slice_decoder_), std::cref(frame_decoder_)}) {
+      if (decoder.get()) {
+        all.frames_decoded += decoder.get()->frames_decoded();
+      }
+    }
+    return all;
+  }
+
+ private:
+  std::string describe(std::int64_t frame_idx) const {
+    return file_ + ": frame " + std::to_string(frame_idx);
+  }
+
+  void open() {
+    if (demuxer_) {
+      statistics_.packets_read += demuxer_->packets_read();
+      statistics_.seeks += demuxer_->seeks();
+    }
+    media::DemuxerOptions options;
+    options.stream = stream_;
+    demuxer_.emplace(file_, options);
+    ++statistics_.files_opened;
+  }
+
+  // Whether decoding on from where we are is the cheapest way to the frame.
+  bool can_go_on(std::int64_t frame_idx, const std::optional<SeekPoint>& start,
+                 Access access) const {
+    if (!next_ || *next_ > frame_idx) {
+      return false;
+    }
+    if (start && start->frame_idx > *next_) {
+      return false;
+    }
+    // At a keyframe it costs nothing to go over to the decoder that is made for reading on and on.
+    const bool change_decoder = access == Access::sequential && decoder_ == &slice_decoder_ &&
+                                start && start->frame_idx == frame_idx;
+    return !change_decoder;
+  }
+
+  Image start_anew(std::int64_t frame_idx, const std::optional<SeekPoint>& start, Access access) {
+    const std::int64_t start_idx = start ? start->frame_idx : 0;
+    use_decoder(access == Access::sequential && start_idx == frame_idx ? Threading::frame
+                                                                       : Threading::slice);
+    constexpr int kMaxAttempts = 3;
+    auto point = start;
+    for (int attempt = 0; point && attempt < kMaxAttempts; ++attempt) {
+      if (go_to(*point)) {
+        if (auto image = decode_up_to(frame_idx)) {
+          return std::move(*image);
+        }
+      }
+      ++statistics_.seek_recoveries;
+      point = map_.seek_point(point->frame_idx - 1);
+    }
+    go_to_beginning();
+    if (auto image = decode_up_to(frame_idx)) {
+      return std::move(*image);
+    }
+    throw Error(ErrorKind::corrupt,
+                describe(frame_idx) + ": decoding does not give the frame of PTS " +
+                    std::to_string(map_.pts(frame_idx)) +
+                    "; file and index do not match, see `avstore verify`");
+  }
+
+  void use_decoder(Threading threading) {
+    auto& chosen = threading == Threading::frame ? frame_decoder_ : slice_decoder_;
+    if (!chosen) {
+      chosen.emplace(*demuxer_,
+                     media::DecoderOptions{.threads = threads_, .threading = threading});
+    }
+    decoder_ = &chosen;
+  }
+
+  media::Decoder& decoder() { return **decoder_; }
+
+  // Position the demuxer so that the seek point's packet is the next one to decode.
+  bool go_to(const SeekPoint& point) {
+    if (demuxer_->seekable()) {
+      if (demuxer_->seek(point.dts.value_or(point.pts)) && skip_to(point)) {
+        return start_at(point);
+      }
+      const auto earlier = map_.seek_point(point.frame_idx - 1);
+      if (earlier && demuxer_->seek(earlier->dts.value_or(earlier->pts)) && skip_to(point)) {
+        ++statistics_.seek_recoveries;
+        return start_at(point);
+      }
+    }
+    ++statistics_.seek_recoveries;
+    open();
+    return skip_to(point) && start_at(point);
+  }
+
+  bool start_at(const SeekPoint& point) {
+    decoder().flush();
+    awaited_ = point;
+    next_.reset();
+    ended_ = false;
+    return true;
+  }
+
+  // Read packets without decoding up to the seek point's, which is kept for decoding. False if it
+  // does not come.
+  bool skip_to(const SeekPoint& point) {
+    media::Packet packet;
+    while (demuxer_->read(packet)) {
+      if (packet.pts() == point.pts) {
+        pending_ = std::move(packet);
+        return true;
+      }
+      if (packet.dts() && point.dts && *packet.dts() > *point.dts) {
+        return false;
+      }
+    }
+    return false;
+  }
+
+  // The way that is right by definition.
+  void go_to_beginning() {
+    use_decoder(Threading::slice);
+    open();
+    decoder().flush();
+    pending_.reset();
+    awaited_.reset();
+    next_ = 0;
+    ended_ = false;
+  }
+
+  // Decode until that frame. None if what comes out is not what the index says; then we are lost.
+  std::optional<Image> decode_up_to(std::int64_t frame_idx) {
+    while (auto frame = next_frame()) {
+      if (awaited_) {
+        if (frame->pts != awaited_->pts) {
+          continue;  // a picture before the keyframe, whose references are missing
+        }
+        next_ = awaited_->frame_idx;
+        awaited_.reset();
+      }
+      const std::int64_t here = (*next_)++;
+      if (here < frame_idx) {
+        continue;
+      }
+      if (here == frame_idx && frame->pts == map_.pts(frame_idx)) {
+        return std::move(frame->image);
+      }
+      break;
+    }
+    next_.reset();
+    return std::nullopt;
+  }
+
+  std::optional<media::DecodedFrame> next_frame() {
+    for (;;) {
+      if (auto frame = decoder().receive()) {
+        return frame;
+      }
+      if (ended_) {
+        return std::nullopt;
+      }
+      feed();
+    }
+  }
+
+  void feed() {
+    if (pending_) {
+      decoder().send(*std::exchange(pending_, std::nullopt));
+      return;
+    }
+    media::Packet packet;
+    if (demuxer_->read(packet)) {
+      decoder().send(packet);
+    } else {
+      decoder().send_end();
+      ended_ = true;
+    }
+  }
+
+  std::string file_;
+  int stream_;
+  int threads_;
+  const FrameMap& map_;
+  std::optional<media::Demuxer> demuxer_;
+  std::optional<media::Decoder> slice_decoder_;
+  std::optional<media::Decoder> frame_decoder_;
+  std::optional<media::Decoder>* decoder_ = nullptr;  // the one in use
+  std::optional<media::Packet> pending_;  // read, but not yet given to the decoder
+  std::optional<SeekPoint> awaited_;      // its frame has not come out yet
+  std::optional<std::int64_t> next_;      // frame_idx of the frame that comes out next; none: unknown
+  bool ended_ = false;                    // the decoder has been given all packets
+  ReadStatistics statistics_;             // of demuxers closed since
+};
+
+}  // namespace
+
+std::unique_ptr<ChunkReader> open_video_chunk(const std::filesystem::path& file, int stream,
+                                              int threads, const FrameMap& map) {
+  return std::make_unique<VideoReader>(file, stream, threads, map);
+}
+
+}  // namespace avstore::chunk

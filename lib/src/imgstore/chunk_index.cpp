@@ -1,0 +1,263 @@
+#include "imgstore/chunk_index.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <stdexcept>
+#include <string_view>
+#include <utility>
+
+#include "avstore/error.h"
+#include "base/files.h"
+#include "imgstore/json_text.h"
+#include "imgstore/npy.h"
+#include "imgstore/yaml_scalar.h"
+#include "imgstore/yaml_tree.h"
+#include "imgstore/zip.h"
+
+namespace avstore::imgstore {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Room for 134 million frames; chunks hold thousands.
+constexpr std::uint64_t kMaxMember = std::uint64_t{1} << 30U;
+constexpr std::uint64_t kMaxYaml = std::uint64_t{1} << 30U;
+constexpr std::string_view kBeforeReindex = "_frame_number_before_reindex";
+
+bool is_directory_store(const StoreMetadata& metadata) {
+  return metadata.store_class == "DirectoryImgStore";
+}
+
+// What the names of a chunk's index and extra data begin with.
+std::string side_file_stem(const StoreMetadata& metadata, std::int64_t chunk) {
+  const std::string number = fmt::format("{:06}", chunk);
+  return is_directory_store(metadata) ? number + "/index" : number;
+}
+
+// The number that a chunk's file name says; -1 if it is no chunk's. Only the spelling that
+// chunk_path makes counts, so that no two names say the same number.
+std::int64_t chunk_number(const std::string& name, const StoreMetadata& metadata) {
+  std::int64_t number = -1;
+  const auto result = std::from_chars(name.data(), name.data() + name.size(), number);
+  return result.ec == std::errc() && number >= 0 && name == chunk_path(metadata, number) ? number
+                                                                                         : -1;
+}
+
+std::optional<fs::path> find_index(const fs::path& folder, const std::string& stem) {
+  std::error_code error;
+  for (const std::string_view extension : {".npz", ".yaml"}) {
+    fs::path candidate = stem;
+    candidate += extension;
+    if (fs::is_regular_file(folder / candidate, error)) {
+      return candidate;
+    }
+  }
+  return std::nullopt;
+}
+
+bool is_chunk_data(const fs::directory_entry& entry, const StoreMetadata& metadata) {
+  std::error_code error;
+  return is_directory_store(metadata) ? entry.is_directory(error) : entry.is_regular_file(error);
+}
+
+[[noreturn]] void corrupt(const fs::path& file, const std::string& what) {
+  throw Error(ErrorKind::corrupt, file.string() + ": " + what);
+}
+
+void check_lengths(const fs::path& file, const ChunkIndex& index, ErrorKind kind) {
+  if (index.frame_number.size() != index.frame_time.size()) {
+    throw Error(kind, fmt::format("{}: {} frame numbers but {} frame times", file.string(),
+                                  index.frame_number.size(), index.frame_time.size()));
+  }
+}
+
+// ---- npz -----------------------------------------------------------------------------------
+
+std::vector<std::uint8_t> read_array(const ZipReader& archive, const fs::path& file,
+                                     const std::string& key) {
+  const std::int64_t member = archive.find(key + ".npy");
+  if (member < 0) {
+    corrupt(file, "no array " + key);
+  }
+  return archive.read(member, kMaxMember);
+}
+
+// These numbers are a record of the past: where they are damaged, the frames are still good.
+std::vector<std::int64_t> read_before_reindex(const ZipReader& archive, const fs::path& file,
+                                              std::size_t frames) {
+  const std::string key(kBeforeReindex);
+  if (archive.find(key + ".npy") < 0) {
+    return {};
+  }
+  try {
+    auto numbers = npy_to_int64(read_array(archive, file, key), key);
+    return numbers.size() == frames ? numbers : std::vector<std::int64_t>();
+  } catch (const Error&) {
+    return {};
+  }
+}
+
+ChunkIndex read_npz(const fs::path& file) {
+  const ZipReader archive(file);
+  const auto name = [&file](const std::string& key) { return file.string() + ": " + key; };
+  ChunkIndex index;
+  index.frame_number =
+      npy_to_int64(read_array(archive, file, "frame_number"), name("frame_number"));
+  index.frame_time = npy_to_double(read_array(archive, file, "frame_time"), name("frame_time"));
+  index.before_reindex = read_before_reindex(archive, file, index.frame_number.size());
+  return index;
+}
+
+// ---- YAML ----------------------------------------------------------------------------------
+
+std::string number_text(const std::string& text) {
+  std::string json = plain_scalar_to_json(text);
+  const ScalarType type = plain_scalar_type(text);
+  if (type == ScalarType::integer || type == ScalarType::real) {
+    return json;
+  }
+  throw std::invalid_argument("\"" + text + "\" is not a number");
+}
+
+std::int64_t frame_number_of(const std::string& text) {
+  const std::string digits = number_text(text);
+  const char* end = digits.data() + digits.size();
+  std::int64_t number = 0;
+  const auto result = std::from_chars(digits.data(), end, number);
+  // A float is as good as an integer where it is whole.
+  const bool whole = result.ptr == end || std::string_view(result.ptr) == ".0";
+  if (result.ec != std::errc() || !whole) {
+    throw std::invalid_argument("\"" + text + "\" is not a frame number");
+  }
+  return number;
+}
+
+// Puts the elements of each list where they belong; those of other lists are dropped.
+class YamlIndexReader {
+ public:
+  void start(const std::string& key) {
+    target_ = key == "frame_number" ? Target::number
+              : key == "frame_time" ? Target::time
+                                    : Target::none;
+    if (target_ == Target::number) {
+      index_.frame_number.clear();
+      has_numbers_ = true;
+    } else if (target_ == Target::time) {
+      index_.frame_time.clear();
+      has_times_ = true;
+    }
+  }
+  void take(const std::string& text) {
+    if (target_ == Target::number) {
+      index_.frame_number.push_back(frame_number_of(text));
+    } else if (target_ == Target::time) {
+      index_.frame_time.push_back(json_to_double(number_text(text)));
+    }
+  }
+  ChunkIndex finish(const fs::path& file) {
+    if (!has_numbers_ || !has_times_) {
+      corrupt(file, std::string("no list ") + (has_numbers_ ? "frame_time" : "frame_number"));
+    }
+    return std::move(index_);
+  }
+
+ private:
+  enum class Target { none, number, time };
+
+  Target target_ = Target::none;
+  bool has_numbers_ = false;
+  bool has_times_ = false;
+  ChunkIndex index_;
+};
+
+ChunkIndex read_yaml(const fs::path& file) {
+  const std::string text = base::read_text(file, kMaxYaml);
+  YamlIndexReader reader;
+  try {
+    parse_yaml_lists(text, {[&](const std::string& key) { reader.start(key); },
+                            [&](const std::string& element) { reader.take(element); }});
+  } catch (const YamlError& error) {
+    corrupt(file, error.what());
+  }
+  return reader.finish(file);
+}
+
+}  // namespace
+
+std::string chunk_path(const StoreMetadata& metadata, std::int64_t chunk) {
+  const std::string number = fmt::format("{:06}", chunk);
+  return is_directory_store(metadata) ? number : number + metadata.extension;
+}
+
+std::string chunk_index_path(const StoreMetadata& metadata, std::int64_t chunk) {
+  return side_file_stem(metadata, chunk) + ".npz";
+}
+
+std::string chunk_extra_path(const StoreMetadata& metadata, std::int64_t chunk) {
+  return side_file_stem(metadata, chunk) + ".extra.json";
+}
+
+std::vector<ChunkFile> find_chunks(const fs::path& folder, const StoreMetadata& metadata) {
+  std::vector<ChunkFile> chunks;
+  try {
+    for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+      const fs::path name = entry.path().filename();
+      const std::int64_t number = chunk_number(name.string(), metadata);
+      if (number >= 0 && is_chunk_data(entry, metadata)) {
+        chunks.push_back({number, name, find_index(folder, side_file_stem(metadata, number))});
+      }
+    }
+  } catch (const fs::filesystem_error& error) {
+    const bool missing = error.code() == std::errc::no_such_file_or_directory;
+    throw Error(missing ? ErrorKind::not_found : ErrorKind::io,
+                folder.string() + ": cannot list: " + error.code().message());
+  }
+  std::sort(chunks.begin(), chunks.end(),
+            [](const ChunkFile& a, const ChunkFile& b) { return a.chunk < b.chunk; });
+  return chunks;
+}
+
+ChunkIndex read_chunk_index(const fs::path& file) {
+  ChunkIndex index = file.extension() == ".yaml" ? read_yaml(file) : read_npz(file);
+  check_lengths(file, index, ErrorKind::corrupt);
+  return index;
+}
+
+void write_chunk_index(const fs::path& file, const ChunkIndex& index,
+                       const StoreMetadata& metadata) {
+  check_lengths(file, index, ErrorKind::invalid_argument);
+  if (!index.before_reindex.empty() && index.before_reindex.size() != index.frame_number.size()) {
+    throw Error(ErrorKind::invalid_argument,
+                file.string() + ": as many numbers from before as frames are needed");
+  }
+  std::vector<ZipMember> members;
+  const auto add = [&members](std::string_view key, std::vector<std::uint8_t> bytes) {
+    members.push_back({std::string(key) + ".npy", std::move(bytes)});
+  };
+  const auto add_text = [&add](std::string_view key, const std::string& text) {
+    if (!text.empty()) {
+      add(key, npy_scalar(text));
+    }
+  };
+  add("frame_number", npy_of(std::span(index.frame_number)));
+  add("frame_time", npy_of(std::span(index.frame_time)));
+  if (!index.before_reindex.empty()) {
+    add(kBeforeReindex, npy_of(std::span(index.before_reindex)));
+  }
+  add_text("extension", metadata.extension);
+  add("imgshape", npy_of(std::span(metadata.imgshape)));
+  add_text("imgdtype", metadata.imgdtype);
+  add("chunksize", npy_scalar(metadata.chunksize));
+  add_text("format", metadata.format);
+  add_text("class", metadata.store_class);
+  add("version", npy_scalar(std::int64_t{metadata.version}));
+  add_text("encoding", metadata.encoding);
+  add_text("created_utc", metadata.created_utc);
+  add_text("timezone_local", metadata.timezone_local);
+  add_text("uuid", metadata.uuid);
+  base::write_file_atomically(file, std::span<const std::uint8_t>(zip_stored(members)));
+}
+
+}  // namespace avstore::imgstore

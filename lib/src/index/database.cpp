@@ -1,0 +1,323 @@
+#include "index/database.h"
+
+#include <sqlite3.h>
+
+#include <cmath>
+#include <system_error>
+#include <utility>
+
+namespace avstore::index {
+namespace {
+
+constexpr int lock_timeout_ms = 5000;
+// Nobody should wait long for a store to close because a viewer has it open.
+constexpr int merge_timeout_ms = 200;
+
+bool is_unreserved(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '/' ||
+         c == '-' || c == '_' || c == '.' || c == '~';
+}
+
+std::string percent_encoded(const std::string& text) {
+  constexpr std::string_view digits = "0123456789ABCDEF";
+  std::string encoded;
+  for (const char c : text) {
+    if (is_unreserved(c)) {
+      encoded += c;
+    } else {
+      const auto byte = static_cast<unsigned char>(c);
+      encoded += {'%', digits[byte >> 4U], digits[byte & 15U]};
+    }
+  }
+  return encoded;
+}
+
+// SQLite's name for the file. Always absolute: some builds take a name that starts with "file:" for
+// a URI unasked, and ":memory:" means no file.
+std::string sqlite_name(const std::filesystem::path& location, OpenMode mode) {
+  if (mode == OpenMode::memory) {
+    return ":memory:";
+  }
+  const std::string name = std::filesystem::absolute(location).string();
+  return mode == OpenMode::immutable ? "file:" + percent_encoded(name) + "?immutable=1" : name;
+}
+
+int open_flags(OpenMode mode) {
+  switch (mode) {
+    case OpenMode::memory:
+      return SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_MEMORY;
+    case OpenMode::read_only:
+      return SQLITE_OPEN_READONLY;
+    case OpenMode::immutable:
+      return SQLITE_OPEN_READONLY | SQLITE_OPEN_URI;
+    case OpenMode::read_write:
+      return SQLITE_OPEN_READWRITE;
+  }
+  return SQLITE_OPEN_READONLY;
+}
+
+int primary_code(int code) {
+  return code & 0xff;
+}
+
+}  // namespace
+
+ErrorKind error_kind(int sqlite_code) {
+  switch (primary_code(sqlite_code)) {
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+    case SQLITE_FORMAT:
+    case SQLITE_ERROR:  // SQL that no longer compiles: a table or column is not there
+      return ErrorKind::corrupt;
+    case SQLITE_CONSTRAINT:
+    case SQLITE_MISMATCH:
+    case SQLITE_RANGE:
+    case SQLITE_TOOBIG:
+    case SQLITE_MISUSE:
+      return ErrorKind::invalid_argument;
+    default:
+      return ErrorKind::io;
+  }
+}
+
+// --- Statement ---
+
+void Statement::Finalize::operator()(sqlite3_stmt* statement) const noexcept {
+  sqlite3_finalize(statement);
+}
+
+Statement::Statement(const Database& database, std::string_view sql) : database_(&database) {
+  sqlite3_stmt* statement = nullptr;
+  const int code =
+      sqlite3_prepare_v3(database.handle_.get(), sql.data(), static_cast<int>(sql.size()),
+                         SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
+  handle_.reset(statement);
+  check(code);
+}
+
+void Statement::check(int code) const {
+  if (code != SQLITE_OK) {
+    database_->fail(code);
+  }
+}
+
+void Statement::bind(int parameter, std::int64_t value) {
+  check(sqlite3_bind_int64(handle_.get(), parameter, value));
+}
+
+void Statement::bind(int parameter, double value) {
+  check(sqlite3_bind_double(handle_.get(), parameter, value));
+}
+
+void Statement::bind(int parameter, std::string_view value) {
+  check(sqlite3_bind_text64(handle_.get(), parameter, value.data(), value.size(), SQLITE_TRANSIENT,
+                            SQLITE_UTF8));
+}
+
+void Statement::bind(int parameter, const std::optional<std::int64_t>& value) {
+  check(value ? sqlite3_bind_int64(handle_.get(), parameter, *value)
+              : sqlite3_bind_null(handle_.get(), parameter));
+}
+
+bool Statement::step() {
+  const int code = sqlite3_step(handle_.get());
+  if (code != SQLITE_ROW && code != SQLITE_DONE) {
+    database_->fail(code);
+  }
+  return code == SQLITE_ROW;
+}
+
+// The code that sqlite3_reset returns is the one that step() has thrown.
+void Statement::reset() noexcept {
+  sqlite3_reset(handle_.get());
+}
+
+std::int64_t Statement::integer(int column) const {
+  return sqlite3_column_int64(handle_.get(), column);
+}
+
+std::optional<std::int64_t> Statement::optional_integer(int column) const {
+  if (is_null(column)) {
+    return std::nullopt;
+  }
+  return integer(column);
+}
+
+double Statement::real(int column) const {
+  return is_null(column) ? std::numeric_limits<double>::quiet_NaN()
+                         : sqlite3_column_double(handle_.get(), column);
+}
+
+std::string Statement::text(int column) const {
+  const auto* bytes = reinterpret_cast<const char*>(sqlite3_column_text(handle_.get(), column));
+  const auto size = static_cast<std::size_t>(sqlite3_column_bytes(handle_.get(), column));
+  return bytes == nullptr ? std::string() : std::string(bytes, size);
+}
+
+bool Statement::is_null(int column) const {
+  return sqlite3_column_type(handle_.get(), column) == SQLITE_NULL;
+}
+
+// --- Database ---
+
+void Database::Close::operator()(sqlite3* connection) const noexcept {
+  sqlite3_close(connection);
+}
+
+Database::Database(const std::filesystem::path& location, OpenMode mode,
+                   std::filesystem::path shown_as)
+    : mode_(mode), location_(location), shown_as_(std::move(shown_as)) {
+  sqlite3* connection = nullptr;
+  const int code = sqlite3_open_v2(sqlite_name(location, mode).c_str(), &connection,
+                                   open_flags(mode) | SQLITE_OPEN_NOMUTEX, nullptr);
+  handle_.reset(connection);
+  if (code != SQLITE_OK) {
+    fail(code);
+  }
+  sqlite3_extended_result_codes(connection, 1);
+  set_lock_timeout(lock_timeout_ms);
+}
+
+Database::~Database() = default;
+
+bool Database::writable() const {
+  return sqlite3_db_readonly(handle_.get(), "main") == 0;
+}
+
+bool Database::in_transaction() const {
+  return sqlite3_get_autocommit(handle_.get()) == 0;
+}
+
+bool Database::readable_in_place() {
+  const int code = sqlite3_exec(handle_.get(), "PRAGMA schema_version", nullptr, nullptr, nullptr);
+  const int primary = primary_code(code);
+  if (primary == SQLITE_CANTOPEN || primary == SQLITE_READONLY) {
+    return false;
+  }
+  if (code != SQLITE_OK) {
+    fail(code);
+  }
+  return true;
+}
+
+void Database::execute(const char* sql) {
+  const int code = sqlite3_exec(handle_.get(), sql, nullptr, nullptr, nullptr);
+  if (code != SQLITE_OK) {
+    fail(code);
+  }
+}
+
+Statement& Database::cached(std::string_view sql) {
+  const auto found = cache_.find(sql);
+  if (found != cache_.end()) {
+    return found->second;
+  }
+  return cache_.emplace(sql, Statement(*this, sql)).first->second;
+}
+
+std::int64_t Database::rows_changed() const {
+  return sqlite3_changes64(handle_.get());
+}
+
+void Database::set_lock_timeout(int milliseconds) {
+  sqlite3_busy_timeout(handle_.get(), milliseconds);
+}
+
+std::string Database::pragma(std::string_view sql) {
+  Statement statement(*this, sql);
+  return statement.step() ? statement.text(0) : std::string();
+}
+
+bool Database::merge_log() {
+  constexpr const char* steps[] = {"PRAGMA wal_checkpoint(TRUNCATE)", "PRAGMA journal_mode=DELETE"};
+  set_lock_timeout(merge_timeout_ms);
+  int code = SQLITE_OK;
+  for (const char* step : steps) {
+    if (code == SQLITE_OK) {
+      code = sqlite3_exec(handle_.get(), step, nullptr, nullptr, nullptr);
+    }
+  }
+  set_lock_timeout(lock_timeout_ms);
+  const int primary = primary_code(code);
+  if (code != SQLITE_OK && primary != SQLITE_BUSY && primary != SQLITE_LOCKED) {
+    fail(code);
+  }
+  return code == SQLITE_OK;
+}
+
+void Database::copy_to(const std::filesystem::path& destination) {
+  Database copy(destination, OpenMode::read_write);
+  sqlite3_backup* backup = sqlite3_backup_init(copy.handle_.get(), "main", handle_.get(), "main");
+  if (backup == nullptr) {
+    copy.fail(sqlite3_extended_errcode(copy.handle_.get()));
+  }
+  sqlite3_backup_step(backup, -1);
+  // Reports what went wrong in any step.
+  const int code = sqlite3_backup_finish(backup);
+  if (code != SQLITE_OK) {
+    copy.fail(code);
+  }
+  // The pages say "write-ahead log" where the original has one.
+  copy.execute("PRAGMA journal_mode=DELETE");
+}
+
+void Database::fail(int code) const {
+  ErrorKind kind = error_kind(code);
+  std::error_code ignored;
+  if (primary_code(code) == SQLITE_CANTOPEN && !std::filesystem::exists(location_, ignored)) {
+    kind = ErrorKind::not_found;
+  }
+  // The connection's message belongs to the last call on it; where that is another, the code's own
+  // name is what is left to say.
+  const bool current = handle_ && sqlite3_errcode(handle_.get()) != SQLITE_OK;
+  fail(kind, current ? sqlite3_errmsg(handle_.get()) : sqlite3_errstr(code));
+}
+
+void Database::fail(ErrorKind kind, const std::string& what) const {
+  throw Error(kind, shown_as_.string() + ": index database: " + what);
+}
+
+// --- Transactions ---
+
+ReadTransaction::ReadTransaction(Database& database)
+    : database_(database), active_(!database.in_transaction()) {
+  if (active_) {
+    database_.run("BEGIN");
+  }
+}
+
+ReadTransaction::~ReadTransaction() {
+  try {
+    // SQLite ends a transaction by itself on some errors.
+    if (active_ && database_.in_transaction()) {
+      database_.run("COMMIT");
+    }
+  } catch (const Error&) {
+    // Only reads were made; there is nothing to lose.
+  }
+}
+
+Savepoint::Savepoint(Database& database) : database_(database) {
+  database_.run("SAVEPOINT several_changes");
+}
+
+Savepoint::~Savepoint() {
+  if (!active_) {
+    return;
+  }
+  try {
+    if (database_.in_transaction()) {
+      database_.run("ROLLBACK TO several_changes");
+      database_.run("RELEASE several_changes");
+    }
+  } catch (const Error&) {
+    // The error that brought us here is the one to report.
+  }
+}
+
+void Savepoint::release() {
+  database_.run("RELEASE several_changes");
+  active_ = false;
+}
+
+}  // namespace avstore::index

@@ -1,0 +1,165 @@
+#include "index/extent.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string_view>
+
+#include "index/schema.h"
+
+namespace avstore::index {
+namespace {
+
+constexpr std::string_view number_at = "SELECT frame_number FROM frames WHERE frame_index = ?1";
+constexpr std::string_view time_at = "SELECT frame_time FROM frames WHERE frame_index = ?1";
+
+// The unary plus keeps SQLite from walking the table by frame_index where an index on the column
+// answers at once. NULL (not a number) never counts as least or greatest.
+constexpr std::string_view least_number =
+    "SELECT min(frame_number) FROM frames WHERE +frame_index < ?1";
+constexpr std::string_view greatest_number =
+    "SELECT max(frame_number) FROM frames WHERE +frame_index < ?1";
+constexpr std::string_view least_time =
+    "SELECT min(frame_time) FROM frames WHERE +frame_index < ?1";
+constexpr std::string_view greatest_time =
+    "SELECT max(frame_time) FROM frames WHERE +frame_index < ?1";
+
+// The integer in the first row; 0 where there is none.
+std::int64_t integer_of(Database& database, std::string_view sql, std::int64_t parameter) {
+  Query query = database.query(sql, parameter);
+  return query.next() ? query.integer(0) : 0;
+}
+
+double real_of(Database& database, std::string_view sql, std::int64_t parameter) {
+  Query query = database.query(sql, parameter);
+  return query.next() ? query.real(0) : 0;
+}
+
+std::optional<std::int64_t> stored_place(Database& database, std::string_view name) {
+  Query query =
+      database.query("SELECT CAST(value AS INTEGER) FROM index_information WHERE name = ?1", name);
+  if (!query.next()) {
+    return std::nullopt;
+  }
+  return query.integer(0);
+}
+
+void store_place(Database& database, std::string_view name,
+                 const std::optional<std::int64_t>& before,
+                 const std::optional<std::int64_t>& now) {
+  if (now == before) {
+    return;
+  }
+  if (now) {
+    database.run("INSERT OR REPLACE INTO index_information VALUES (?1, CAST(?2 AS TEXT))", name,
+                 *now);
+  } else {
+    database.run("DELETE FROM index_information WHERE name = ?1", name);
+  }
+}
+
+bool is_same(double a, double b) {
+  return a == b || (std::isnan(a) && std::isnan(b));
+}
+
+template <typename Value>
+void store_summary_value(Database& database, std::string_view name, Value value) {
+  database.run("INSERT OR REPLACE INTO summary VALUES (?1, ?2)", name, value);
+}
+
+// The reference cannot open a database with frames that lacks one of the four.
+void store_summary(Database& database, const Progress& before, const Progress& now) {
+  if (now.extent.frame_count == 0) {
+    database.run("DELETE FROM summary");
+    return;
+  }
+  const bool all = before.extent.frame_count == 0;
+  const Extremes& old = before.extremes;
+  const Extremes& current = now.extremes;
+  if (all || !is_same(old.time_min, current.time_min)) {
+    store_summary_value(database, "frame_time_min", current.time_min);
+  }
+  if (all || !is_same(old.time_max, current.time_max)) {
+    store_summary_value(database, "frame_time_max", current.time_max);
+  }
+  if (all || old.number_max != current.number_max) {
+    store_summary_value(database, "frame_max", current.number_max);
+  }
+  if (all || old.number_min != current.number_min) {
+    store_summary_value(database, "frame_min", current.number_min);
+  }
+}
+
+}  // namespace
+
+void Progress::add(const FrameRow& row) {
+  const bool first = extent.frame_count == 0;
+  // A time that is not a number has no place in any order.
+  if (!extent.times_unordered_at &&
+      (std::isnan(row.frame_time) || (!first && row.frame_time < last_time))) {
+    extent.times_unordered_at = extent.frame_count;
+  }
+  if (!extent.numbers_unordered_at && !first && row.frame_number < last_number) {
+    extent.numbers_unordered_at = extent.frame_count;
+  }
+  if (first) {
+    extremes = {row.frame_number, row.frame_number, row.frame_time, row.frame_time};
+  }
+  extremes.number_min = std::min(extremes.number_min, row.frame_number);
+  extremes.number_max = std::max(extremes.number_max, row.frame_number);
+  extremes.time_min = std::fmin(extremes.time_min, row.frame_time);
+  extremes.time_max = std::fmax(extremes.time_max, row.frame_time);
+  last_number = row.frame_number;
+  last_time = row.frame_time;
+  ++extent.frame_count;
+}
+
+Extent load_extent(Database& database) {
+  Query query = database.query("SELECT max(frame_index) + 1 FROM frames");
+  query.next();
+  return {.frame_count = query.integer(0),
+          .numbers_unordered_at = stored_place(database, information_name::numbers_unordered_at),
+          .times_unordered_at = stored_place(database, information_name::times_unordered_at)};
+}
+
+Progress load_progress(Database& database, const Extent& extent) {
+  Progress progress;
+  progress.extent = extent;
+  progress.extremes = load_extremes(database, extent);
+  const std::int64_t last = progress.extent.frame_count - 1;
+  progress.last_number = integer_of(database, number_at, last);
+  progress.last_time = real_of(database, time_at, last);
+  return progress;
+}
+
+Extremes load_extremes(Database& database, const Extent& extent) {
+  const std::int64_t count = extent.frame_count;
+  if (count == 0) {
+    return {};
+  }
+  Extremes extremes;
+  if (extent.ordering().numbers_ascend) {
+    extremes.number_min = integer_of(database, number_at, 0);
+    extremes.number_max = integer_of(database, number_at, count - 1);
+  } else {
+    extremes.number_min = integer_of(database, least_number, count);
+    extremes.number_max = integer_of(database, greatest_number, count);
+  }
+  if (extent.ordering().times_ascend) {
+    extremes.time_min = real_of(database, time_at, 0);
+    extremes.time_max = real_of(database, time_at, count - 1);
+  } else {
+    extremes.time_min = real_of(database, least_time, count);
+    extremes.time_max = real_of(database, greatest_time, count);
+  }
+  return extremes;
+}
+
+void store_progress(Database& database, const Progress& before, const Progress& now) {
+  store_place(database, information_name::numbers_unordered_at, before.extent.numbers_unordered_at,
+              now.extent.numbers_unordered_at);
+  store_place(database, information_name::times_unordered_at, before.extent.times_unordered_at,
+              now.extent.times_unordered_at);
+  store_summary(database, before, now);
+}
+
+}  // namespace avstore::index

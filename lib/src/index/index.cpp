@@ -1,0 +1,242 @@
+// Opening, committing and closing: the life of an Index. What is in between is in writing.cpp,
+// reading.cpp and locate.cpp.
+#include "index/index.h"
+
+#include <unistd.h>
+
+#include <system_error>
+#include <utility>
+
+#include "index/impl.h"
+#include "index/schema.h"
+
+namespace avstore::index {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool is_same_file(const fs::path& a, const fs::path& b) {
+  std::error_code missing;
+  return fs::equivalent(a, b, missing);
+}
+
+void put_in_place(const fs::path& temporary, const fs::path& path) {
+  // A log left there by the database that is replaced would be taken for the new one's.
+  remove_companions(path);
+  std::error_code error;
+  fs::rename(temporary, path, error);
+  if (error) {
+    throw Error(ErrorKind::io, path.string() + ": cannot put in place: " + error.message());
+  }
+}
+
+void copy_in_place(Database& database, const fs::path& path) {
+  fs::path temporary = path;
+  temporary += ".tmp" + std::to_string(::getpid());
+  std::error_code ignored;
+  fs::remove(temporary, ignored);
+  make_new_file(temporary);
+  try {
+    database.copy_to(temporary);
+    put_in_place(temporary, path);
+  } catch (...) {
+    remove_companions(temporary);
+    fs::remove(temporary, ignored);
+    throw;
+  }
+}
+
+// Differs from its last value after another connection has committed.
+std::int64_t data_version(Database& database) {
+  Query query = database.query("PRAGMA data_version");
+  query.next();
+  return query.integer(0);
+}
+
+}  // namespace
+
+// --- Index::Impl ---
+
+Index::Impl::Impl(OpenedDatabase opened) : opened_(std::move(opened)) {
+  const ReadTransaction snapshot(database());
+  check_tables(database());
+  data_version_ = data_version(database());
+  visible_ = load_extent(database());
+}
+
+void Index::Impl::enable_writing() {
+  use_write_ahead_log(database());
+  const ReadTransaction snapshot(database());
+  data_version_ = data_version(database());
+  committed_ = load_progress(database(), load_extent(database()));
+  pending_ = committed_;
+  visible_ = committed_.extent;
+  writable_ = true;
+}
+
+void Index::Impl::reload() {
+  const ReadTransaction snapshot(database());
+  const std::int64_t current = data_version(database());
+  if (current == data_version_) {
+    return;
+  }
+  visible_ = load_extent(database());
+  if (writable_) {
+    committed_ = load_progress(database(), visible_);
+    pending_ = committed_;
+  }
+  forget_keys();
+  data_version_ = current;
+}
+
+void Index::Impl::forget_keys() {
+  numbers_.forget();
+  times_.forget();
+}
+
+void Index::Impl::require_writable() const {
+  if (!writable_) {
+    opened_.database->fail(ErrorKind::invalid_argument, "opened for reading only");
+  }
+}
+
+void Index::Impl::begin() {
+  require_writable();
+  if (database().in_transaction()) {
+    return;
+  }
+  if (finished_) {
+    use_write_ahead_log(database());
+    finished_ = false;
+  }
+  database().run("BEGIN IMMEDIATE");
+}
+
+void Index::Impl::count_after_removal(const Progress& left) {
+  pending_ = left;
+  if (left.extent.frame_count < visible_.frame_count) {
+    visible_ = left.extent;
+  }
+  forget_keys();
+}
+
+void Index::Impl::commit() {
+  if (!database().in_transaction()) {
+    return;
+  }
+  write([this] {
+    store_progress(database(), committed_, pending_);
+    database().run("COMMIT");
+  });
+  committed_ = pending_;
+  visible_ = committed_.extent;
+}
+
+void Index::Impl::forget_if_rolled_back() noexcept {
+  if (!database().in_transaction()) {
+    pending_ = committed_;
+    visible_ = committed_.extent;
+  }
+}
+
+void Index::Impl::rollback() noexcept {
+  try {
+    if (database().in_transaction()) {
+      database().run("ROLLBACK");
+    }
+  } catch (const Error&) {
+    // SQLite rolled back by itself already, as it does when the disk fails.
+  }
+  forget_if_rolled_back();
+}
+
+void Index::Impl::finish() {
+  if (!writable_ || finished_) {
+    return;
+  }
+  commit();
+  const Ordering order = visible_.ordering();
+  if (!order.numbers_ascend) {
+    write([this] { make_number_index(database()); });
+  }
+  if (!order.times_ascend) {
+    write([this] { make_time_index(database()); });
+  }
+  commit();
+  // Another connection may be in the way; close() can be called once more then.
+  finished_ = database().in_memory() || database().merge_log();
+}
+
+// --- Index ---
+
+Index::Index(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Index::Index(Index&&) noexcept = default;
+Index& Index::operator=(Index&&) noexcept = default;
+Index::~Index() = default;
+
+Index Index::create(const fs::path& path) {
+  const bool in_memory = path == ":memory:";
+  OpenedDatabase created = in_memory ? create_in_memory() : create_file(path);
+  try {
+    create_tables(*created.database);
+    auto impl = std::make_unique<Impl>(std::move(created));
+    impl->enable_writing();
+    return Index(std::move(impl));
+  } catch (...) {
+    // Half a database would be in the way of the next attempt.
+    if (!in_memory) {
+      std::error_code ignored;
+      fs::remove(path, ignored);
+      remove_companions(path);
+    }
+    throw;
+  }
+}
+
+Index Index::open(const fs::path& path) {
+  return Index(std::make_unique<Impl>(open_for_reading(path)));
+}
+
+Index Index::open_for_writing(const fs::path& path) {
+  auto impl = std::make_unique<Impl>(open_to_write(path));
+  impl->enable_writing();
+  return Index(std::move(impl));
+}
+
+void Index::commit() {
+  impl_->commit();
+}
+
+void Index::rollback() noexcept {
+  impl_->rollback();
+}
+
+void Index::close() {
+  impl_->finish();
+}
+
+void Index::save_as(const fs::path& path) {
+  Database& database = impl_->database();
+  if (!database.in_memory() && is_same_file(path, database.path())) {
+    database.fail(ErrorKind::invalid_argument, "cannot be saved onto itself");
+  }
+  impl_->commit();
+  copy_in_place(database, path);
+}
+
+std::int64_t Index::frame_count() const {
+  return impl_->visible().frame_count;
+}
+
+std::int64_t Index::refresh() {
+  if (!impl_->database().in_transaction()) {
+    impl_->reload();
+  }
+  return frame_count();
+}
+
+Ordering Index::ordering() const {
+  return impl_->visible().ordering();
+}
+
+}  // namespace avstore::index

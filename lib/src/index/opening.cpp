@@ -1,0 +1,159 @@
+#include "index/opening.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <system_error>
+
+namespace avstore::index {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::array companion_suffixes = {"-journal", "-wal", "-shm"};
+
+fs::path companion(const fs::path& path, const char* suffix) {
+  fs::path beside = path;
+  beside += suffix;
+  return beside;
+}
+
+bool is_absent_or_empty(const fs::path& path) {
+  std::error_code error;
+  const auto size = fs::file_size(path, error);
+  return error == std::errc::no_such_file_or_directory || (!error && size == 0);
+}
+
+// Whether the file alone is the whole database, with nothing to be merged or rolled back.
+bool is_complete_by_itself(const fs::path& path) {
+  return is_absent_or_empty(companion(path, "-wal")) &&
+         is_absent_or_empty(companion(path, "-journal"));
+}
+
+void copy_for_own_use(const fs::path& from, const fs::path& to) {
+  std::error_code error;
+  fs::copy_file(from, to, error);
+  if (!error) {
+    // The original may be read-only, and copies inherit that.
+    fs::permissions(to, fs::perms::owner_read | fs::perms::owner_write, error);
+  }
+  if (error) {
+    throw Error(ErrorKind::io, from.string() + ": cannot copy to " + to.string() +
+                                   " to read it there: " + error.message());
+  }
+}
+
+// Where the database lies SQLite could not merge the log of a killed writer, or index it for
+// reading; in a copy it can. The log's index (-shm) is left behind: SQLite makes it anew.
+OpenedDatabase open_private_copy(const fs::path& path) {
+  OpenedDatabase opened;
+  opened.folder = std::make_unique<TemporaryFolder>();
+  const fs::path copy = opened.folder->path() / "index.sqlite";
+  copy_for_own_use(path, copy);
+  for (const char* suffix : {"-wal", "-journal"}) {
+    if (!is_absent_or_empty(companion(path, suffix))) {
+      copy_for_own_use(companion(path, suffix), companion(copy, suffix));
+    }
+  }
+  opened.database = std::make_unique<Database>(copy, OpenMode::read_write, path);
+  return opened;
+}
+
+void configure(Database& database) {
+  // Files come from anywhere: trust neither their schema nor their pages. No memory map: a disk
+  // that fails, or a file cut off meanwhile, must be an Error and not a signal, and lookups are
+  // fast enough.
+  database.execute(
+      "PRAGMA trusted_schema=OFF;"
+      "PRAGMA cell_size_check=ON;"
+      "PRAGMA mmap_size=0;"
+      "PRAGMA cache_size=-4096");
+}
+
+}  // namespace
+
+TemporaryFolder::TemporaryFolder() {
+  std::string name = (fs::temp_directory_path() / "avstore-index-XXXXXX").string();
+  if (::mkdtemp(name.data()) == nullptr) {
+    throw Error(ErrorKind::io, name + ": cannot make a temporary folder: " + std::strerror(errno));
+  }
+  path_ = name;
+}
+
+TemporaryFolder::~TemporaryFolder() {
+  std::error_code ignored;
+  fs::remove_all(path_, ignored);
+}
+
+OpenedDatabase open_for_reading(const fs::path& path) {
+  OpenedDatabase opened;
+  opened.database = std::make_unique<Database>(path, OpenMode::read_only);
+  if (!opened.database->readable_in_place()) {
+    if (is_complete_by_itself(path)) {
+      opened.database = std::make_unique<Database>(path, OpenMode::immutable);
+    } else {
+      opened = open_private_copy(path);
+    }
+  }
+  configure(*opened.database);
+  return opened;
+}
+
+OpenedDatabase open_to_write(const fs::path& path) {
+  OpenedDatabase opened;
+  opened.database = std::make_unique<Database>(path, OpenMode::read_write);
+  if (!opened.database->writable()) {
+    opened.database->fail(ErrorKind::io, "cannot be written");
+  }
+  configure(*opened.database);
+  return opened;
+}
+
+OpenedDatabase create_file(const fs::path& path) {
+  make_new_file(path);
+  return open_to_write(path);
+}
+
+OpenedDatabase create_in_memory() {
+  OpenedDatabase opened;
+  opened.database = std::make_unique<Database>(":memory:", OpenMode::memory);
+  configure(*opened.database);
+  return opened;
+}
+
+void make_new_file(const fs::path& path) {
+  const int descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+  if (descriptor < 0) {
+    const int error = errno;
+    const ErrorKind kind = error == EEXIST   ? ErrorKind::exists
+                           : error == ENOENT ? ErrorKind::not_found
+                                             : ErrorKind::io;
+    throw Error(kind, path.string() + ": cannot create: " + std::strerror(error));
+  }
+  ::close(descriptor);
+  remove_companions(path);
+}
+
+void use_write_ahead_log(Database& database) {
+  if (database.in_memory()) {
+    return;
+  }
+  if (database.pragma("PRAGMA journal_mode=WAL") != "wal") {
+    database.fail(ErrorKind::io, "cannot keep a write-ahead log beside it");
+  }
+  database.execute("PRAGMA synchronous=NORMAL");
+}
+
+void remove_companions(const fs::path& path) {
+  for (const char* suffix : companion_suffixes) {
+    std::error_code ignored;
+    fs::remove(companion(path, suffix), ignored);
+  }
+}
+
+}  // namespace avstore::index

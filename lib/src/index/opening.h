@@ -1,0 +1,52 @@
+// Opening a database for reading wherever it lies: beside a writer, after a crash, on a medium that
+// cannot be written.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+
+#include "index/database.h"
+
+namespace avstore::index {
+
+// A folder of our own below the system's temporary folder; removed with all that is in it.
+class TemporaryFolder {
+ public:
+  TemporaryFolder();
+  ~TemporaryFolder();
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+// A connection, and the private copy it may be one to.
+struct OpenedDatabase {
+  std::unique_ptr<TemporaryFolder> folder;  // outlives the connection
+  std::unique_ptr<Database> database;
+};
+
+// An existing database for reading. Throws Error: not_found (no file), corrupt (no database), io.
+OpenedDatabase open_for_reading(const std::filesystem::path& path);
+
+// An existing one for writing, with the write-ahead log on.
+OpenedDatabase open_to_write(const std::filesystem::path& path);
+
+// A new, empty one. Throws Error(exists).
+OpenedDatabase create_file(const std::filesystem::path& path);
+OpenedDatabase create_in_memory();
+
+// Atomically, so that of two writers one gets Error(exists). Leftovers of a database of that name
+// that is gone are removed: SQLite would take them for the new one's.
+void make_new_file(const std::filesystem::path& path);
+
+// Readers go on while rows are committed, and what was committed survives the death of the process.
+void use_write_ahead_log(Database& database);
+
+// The files that SQLite keeps beside a database: journal, write-ahead log and the log's index.
+void remove_companions(const std::filesystem::path& path);
+
+}  // namespace avstore::index

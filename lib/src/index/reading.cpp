@@ -1,0 +1,222 @@
+// Index: rows out by their place, and the tables beside `frames`.
+#include <algorithm>
+#include <limits>
+#include <string>
+
+#include "index/impl.h"
+
+namespace avstore::index {
+namespace {
+
+// Rows are handed out in blocks, each read to its end first: no lock is held while the caller works
+// on a row, however long that takes, and it may call anything meanwhile.
+constexpr std::int64_t block_rows = 256;
+
+constexpr std::int64_t any_chunk_from = std::numeric_limits<std::int64_t>::min();
+constexpr std::int64_t any_chunk_to = std::numeric_limits<std::int64_t>::max();
+
+std::vector<FrameRow> frame_rows(Database& database, IndexRange range) {
+  Query query = database.query(
+      "SELECT frame_index, chunk, frame_idx, frame_number, frame_time, pts FROM frames "
+      "WHERE frame_index >= ?1 AND frame_index < ?2 ORDER BY frame_index",
+      range.begin, range.end);
+  std::vector<FrameRow> rows;
+  while (query.next()) {
+    rows.push_back({.frame_index = query.integer(0),
+                    .chunk = query.integer(1),
+                    .frame_idx = query.integer(2),
+                    .frame_number = query.integer(3),
+                    .frame_time = query.real(4),
+                    .pts = query.optional_integer(5)});
+  }
+  return rows;
+}
+
+// Up to block_rows records after number `record`, which becomes that of the last.
+std::vector<ExtraRow> extra_rows(Database& database, std::int64_t& record) {
+  Query query = database.query(
+      "SELECT record, frame_index, frame_number, frame_time, json FROM extra_data "
+      "WHERE record > ?1 ORDER BY record LIMIT ?2",
+      record, block_rows);
+  std::vector<ExtraRow> rows;
+  while (query.next()) {
+    record = query.integer(0);
+    rows.push_back({.frame_index = query.integer(1),
+                    .frame_number = query.integer(2),
+                    .frame_time = query.real(3),
+                    .json = query.text(4)});
+  }
+  return rows;
+}
+
+ChunkState chunk_state(const Database& database, const std::string& name) {
+  if (name != "open" && name != "closed") {
+    database.fail(ErrorKind::corrupt, "'" + name + "' is no state of a chunk");
+  }
+  return name == "open" ? ChunkState::open : ChunkState::closed;
+}
+
+std::vector<ChunkRow> chunk_rows(Database& database, std::int64_t first, std::int64_t last) {
+  Query query = database.query(
+      "SELECT chunk, chunk_path, first_frame_index, frame_count, time_base_num, time_base_den, "
+      "state, bytes, checksum, stream, packet_count FROM chunks "
+      "WHERE chunk >= ?1 AND chunk <= ?2 ORDER BY chunk",
+      first, last);
+  std::vector<ChunkRow> rows;
+  while (query.next()) {
+    rows.push_back({.chunk = query.integer(0),
+                    .path = query.text(1),
+                    .first_frame_index = query.integer(2),
+                    .frame_count = query.integer(3),
+                    .time_base = {query.integer(4), query.integer(5)},
+                    .state = chunk_state(database, query.text(6)),
+                    .bytes = query.integer(7),
+                    .checksum = query.text(8),
+                    .stream = static_cast<int>(query.integer(9)),
+                    .packet_count = query.integer(10)});
+  }
+  return rows;
+}
+
+KeyframeRow keyframe_row(const Query& query) {
+  return {.chunk = query.integer(0),
+          .frame_idx = query.integer(1),
+          .pts = query.integer(2),
+          .dts = query.optional_integer(3),
+          .position = query.integer(4)};
+}
+
+}  // namespace
+
+FrameRow Index::Impl::existing(std::int64_t frame_index) {
+  const auto rows = frame_rows(database(), {frame_index, frame_index + 1});
+  if (rows.empty()) {
+    fail_missing(frame_index);
+  }
+  return rows.front();
+}
+
+// Either another process cut the store since we counted, or the table has a hole.
+void Index::Impl::fail_missing(std::int64_t frame_index) {
+  const bool removed = load_extent(database()).frame_count <= frame_index;
+  database().fail(removed ? ErrorKind::end_of_store : ErrorKind::corrupt,
+                  "frame " + std::to_string(frame_index) +
+                      (removed ? " has been removed" : " is missing between others"));
+}
+
+FrameRow Index::at(std::int64_t frame_index) const {
+  const std::int64_t count = frame_count();
+  if (frame_index < 0 || frame_index >= count) {
+    impl_->database().fail(ErrorKind::end_of_store, "frame index " + std::to_string(frame_index) +
+                                                        " asked for, but there are " +
+                                                        std::to_string(count) + " frames");
+  }
+  return impl_->existing(frame_index);
+}
+
+void Index::for_each(IndexRange range, const std::function<bool(const FrameRow&)>& visit) const {
+  const std::int64_t end = std::min(range.end, frame_count());
+  for (std::int64_t begin = std::max<std::int64_t>(range.begin, 0); begin < end;) {
+    const IndexRange block{begin, std::min(begin + block_rows, end)};
+    const auto rows = frame_rows(impl_->database(), block);
+    for (const FrameRow& row : rows) {
+      if (row.frame_index != begin) {
+        break;
+      }
+      if (!visit(row)) {
+        return;
+      }
+      ++begin;
+    }
+    if (begin != block.end) {
+      impl_->fail_missing(begin);
+    }
+  }
+}
+
+std::optional<ChunkRow> Index::chunk(std::int64_t chunk) const {
+  auto rows = chunk_rows(impl_->database(), chunk, chunk);
+  if (rows.empty()) {
+    return std::nullopt;
+  }
+  return std::move(rows.front());
+}
+
+std::vector<ChunkRow> Index::chunks() const {
+  return chunk_rows(impl_->database(), any_chunk_from, any_chunk_to);
+}
+
+std::int64_t Index::chunk_count() const {
+  Query query = impl_->database().query("SELECT count(*) FROM chunks");
+  query.next();
+  return query.integer(0);
+}
+
+std::optional<KeyframeRow> Index::keyframe_at_or_before(std::int64_t chunk,
+                                                        std::int64_t frame_idx) const {
+  Query query = impl_->database().query(
+      "SELECT chunk, frame_idx, pts, dts, position FROM keyframes "
+      "WHERE chunk = ?1 AND frame_idx <= ?2 ORDER BY frame_idx DESC LIMIT 1",
+      chunk, frame_idx);
+  if (!query.next()) {
+    return std::nullopt;
+  }
+  return keyframe_row(query);
+}
+
+std::vector<KeyframeRow> Index::keyframes(std::int64_t chunk) const {
+  Query query = impl_->database().query(
+      "SELECT chunk, frame_idx, pts, dts, position FROM keyframes "
+      "WHERE chunk = ?1 ORDER BY frame_idx",
+      chunk);
+  std::vector<KeyframeRow> rows;
+  while (query.next()) {
+    rows.push_back(keyframe_row(query));
+  }
+  return rows;
+}
+
+void Index::for_each_extra(const std::function<bool(const ExtraRow&)>& visit) const {
+  std::int64_t record = 0;
+  while (true) {
+    const auto rows = extra_rows(impl_->database(), record);
+    if (rows.empty() || !std::all_of(rows.begin(), rows.end(), visit)) {
+      return;
+    }
+  }
+}
+
+std::optional<std::string> Index::information(const std::string& name) const {
+  Query query =
+      impl_->database().query("SELECT value FROM index_information WHERE name = ?1", name);
+  if (!query.next()) {
+    return std::nullopt;
+  }
+  return query.text(0);
+}
+
+Extremes Index::extremes() const {
+  const ReadTransaction snapshot(impl_->database());
+  return load_extremes(impl_->database(), impl_->visible());
+}
+
+std::string Index::integrity_findings() const {
+  std::string findings;
+  try {
+    Query query = impl_->database().query("PRAGMA integrity_check");
+    while (query.next()) {
+      findings += findings.empty() ? "" : "\n";
+      findings += query.text(0);
+    }
+  } catch (const Error& error) {
+    // Damage so bad that the check itself cannot go on is a finding as well.
+    if (error.kind() != ErrorKind::corrupt) {
+      throw;
+    }
+    findings += findings.empty() ? "" : "\n";
+    findings += error.what();
+  }
+  return findings == "ok" ? std::string() : findings;
+}
+
+}  // namespace avstore::index

@@ -1,0 +1,280 @@
+#include "media/codec_table.h"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+
+#include <fmt/format.h>
+
+#include "media/av.h"
+
+namespace avstore::media {
+namespace {
+
+using Options = std::map<std::string, std::string>;
+
+// No look-ahead and no scene cuts: a frame leaves the encoder as soon as it is encoded, and keyframes
+// come at the interval asked for and nowhere else.
+EncoderChoice x264() {
+  return {"libx264",
+          "veryfast",
+          "preset",
+          {{"rc-lookahead", "0"}, {"sc_threshold", "0"}, {"forced-idr", "1"}}};
+}
+
+EncoderChoice x264_lossless(const std::string& name) {
+  return {name,
+          "ultrafast",
+          "preset",
+          {{"qp", "0"}, {"rc-lookahead", "0"}, {"sc_threshold", "0"}, {"forced-idr", "1"}}};
+}
+
+EncoderChoice x265() {
+  return {"libx265",
+          "ultrafast",
+          "preset",
+          {{"forced-idr", "1"},
+           {"x265-params", "log-level=error:open-gop=0:scenecut=0:rc-lookahead=0"}}};
+}
+
+EncoderChoice svt_av1() {
+  // Pred-struct 1 is low delay: no frame waits for a later one.
+  return {"libsvtav1", "10", "preset", {{"svtav1-params", "pred-struct=1:scd=0:lookahead=0"}}};
+}
+
+EncoderChoice aom_av1() {
+  return {"libaom-av1", "8", "cpu-used", {{"usage", "realtime"}, {"lag-in-frames", "0"}}};
+}
+
+EncoderChoice mjpeg() { return {"mjpeg", "", "", {{"huffman", "optimal"}}}; }
+
+EncoderChoice ffv1() {
+  return {"ffv1", "", "", {{"level", "3"}, {"slicecrc", "1"}, {"context", "0"}, {"coder", "1"}}};
+}
+
+VideoFormat video(const std::string& name, const std::string& extension, const std::string& muxer,
+                  std::vector<EncoderChoice> encoders, const std::string& description) {
+  VideoFormat made;
+  made.format = {name, extension, true, false, {}, description};
+  made.muxer = muxer;
+  made.encoders = std::move(encoders);
+  return made;
+}
+
+VideoFormat lossless(VideoFormat format, std::vector<PixelFormat> pixels) {
+  format.format.lossless = true;
+  format.format.lossless_pixels = std::move(pixels);
+  return format;
+}
+
+VideoFormat intra(VideoFormat format) {
+  format.intra_only = true;
+  return format;
+}
+
+VideoFormat images(const std::string& name, std::vector<PixelFormat> lossless_pixels,
+                   const std::string& description) {
+  VideoFormat made;
+  const bool is_lossless = !lossless_pixels.empty();
+  made.format = {name, "." + name, false, is_lossless, std::move(lossless_pixels), description};
+  made.intra_only = true;
+  return made;
+}
+
+std::vector<VideoFormat> make_table() {
+  using namespace pixel;
+  return {
+      video("avc1/mp4", ".mp4", "mp4", {x264()}, "H.264 in fragmented MP4"),
+      video("h264/mkv", ".mkv", "matroska", {x264()}, "H.264 in Matroska"),
+      intra(video("mjpeg/avi", ".avi", "avi", {mjpeg()}, "Motion JPEG in AVI")),
+      video("hevc/mp4", ".mp4", "mp4", {x265()}, "HEVC in fragmented MP4"),
+      video("hevc/mkv", ".mkv", "matroska", {x265()}, "HEVC in Matroska"),
+      video("av1/mp4", ".mp4", "mp4", {svt_av1(), aom_av1()}, "AV1 in fragmented MP4"),
+      video("av1/mkv", ".mkv", "matroska", {svt_av1(), aom_av1()}, "AV1 in Matroska"),
+      lossless(intra(video("ffv1/mkv", ".mkv", "matroska", {ffv1()}, "FFV1 in Matroska, lossless")),
+               {gray8, gray16, bgr24, rgb24, bgra, yuv420p}),
+      lossless(video("h264-lossless/mkv", ".mkv", "matroska",
+                     {x264_lossless("libx264rgb"), x264_lossless("libx264")},
+                     "H.264 without loss in Matroska"),
+               {gray8, bgr24, rgb24, yuv420p}),
+      images("png", {gray8, gray16, bgr24, rgb24, bgra}, "a folder of PNG images"),
+      images("tif", {gray8, gray16, bgr24, rgb24, bgra}, "a folder of TIFF images"),
+      images("jpg", {}, "a folder of JPEG images"),
+      images("bmp", {gray8, bgr24, rgb24}, "a folder of BMP images"),
+      images("ppm", {bgr24, rgb24}, "a folder of PPM images, always colour"),
+      images("pgm", {gray8, gray16}, "a folder of PGM images, always gray"),
+      images("npy", {gray8, gray16, bgr24, rgb24, bgra, array},
+             "a folder of NumPy arrays of any type"),
+  };
+}
+
+// One line a family: the encoder's own scale at quality 0, at 75 (the default) and at 100.
+struct QualityScale {
+  std::string encoder;
+  std::string option;
+  double worst, usual, best;
+};
+
+const std::vector<QualityScale>& quality_scales() {
+  static const std::vector<QualityScale> kScales{
+      {"libx264", "crf", 45, 21, 10},   {"libx264rgb", "crf", 45, 21, 10},
+      {"libx265", "crf", 45, 23, 12},   {"libsvtav1", "crf", 60, 32, 15},
+      {"libaom-av1", "crf", 60, 28, 10}, {"mjpeg", "global_quality", 31, 3, 1},
+  };
+  return kScales;
+}
+
+double on_scale(const QualityScale& scale, double quality) {
+  const double q = std::clamp(quality, 0.0, 100.0);
+  return q <= kDefaultQuality
+             ? scale.worst + (scale.usual - scale.worst) * q / kDefaultQuality
+             : scale.usual + (scale.best - scale.usual) * (q - kDefaultQuality) /
+                                 (100 - kDefaultQuality);
+}
+
+bool takes(const std::string& encoder, AVPixelFormat format) {
+  const AVCodec* codec = avcodec_find_encoder_by_name(encoder.c_str());
+  if (codec == nullptr || codec->pix_fmts == nullptr) {
+    return false;
+  }
+  for (const AVPixelFormat* p = codec->pix_fmts; *p != AV_PIX_FMT_NONE; ++p) {
+    if (*p == format) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool is_rgb(AVPixelFormat format) {
+  const AVPixFmtDescriptor* desc = av_pix_fmt_desc_get(format);
+  return (desc->flags & (AV_PIX_FMT_FLAG_RGB | AV_PIX_FMT_FLAG_PAL)) != 0;
+}
+
+bool is_gray(AVPixelFormat format) {
+  const AVPixFmtDescriptor* desc = av_pix_fmt_desc_get(format);
+  return desc->nb_components == 1 && (desc->flags & AV_PIX_FMT_FLAG_PAL) == 0;
+}
+
+// Formats without loss keep the layout, or take one that holds the same values.
+std::optional<EncoderInput> lossless_input(const std::string& encoder, const ImageView& input) {
+  AVPixelFormat format = to_av(input.format);
+  if (format == AV_PIX_FMT_NV12) {
+    format = AV_PIX_FMT_YUV420P;  // the same samples, planes apart
+  }
+  format = without_yuvj(format);
+  if (format == AV_PIX_FMT_BGR24 || format == AV_PIX_FMT_RGB24) {
+    format = takes(encoder, AV_PIX_FMT_BGR24) ? AV_PIX_FMT_BGR24 : AV_PIX_FMT_BGR0;
+  }
+  if (format == AV_PIX_FMT_NONE || !takes(encoder, format)) {
+    return std::nullopt;
+  }
+  return EncoderInput{from_av(format), is_gray(format) ? Colorimetry{"", true} : input.color};
+}
+
+// Lossy formats are 8 bit with halved chroma, which every player and OpenCV decode. Gray is full
+// range so that its values survive; colour keeps what it comes with, RGB becomes BT.601.
+std::optional<EncoderInput> lossy_input(const VideoFormat& format, const ImageView& input) {
+  const AVPixelFormat from = to_av(input.format);
+  if (from == AV_PIX_FMT_NONE || (is_gray(from) && from != AV_PIX_FMT_GRAY8)) {
+    return std::nullopt;
+  }
+  const bool jpeg = format.format.name == "mjpeg/avi";
+  EncoderInput made;
+  made.pixel_format = from_av(jpeg ? AV_PIX_FMT_YUVJ420P : AV_PIX_FMT_YUV420P);
+  made.color = is_rgb(from) || is_gray(from) ? Colorimetry{"smpte170m", is_gray(from)}
+                                             : input.color;
+  if (jpeg) {  // JFIF knows one matrix and one range only
+    made.color = {"smpte170m", true};
+  }
+  return made;
+}
+
+}  // namespace
+
+const std::vector<VideoFormat>& format_table() {
+  static const std::vector<VideoFormat> kTable = make_table();
+  return kTable;
+}
+
+std::string canonical_format_name(const std::string& name) {
+  static const std::map<std::string, std::string> kOldNames{{"mjpeg", "mjpeg/avi"},
+                                                            {"libx264", "avc1/mp4"}};
+  const auto found = kOldNames.find(name);
+  return found == kOldNames.end() ? name : found->second;
+}
+
+const VideoFormat& find_video_format(const std::string& name) {
+  const std::string wanted = canonical_format_name(name);
+  for (const VideoFormat& entry : format_table()) {
+    if (entry.format.name == wanted) {
+      return entry;
+    }
+  }
+  std::string known;
+  for (const VideoFormat& entry : format_table()) {
+    known += (known.empty() ? "" : ", ") + entry.format.name;
+  }
+  throw Error(ErrorKind::unsupported, "unknown format '" + name + "'; known are " + known);
+}
+
+Options quality_options(const VideoFormat& format, const std::string& encoder, double quality) {
+  if (format.format.lossless) {
+    return {};
+  }
+  for (const QualityScale& scale : quality_scales()) {
+    if (scale.encoder != encoder) {
+      continue;
+    }
+    const double value = on_scale(scale, quality);
+    if (scale.option == "global_quality") {
+      return {{"flags", "+qscale"},
+              {"global_quality", fmt::format("{}", std::lround(value * FF_QP2LAMBDA))}};
+    }
+    const bool integral = encoder == "libsvtav1" || encoder == "libaom-av1";
+    return {{scale.option,
+             integral ? fmt::format("{}", std::lround(value)) : fmt::format("{:.1f}", value)}};
+  }
+  return {};
+}
+
+std::optional<EncoderInput> encoder_input(const VideoFormat& format, const std::string& encoder,
+                                          const ImageView& input) {
+  return format.format.lossless ? lossless_input(encoder, input) : lossy_input(format, input);
+}
+
+PixelFormat nearest_packed_format(PixelFormat format, bool gray16_allowed) {
+  const AVPixelFormat av = to_av(format);
+  if (av == AV_PIX_FMT_NONE) {
+    return format;  // a plain array has no other form
+  }
+  const AVPixFmtDescriptor* desc = av_pix_fmt_desc_get(av);
+  if (is_gray(av)) {
+    return desc->comp[0].depth > 8 && gray16_allowed ? pixel::gray16 : pixel::gray8;
+  }
+  return (desc->flags & AV_PIX_FMT_FLAG_ALPHA) != 0 ? pixel::bgra : pixel::bgr24;
+}
+
+bool needs_even_size(const VideoFormat& format) {
+  return format.format.video && !format.format.lossless;
+}
+
+}  // namespace avstore::media
+
+namespace avstore {
+
+const std::vector<Format>& formats() {
+  static const std::vector<Format> kFormats = [] {
+    std::vector<Format> all;
+    for (const media::VideoFormat& entry : media::format_table()) {
+      all.push_back(entry.format);
+    }
+    return all;
+  }();
+  return kFormats;
+}
+
+const Format& find_format(std::string_view name) {
+  return media::find_video_format(std::string(name)).format;
+}
+
+}  // namespace avstore

@@ -1,0 +1,209 @@
+#include "media/convert.h"
+
+#include "media/av.h"
+
+namespace avstore::media {
+namespace {
+
+bool is_rgb(AVPixelFormat format) {
+  const AVPixFmtDescriptor* desc = av_pix_fmt_desc_get(format);
+  return (desc->flags & (AV_PIX_FMT_FLAG_RGB | AV_PIX_FMT_FLAG_PAL)) != 0;
+}
+
+bool is_gray(AVPixelFormat format) {
+  const AVPixFmtDescriptor* desc = av_pix_fmt_desc_get(format);
+  return desc->nb_components <= 2 && (desc->flags & AV_PIX_FMT_FLAG_PAL) == 0;
+}
+
+bool is_yuv(AVPixelFormat format) { return !is_rgb(format) && !is_gray(format); }
+
+// Whether plane 0 of the source, as it is, is the gray image wanted.
+bool has_gray_plane(const ImageView& image, AVPixelFormat from, AVPixelFormat to) {
+  const AVPixFmtDescriptor* desc = av_pix_fmt_desc_get(from);
+  return to == AV_PIX_FMT_GRAY8 && is_yuv(from) && image.color.full_range &&
+         (desc->flags & AV_PIX_FMT_FLAG_PLANAR) != 0 && desc->comp[0].depth == 8 &&
+         desc->comp[0].step == 1;
+}
+
+Image gray_plane(const Image& image) {
+  ImageView view;
+  view.format = pixel::gray8;
+  view.width = image.width();
+  view.height = image.height();
+  view.planes[0] = image.data(0);
+  view.strides[0] = image.stride(0);
+  return {view, std::make_shared<Image>(image)};
+}
+
+int sws_matrix(const Colorimetry& color) {
+  const int space = av_color_space_from_name(color.matrix.c_str());
+  switch (space) {
+    case AVCOL_SPC_BT709:
+      return SWS_CS_ITU709;
+    case AVCOL_SPC_FCC:
+      return SWS_CS_FCC;
+    case AVCOL_SPC_SMPTE240M:
+      return SWS_CS_SMPTE240M;
+    case AVCOL_SPC_BT2020_NCL:
+    case AVCOL_SPC_BT2020_CL:
+      return SWS_CS_BT2020;
+    default:
+      return SWS_CS_ITU601;
+  }
+}
+
+// What a context was made for; another kind of image needs another context.
+struct Kind {
+  AVPixelFormat from = AV_PIX_FMT_NONE;
+  AVPixelFormat to = AV_PIX_FMT_NONE;
+  int width = 0;
+  int height = 0;
+  Colorimetry source;
+  Colorimetry target;
+  bool operator==(const Kind&) const = default;
+};
+
+std::string describe(const Kind& kind) {
+  return "conversion of " + std::string(from_av(kind.from).name()) + " to " +
+         std::string(from_av(kind.to).name());
+}
+
+// Plain unscaled conversion, the same that OpenCV's reader asks for, so that pixels agree with
+// those the reference implementation reads.
+constexpr int kFlags = SWS_BICUBIC;
+
+Sws make_context(const Kind& kind, int threads) {
+  Sws context(sws_alloc_context());
+  if (!context) {
+    throw std::bad_alloc();
+  }
+  const auto set = [&](const char* name, std::int64_t value) {
+    check(av_opt_set_int(context.get(), name, value, 0), describe(kind), name);
+  };
+  set("srcw", kind.width);
+  set("srch", kind.height);
+  set("src_format", without_yuvj(kind.from));
+  set("dstw", kind.width);
+  set("dsth", kind.height);
+  set("dst_format", without_yuvj(kind.to));
+  set("sws_flags", kFlags);
+  set("threads", threads);
+  const bool source_full = !is_yuv(kind.from) || kind.source.full_range;
+  const bool target_full = !is_yuv(kind.to) || kind.target.full_range;
+  set("src_range", source_full ? 1 : 0);
+  set("dst_range", target_full ? 1 : 0);
+  const int code = sws_init_context(context.get(), nullptr, nullptr);
+  if (code < 0) {
+    throw Error(ErrorKind::unsupported, describe(kind) + ": " + error_text(code));
+  }
+  // Not all conversions have a use for the matrix; the return value only says so.
+  static_cast<void>(sws_setColorspaceDetails(
+      context.get(), sws_getCoefficients(sws_matrix(kind.source)), source_full ? 1 : 0,
+      sws_getCoefficients(sws_matrix(kind.target)), target_full ? 1 : 0, 0, 1 << 16, 1 << 16));
+  return context;
+}
+
+}  // namespace
+
+class Converter::Impl {
+ public:
+  explicit Impl(int threads) : threads_(threads) {}
+
+  Image convert(const Image& image, PixelFormat format, const Colorimetry* target_color) {
+    const ImageView& view = image.view();
+    const AVPixelFormat from = to_av(view.format);
+    const AVPixelFormat to = to_av(format);
+    if (format == view.format && (target_color == nullptr || *target_color == view.color)) {
+      return image;
+    }
+    if (from == AV_PIX_FMT_NONE || to == AV_PIX_FMT_NONE) {
+      throw Error(ErrorKind::unsupported, "no conversion from " + std::string(view.format.name()) +
+                                              " to " + std::string(format.name()));
+    }
+    if (has_gray_plane(view, from, to)) {
+      return gray_plane(image);
+    }
+    Kind kind{from, to, view.width, view.height, view.color, {}};
+    kind.target = target_color != nullptr ? *target_color : default_target(view, from, to);
+    prepare(kind);
+    return run(image);
+  }
+
+ private:
+  static Colorimetry default_target(const ImageView& view, AVPixelFormat from, AVPixelFormat to) {
+    if (!is_yuv(to)) {
+      return {};
+    }
+    Colorimetry target = is_yuv(from) ? view.color : Colorimetry{"smpte170m", is_gray(from)};
+    target.full_range = target.full_range || is_full_range_yuvj(to);
+    return target;
+  }
+
+  void prepare(const Kind& kind) {
+    if (context_ && kind == kind_) {
+      return;
+    }
+    if (sws_isSupportedInput(kind.from) == 0 || sws_isSupportedOutput(kind.to) == 0) {
+      throw Error(ErrorKind::unsupported, describe(kind) + ": libswscale has none");
+    }
+    context_ = make_context(kind, threads_);
+    kind_ = kind;
+    const int size = check(av_image_get_buffer_size(kind.to, kind.width, kind.height, kAlignment),
+                           describe(kind), "cannot size the result");
+    pool_.reset(av_buffer_pool_init(static_cast<std::size_t>(size) + kSlack, nullptr));
+    if (!pool_) {
+      throw std::bad_alloc();
+    }
+  }
+
+  AvFrame make_target() {
+    AvFrame target = make_frame();
+    target->format = kind_.to;
+    target->width = kind_.width;
+    target->height = kind_.height;
+    target->buf[0] = av_buffer_pool_get(pool_.get());
+    if (target->buf[0] == nullptr) {
+      throw std::bad_alloc();
+    }
+    check(av_image_fill_arrays(target->data, target->linesize, target->buf[0]->data, kind_.to,
+                               kind_.width, kind_.height, kAlignment),
+          describe(kind_), "cannot lay out the result");
+    if (is_yuv(kind_.to)) {
+      target->color_range = kind_.target.full_range ? AVCOL_RANGE_JPEG : AVCOL_RANGE_MPEG;
+      const int matrix = av_color_space_from_name(kind_.target.matrix.c_str());
+      target->colorspace = matrix < 0 ? AVCOL_SPC_UNSPECIFIED : static_cast<AVColorSpace>(matrix);
+    }
+    return target;
+  }
+
+  Image run(const Image& image) {
+    const AvFrame source = wrap(image.view(), std::make_shared<Image>(image));
+    AvFrame target = make_target();
+    check(sws_scale_frame(context_.get(), target.get(), source.get()), describe(kind_), "failed");
+    return to_image(std::move(target));
+  }
+
+  // Rows on cache-line boundaries, and room behind the last for SIMD loops that overrun.
+  static constexpr int kAlignment = 64;
+  static constexpr std::size_t kSlack = 64;
+
+  int threads_;
+  Kind kind_;
+  Sws context_;
+  BufferPool pool_;
+};
+
+Converter::Converter(int threads) : impl_(std::make_unique<Impl>(threads)) {}
+Converter::~Converter() = default;
+Converter::Converter(Converter&&) noexcept = default;
+Converter& Converter::operator=(Converter&&) noexcept = default;
+
+Image Converter::convert(const Image& image, PixelFormat format) {
+  return impl_->convert(image, format, nullptr);
+}
+
+Image Converter::convert(const Image& image, PixelFormat format, const Colorimetry& target_color) {
+  return impl_->convert(image, format, &target_color);
+}
+
+}  // namespace avstore::media

@@ -1,0 +1,107 @@
+#include "media/decoder.h"
+
+#include <thread>
+
+#include "media/av.h"
+
+namespace avstore::media {
+
+class Decoder::Impl {
+ public:
+  Impl(const Demuxer& demuxer, const DecoderOptions& options) : where_(demuxer.url()) {
+    const AVCodecParameters* parameters = demuxer.parameters();
+    const AVCodec* codec = avcodec_find_decoder(parameters->codec_id);
+    if (codec == nullptr) {
+      throw Error(ErrorKind::unsupported, where_ + ": no decoder for codec " +
+                                              avcodec_get_name(parameters->codec_id));
+    }
+    context_.reset(avcodec_alloc_context3(codec));
+    if (!context_) {
+      throw std::bad_alloc();
+    }
+    check(avcodec_parameters_to_context(context_.get(), parameters), where_,
+          "cannot set up the decoder");
+    context_->pkt_timebase = to_av(demuxer.stream().time_base);
+    set_threads(options);
+    check(avcodec_open2(context_.get(), codec, nullptr), where_, "cannot open the decoder");
+  }
+
+  void send(const AVPacket* packet) {
+    const int code = avcodec_send_packet(context_.get(), packet);
+    // A frame that can't be decoded is the file's fault, not the end of reading: the frames around
+    // it are still wanted. A linear decode by ffmpeg goes on in the same way.
+    if (code < 0 && code != AVERROR_INVALIDDATA && code != AVERROR_EOF &&
+        code != AVERROR_PATCHWELCOME) {
+      check(code, where_, "cannot decode");
+    }
+  }
+
+  std::optional<DecodedFrame> receive() {
+    for (;;) {
+      AvFrame frame = make_frame();
+      const int code = avcodec_receive_frame(context_.get(), frame.get());
+      if (code == AVERROR(EAGAIN) || code == AVERROR_EOF) {
+        return std::nullopt;
+      }
+      if (code == AVERROR_INVALIDDATA) {
+        continue;  // see send()
+      }
+      check(code, where_, "cannot decode");
+      ++frames_decoded_;
+      return describe(std::move(frame));
+    }
+  }
+
+  void flush() { avcodec_flush_buffers(context_.get()); }
+  std::int64_t frames_decoded() const { return frames_decoded_; }
+
+ private:
+  void set_threads(const DecoderOptions& options) {
+    const auto cores = static_cast<int>(std::thread::hardware_concurrency());
+    context_->thread_count = options.threads > 0 ? options.threads : std::max(1, cores);
+    context_->thread_type =
+        options.threading == Threading::frame ? FF_THREAD_FRAME | FF_THREAD_SLICE : FF_THREAD_SLICE;
+    // dav1d does its own frame threading; this flag is how it is told not to hold frames back. To
+    // other decoders it means something else: no reordering.
+    if (context_->codec_id == AV_CODEC_ID_AV1 && options.threading == Threading::slice) {
+      context_->flags |= AV_CODEC_FLAG_LOW_DELAY;
+    }
+  }
+
+  static DecodedFrame describe(AvFrame frame) {
+    DecodedFrame decoded;
+    if (frame->pts != AV_NOPTS_VALUE) {
+      decoded.pts = frame->pts;
+    }
+#if LIBAVUTIL_VERSION_INT >= AV_VERSION_INT(58, 7, 100)
+    decoded.interlaced = (frame->flags & AV_FRAME_FLAG_INTERLACED) != 0;
+#else
+    decoded.interlaced = frame->interlaced_frame != 0;
+#endif
+    decoded.damaged =
+        frame->decode_error_flags != 0 || (frame->flags & AV_FRAME_FLAG_CORRUPT) != 0;
+    if (frame->sample_aspect_ratio.num > 0 && frame->sample_aspect_ratio.den > 0) {
+      decoded.sample_aspect_ratio = av_q2d(frame->sample_aspect_ratio);
+    }
+    decoded.image = to_image(std::move(frame));
+    return decoded;
+  }
+
+  std::string where_;
+  CodecContext context_;
+  std::int64_t frames_decoded_ = 0;
+};
+
+Decoder::Decoder(const Demuxer& demuxer, const DecoderOptions& options)
+    : impl_(std::make_unique<Impl>(demuxer, options)) {}
+Decoder::Decoder(Decoder&&) noexcept = default;
+Decoder& Decoder::operator=(Decoder&&) noexcept = default;
+Decoder::~Decoder() = default;
+
+void Decoder::send(const Packet& packet) { impl_->send(packet.get()); }
+void Decoder::send_end() { impl_->send(nullptr); }
+std::optional<DecodedFrame> Decoder::receive() { return impl_->receive(); }
+void Decoder::flush() { impl_->flush(); }
+std::int64_t Decoder::frames_decoded() const { return impl_->frames_decoded(); }
+
+}  // namespace avstore::media

@@ -1,0 +1,258 @@
+#include "media/demuxer.h"
+
+#include <cstring>
+#include <string_view>
+
+#include "media/av.h"
+#include "media/log.h"
+
+namespace avstore::media {
+namespace {
+
+bool is_real_video(const AVStream& stream) {
+  return stream.codecpar->codec_type == AVMEDIA_TYPE_VIDEO &&
+         (stream.disposition & AV_DISPOSITION_ATTACHED_PIC) == 0;
+}
+
+StreamInfo describe(AVFormatContext* file, AVStream* stream) {
+  const AVCodecParameters& parameters = *stream->codecpar;
+  StreamInfo info;
+  info.index = stream->index;
+  info.codec = avcodec_get_name(parameters.codec_id);
+  const char* profile = avcodec_profile_name(parameters.codec_id, parameters.profile);
+  info.profile = profile == nullptr ? "" : profile;
+  info.width = parameters.width;
+  info.height = parameters.height;
+  const char* format = av_get_pix_fmt_name(static_cast<AVPixelFormat>(parameters.format));
+  info.pixel_format = format == nullptr ? "" : format;
+  info.time_base = from_av(stream->time_base);
+  const AVRational rate = av_guess_frame_rate(file, stream, nullptr);
+  info.frame_rate = rate.num > 0 && rate.den > 0 ? from_av(rate) : Rational{0, 1};
+  info.frame_count = stream->nb_frames;
+  if (stream->duration != AV_NOPTS_VALUE) {
+    info.duration = static_cast<double>(stream->duration) * av_q2d(stream->time_base);
+  } else if (file->duration != AV_NOPTS_VALUE) {
+    info.duration = static_cast<double>(file->duration) / AV_TIME_BASE;
+  }
+  const AVCodecDescriptor* codec = avcodec_descriptor_get(parameters.codec_id);
+  info.intra_only = codec != nullptr && (codec->props & AV_CODEC_PROP_INTRA_ONLY) != 0;
+  return info;
+}
+
+const AVInputFormat* find_input_format(const std::string& name) {
+  if (name.empty()) {
+    return nullptr;
+  }
+  const AVInputFormat* format = av_find_input_format(name.c_str());
+  if (format == nullptr) {
+    throw Error(ErrorKind::invalid_argument, "unknown input format '" + name + "'");
+  }
+  return format;
+}
+
+}  // namespace
+
+class Demuxer::Impl {
+ public:
+  Impl(const std::string& url, const DemuxerOptions& options) : url_(url) {
+    capture_log();
+    avdevice_register_all();
+    open(options);
+    select(options.stream);
+    if (options.unpack_b_frames && stream_->codecpar->codec_id == AV_CODEC_ID_MPEG4) {
+      open_unpacker();
+    }
+    ordinal_timestamps_ = (file_->iformat->flags & AVFMT_NOTIMESTAMPS) != 0;
+    // AVI counts frames in decode order and stores no presentation times.
+    decode_order_ = ordinal_timestamps_ || std::string_view(file_->iformat->name) == "avi";
+  }
+
+  const std::string& url() const { return url_; }
+  const StreamInfo& stream() const { return info_; }
+  const AVFormatContext* file() const { return file_.get(); }
+  const AVStream* av_stream() const { return stream_; }
+  bool seekable() const { return !ordinal_timestamps_; }
+  bool decode_order() const { return decode_order_; }
+  std::int64_t packets_read() const { return packets_read_; }
+  std::int64_t seeks() const { return seeks_; }
+
+  std::string truncation() const {
+    // An edit list may leave samples out; MP4 reports a cut-off file in its own words instead.
+    const bool counts_samples = std::string_view(file_->iformat->name).starts_with("mov");
+    if (!counts_samples && info_.frame_count > packets_read_) {
+      return "it ends after " + std::to_string(packets_read_) + " of " +
+             std::to_string(info_.frame_count) + " frames";
+    }
+    return damage_;
+  }
+
+  std::vector<StreamInfo> video_streams() const {
+    std::vector<StreamInfo> found;
+    for (unsigned i = 0; i < file_->nb_streams; ++i) {
+      if (is_real_video(*file_->streams[i])) {
+        found.push_back(describe(file_.get(), file_->streams[i]));
+      }
+    }
+    return found;
+  }
+
+  bool read(Packet& packet) {
+    if (!(unpacker_ ? read_unpacked(packet.get()) : read_raw(packet.get()))) {
+      return false;
+    }
+    ++packets_read_;
+    identify(*packet.get());
+    return true;
+  }
+
+  bool seek(std::int64_t timestamp) {
+    ++seeks_;
+    return av_seek_frame(file_.get(), stream_->index, timestamp, AVSEEK_FLAG_BACKWARD) >= 0;
+  }
+
+ private:
+  bool read_raw(AVPacket* raw) {
+    do {
+      av_packet_unref(raw);
+      clear_log();
+      const int code = av_read_frame(file_.get(), raw);
+      if (code == AVERROR_EOF) {
+        damage_ = last_log_line();
+        return false;
+      }
+      check(code, url_, "cannot read a packet");
+    } while (raw->stream_index != stream_->index || raw->size == 0);
+    return true;
+  }
+
+  void open_unpacker() {
+    AVBSFContext* raw = nullptr;
+    const AVBitStreamFilter* filter = av_bsf_get_by_name("mpeg4_unpack_bframes");
+    if (filter == nullptr) {
+      throw Error(ErrorKind::unsupported, url_ + ": this FFmpeg cannot unpack B-frames");
+    }
+    check(av_bsf_alloc(filter, &raw), url_, "cannot unpack B-frames");
+    unpacker_.reset(raw);
+    check(avcodec_parameters_copy(raw->par_in, stream_->codecpar), url_, "cannot unpack B-frames");
+    raw->time_base_in = stream_->time_base;
+    check(av_bsf_init(raw), url_, "cannot unpack B-frames");
+  }
+
+  bool read_unpacked(AVPacket* packet) {
+    for (;;) {
+      const int code = av_bsf_receive_packet(unpacker_.get(), packet);
+      if (code >= 0) {
+        return true;
+      }
+      if (code == AVERROR_EOF) {
+        return false;
+      }
+      if (code != AVERROR(EAGAIN)) {
+        check(code, url_, "cannot unpack B-frames");
+      }
+      const AvPacket input = make_packet();
+      const bool more = read_raw(input.get());
+      check(av_bsf_send_packet(unpacker_.get(), more ? input.get() : nullptr), url_,
+            "cannot unpack B-frames");
+    }
+  }
+
+  void open(const DemuxerOptions& options) {
+    Dictionary dictionary(options.options);
+    add_defaults(options, dictionary);
+    AVFormatContext* raw = nullptr;
+    clear_log();
+    const int code = avformat_open_input(
+        &raw, url_.c_str(), find_input_format(options.input_format), dictionary.address());
+    const std::string reason = last_log_line();
+    check(code, url_, "cannot open as video" + (reason.empty() ? "" : ": " + reason));
+    file_.reset(raw);
+    drop_defaults(dictionary);
+    dictionary.require_all_used(url_);
+    check(avformat_find_stream_info(raw, nullptr), url_, "cannot read stream information");
+  }
+
+  // The table of fragments at the end of a fragmented MP4 spares the walk over all fragment headers.
+  // Other demuxers do not know this option; it is no error then.
+  static void add_defaults(const DemuxerOptions& options, Dictionary& dictionary) {
+    if (options.input_format.empty() && !options.options.contains("use_mfra_for")) {
+      dictionary.set("use_mfra_for", "pts");
+    }
+  }
+  static void drop_defaults(Dictionary& dictionary) {
+    av_dict_set(dictionary.address(), "use_mfra_for", nullptr, 0);
+  }
+
+  void select(std::optional<int> wanted) {
+    for (unsigned i = 0; i < file_->nb_streams && stream_ == nullptr; ++i) {
+      AVStream* candidate = file_->streams[i];
+      const bool fits = wanted ? candidate->index == *wanted : is_real_video(*candidate);
+      if (fits && candidate->codecpar->codec_type == AVMEDIA_TYPE_VIDEO) {
+        stream_ = candidate;
+      }
+    }
+    if (stream_ == nullptr) {
+      throw Error(ErrorKind::not_found,
+                  url_ + (wanted ? ": stream " + std::to_string(*wanted) + " is no video stream"
+                                 : ": has no video stream"));
+    }
+    info_ = describe(file_.get(), stream_);
+    for (unsigned i = 0; i < file_->nb_streams; ++i) {
+      if (file_->streams[i] != stream_) {
+        file_->streams[i]->discard = AVDISCARD_ALL;
+      }
+    }
+  }
+
+  // Give the packet a PTS that no other of the stream has.
+  void identify(AVPacket& packet) const {
+    if (ordinal_timestamps_) {
+      packet.pts = packets_read_ - 1;
+    } else if (decode_order_) {
+      packet.pts = packet.dts;
+    }
+  }
+
+  std::string url_;
+  InputContext file_;
+  Bsf unpacker_;  // none unless asked for
+  AVStream* stream_ = nullptr;  // owned by file_
+  StreamInfo info_;
+  bool ordinal_timestamps_ = false;
+  bool decode_order_ = false;
+  std::int64_t packets_read_ = 0;
+  std::int64_t seeks_ = 0;
+  std::string damage_;  // what libav complained of at the end of the file
+};
+
+Demuxer::Demuxer(const std::string& url, const DemuxerOptions& options)
+    : impl_(std::make_unique<Impl>(url, options)) {}
+Demuxer::Demuxer(Demuxer&&) noexcept = default;
+Demuxer& Demuxer::operator=(Demuxer&&) noexcept = default;
+Demuxer::~Demuxer() = default;
+
+const std::string& Demuxer::url() const { return impl_->url(); }
+const StreamInfo& Demuxer::stream() const { return impl_->stream(); }
+std::string Demuxer::container() const { return impl_->file()->iformat->name; }
+
+std::string Demuxer::creation_time() const {
+  for (const AVDictionary* tags : {impl_->file()->metadata, impl_->av_stream()->metadata}) {
+    const AVDictionaryEntry* entry = av_dict_get(tags, "creation_time", nullptr, 0);
+    if (entry != nullptr) {
+      return entry->value;
+    }
+  }
+  return {};
+}
+
+std::vector<StreamInfo> Demuxer::video_streams() const { return impl_->video_streams(); }
+bool Demuxer::read(Packet& packet) { return impl_->read(packet); }
+std::string Demuxer::truncation() const { return impl_->truncation(); }
+bool Demuxer::seek(std::int64_t timestamp) { return impl_->seek(timestamp); }
+bool Demuxer::seekable() const { return impl_->seekable(); }
+bool Demuxer::timestamps_in_decode_order() const { return impl_->decode_order(); }
+std::int64_t Demuxer::packets_read() const { return impl_->packets_read(); }
+std::int64_t Demuxer::seeks() const { return impl_->seeks(); }
+const AVCodecParameters* Demuxer::parameters() const { return impl_->av_stream()->codecpar; }
+
+}  // namespace avstore::media

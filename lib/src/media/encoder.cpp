@@ -1,0 +1,327 @@
+#include "media/encoder.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "media/av.h"
+#include "media/convert.h"
+#include "media/log.h"
+
+namespace avstore::media {
+namespace {
+
+using Options = std::map<std::string, std::string>;
+
+int core_count() { return std::max(1, static_cast<int>(std::thread::hardware_concurrency())); }
+
+const EncoderChoice* find_choice(const VideoFormat& format, const std::string& encoder) {
+  for (const EncoderChoice& choice : format.encoders) {
+    if (choice.name == encoder) {
+      return &choice;
+    }
+  }
+  return nullptr;
+}
+
+// "x265-params" and the like are lists of their own: the user's entries follow ours and win.
+void merge(Options& into, const Options& from) {
+  for (const auto& [key, value] : from) {
+    const bool list = key.ends_with("-params") && into.contains(key);
+    into[key] = list ? into[key] + ":" + value : value;
+  }
+}
+
+// Threads are worth more to the slices of FFV1 than one frame can use by default.
+int slice_count(int threads) { return threads <= 4 ? 4 : threads <= 9 ? 9 : 16; }
+
+Options all_options(const VideoFormat& format, const std::string& encoder,
+                    const EncoderOptions& wanted, int threads) {
+  Options options;
+  if (const EncoderChoice* choice = find_choice(format, encoder)) {
+    options = choice->options;
+    const std::string preset = wanted.preset.empty() ? choice->default_preset : wanted.preset;
+    if (!wanted.preset.empty() && choice->preset_option.empty()) {
+      throw Error(ErrorKind::invalid_argument, encoder + " has no presets");
+    }
+    if (!preset.empty()) {
+      options[choice->preset_option] = preset;
+    }
+  } else if (!wanted.preset.empty()) {
+    options["preset"] = wanted.preset;
+  }
+  if (encoder == "ffv1") {
+    options["slices"] = std::to_string(slice_count(threads));
+  }
+  if (encoder == "libx265" && wanted.b_frames == 0) {
+    options["x265-params"] += ":bframes=0";
+  }
+  if (encoder == "libx265") {
+    // Its pool of threads is as large as the machine, whatever libavcodec's thread count is.
+    options["x265-params"] += ":pools=" + std::to_string(threads);
+  }
+  merge(options, quality_options(format, encoder, wanted.quality.value_or(kDefaultQuality)));
+  merge(options, wanted.options);
+  return options;
+}
+
+// SVT-AV1 reports its settings on standard error at each start unless told not to.
+void quiet_svt_av1() {
+  static std::once_flag once;
+  std::call_once(once, [] { setenv("SVT_LOG", "1", 0); });
+}
+
+}  // namespace
+
+int default_keyframe_interval(Rational frame_rate) {
+  const double half_second = frame_rate.den == 0 ? 0 : frame_rate.value() / 2;
+  return static_cast<int>(std::clamp(std::lround(half_second), 1L, 60L));
+}
+
+class Encoder::Impl {
+ public:
+  Impl(const VideoFormat& format, const std::string& encoder, const EncoderOptions& options,
+       Rational time_base, const ImageView& first, bool for_container)
+      : name_(encoder), where_("encoder " + encoder), converter_(1) {
+    capture_log();
+    clear_log();
+    quiet_svt_av1();
+    const AVCodec* codec = avcodec_find_encoder_by_name(encoder.c_str());
+    if (codec == nullptr) {
+      throw Error(ErrorKind::unsupported, where_ + ": not in this build of FFmpeg");
+    }
+    choose_input(format, first);
+    context_.reset(avcodec_alloc_context3(codec));
+    if (!context_) {
+      throw std::bad_alloc();
+    }
+    configure(format, options, time_base, for_container);
+    open(format, options);
+    parameters_.reset(avcodec_parameters_alloc());
+    if (!parameters_) {
+      throw std::bad_alloc();
+    }
+    check(avcodec_parameters_from_context(parameters_.get(), context_.get()), where_,
+          "cannot read parameters");
+  }
+
+  void send(const Image& image, std::int64_t pts, bool force_keyframe) {
+    AvFrame frame = prepare(image);
+    frame->pts = pts;
+    frame->pict_type = force_keyframe ? AV_PICTURE_TYPE_I : AV_PICTURE_TYPE_NONE;
+    frame->quality = context_->global_quality;
+    check(avcodec_send_frame(context_.get(), frame.get()), where_, "cannot encode a frame");
+  }
+
+  void send_end() {
+    const int code = avcodec_send_frame(context_.get(), nullptr);
+    if (code != AVERROR_EOF) {
+      check(code, where_, "cannot finish");
+    }
+  }
+
+  bool receive(Packet& packet) {
+    const int code = avcodec_receive_packet(context_.get(), packet.get());
+    if (code == AVERROR(EAGAIN) || code == AVERROR_EOF) {
+      return false;
+    }
+    check(code, where_, "cannot encode");
+    return true;
+  }
+
+  const std::string& name() const { return name_; }
+  const AVCodecContext& context() const { return *context_; }
+  const AVCodecParameters* parameters() const { return parameters_.get(); }
+
+ private:
+  void choose_input(const VideoFormat& format, const ImageView& first) {
+    const auto input = encoder_input(format, name_, first);
+    if (!input) {
+      throw Error(ErrorKind::unsupported,
+                  where_ + ": format " + format.format.name + " cannot hold " +
+                      std::string(first.format.name()) +
+                      " frames; ffv1/mkv, png, tif or npy may");
+    }
+    input_ = *input;
+    const int mask = needs_even_size(format) ? ~1 : ~0;
+    width_ = first.width & mask;
+    height_ = first.height & mask;
+    if (width_ <= 0 || height_ <= 0) {
+      throw Error(ErrorKind::invalid_argument, where_ + ": the frames are too small");
+    }
+  }
+
+  void configure(const VideoFormat& format, const EncoderOptions& options, Rational time_base,
+                 bool for_container) {
+    context_->width = width_;
+    context_->height = height_;
+    context_->pix_fmt = to_av(input_.pixel_format);
+    context_->time_base = to_av(time_base);
+    context_->framerate = to_av(options.frame_rate);
+    context_->gop_size = format.intra_only                ? 1
+                         : options.keyframe_interval > 0 ? options.keyframe_interval
+                                                         : default_keyframe_interval(
+                                                               options.frame_rate);
+    context_->keyint_min = context_->gop_size;
+    context_->max_b_frames = options.b_frames;
+    context_->thread_count = options.threads > 0 ? options.threads : core_count();
+    if (for_container) {
+      context_->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
+    }
+    const AVPixFmtDescriptor* desc = av_pix_fmt_desc_get(context_->pix_fmt);
+    if ((desc->flags & AV_PIX_FMT_FLAG_RGB) == 0) {
+      context_->color_range = input_.color.full_range ? AVCOL_RANGE_JPEG : AVCOL_RANGE_MPEG;
+      const int matrix = av_color_space_from_name(input_.color.matrix.c_str());
+      context_->colorspace =
+          matrix < 0 ? AVCOL_SPC_UNSPECIFIED : static_cast<AVColorSpace>(matrix);
+    }
+    chroma_shift_x_ = desc->log2_chroma_w;
+    chroma_shift_y_ = desc->log2_chroma_h;
+  }
+
+  void open(const VideoFormat& format, const EncoderOptions& options) {
+    Dictionary dictionary(all_options(format, name_, options, context_->thread_count));
+    const int code =
+        avcodec_open2(context_.get(), context_->codec, dictionary.address());
+    if (code < 0) {
+      throw Error(ErrorKind::unsupported, where_ + ": does not open for " +
+                                              std::to_string(width_) + "x" +
+                                              std::to_string(height_) + " " +
+                                              std::string(input_.pixel_format.name()) + ": " +
+                                              error_text(code) +
+                                              (last_log_line().empty() ? "" : ": ") +
+                                              last_log_line());
+    }
+    dictionary.require_all_used(where_);
+  }
+
+  AvFrame prepare(const Image& image) {
+    ImageView view = image.view();
+    view.width = width_;
+    view.height = height_;
+    Image cropped(view, std::make_shared<Image>(image));
+    if (is_luma_only(view)) {
+      cropped = with_neutral_chroma(cropped);
+    } else {
+      cropped = converter_.convert(cropped, input_.pixel_format, input_.color);
+    }
+    AvFrame frame = wrap(cropped.view(), std::make_shared<Image>(cropped));
+    frame->color_range = context_->color_range;
+    frame->colorspace = context_->colorspace;
+    return frame;
+  }
+
+  bool is_luma_only(const ImageView& view) const {
+    return view.format == pixel::gray8 && input_.color.full_range &&
+           without_yuvj(context_->pix_fmt) == AV_PIX_FMT_YUV420P;
+  }
+
+  // Gray is the luma plane as it is; the chroma planes are the same for all frames.
+  Image with_neutral_chroma(const Image& gray) {
+    const auto stride = static_cast<std::size_t>(AV_CEIL_RSHIFT(width_, chroma_shift_x_));
+    const auto rows = static_cast<std::size_t>(AV_CEIL_RSHIFT(height_, chroma_shift_y_));
+    if (!neutral_) {
+      constexpr std::uint8_t kNeutral = 128;
+      // Room behind the end, because encoders read whole SIMD registers.
+      neutral_ = std::make_shared<std::vector<std::uint8_t>>(
+          stride * rows + AV_INPUT_BUFFER_PADDING_SIZE, kNeutral);
+    }
+    ImageView view = gray.view();
+    view.format = input_.pixel_format;
+    for (const std::size_t plane : {1U, 2U}) {
+      view.planes[plane] = neutral_->data();
+      view.strides[plane] = static_cast<std::ptrdiff_t>(stride);
+    }
+    using Owners = std::pair<Image, std::shared_ptr<const void>>;
+    return {view, std::make_shared<Owners>(gray, neutral_)};
+  }
+
+  std::string name_;
+  std::string where_;
+  EncoderInput input_;
+  int width_ = 0;
+  int height_ = 0;
+  int chroma_shift_x_ = 0;
+  int chroma_shift_y_ = 0;
+  CodecContext context_;
+  CodecParametersPtr parameters_;
+  Converter converter_;
+  std::shared_ptr<std::vector<std::uint8_t>> neutral_;
+};
+
+Encoder::Encoder(const VideoFormat& format, const std::string& encoder,
+                 const EncoderOptions& options, Rational time_base, const ImageView& first,
+                 bool for_container)
+    : impl_(std::make_unique<Impl>(format, encoder, options, time_base, first, for_container)) {}
+Encoder::Encoder(Encoder&&) noexcept = default;
+Encoder& Encoder::operator=(Encoder&&) noexcept = default;
+Encoder::~Encoder() = default;
+
+void Encoder::send(const Image& image, std::int64_t pts, bool force_keyframe) {
+  impl_->send(image, pts, force_keyframe);
+}
+void Encoder::send_end() { impl_->send_end(); }
+bool Encoder::receive(Packet& packet) { return impl_->receive(packet); }
+std::string Encoder::name() const { return impl_->name(); }
+Rational Encoder::time_base() const { return from_av(impl_->context().time_base); }
+int Encoder::width() const { return impl_->context().width; }
+int Encoder::height() const { return impl_->context().height; }
+int Encoder::keyframe_interval() const { return impl_->context().gop_size; }
+const AVCodecParameters* Encoder::parameters() const { return impl_->parameters(); }
+
+std::vector<std::string> encoder_candidates(const VideoFormat& format,
+                                            const EncoderOptions& options) {
+  if (!options.encoder.empty()) {
+    return {options.encoder};
+  }
+  std::vector<std::string> names;
+  for (const EncoderChoice& choice : format.encoders) {
+    names.push_back(choice.name);
+  }
+  return names;
+}
+
+Encoder open_first_encoder(const VideoFormat& format, const EncoderOptions& options,
+                           Rational time_base, const ImageView& first) {
+  std::string reasons;
+  for (const std::string& name : encoder_candidates(format, options)) {
+    try {
+      return {format, name, options, time_base, first};
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::unsupported) {
+        throw;
+      }
+      reasons += (reasons.empty() ? "" : "; ") + std::string(error.what());
+    }
+  }
+  throw Error(ErrorKind::unsupported, format.format.name + ": no encoder opens: " + reasons);
+}
+
+}  // namespace avstore::media
+
+namespace avstore {
+
+std::vector<EncoderAvailability> probe_encoders(const Format& format) {
+  const media::VideoFormat& entry = media::find_video_format(format.name);
+  std::vector<EncoderAvailability> found;
+  constexpr int kSize = 256;
+  const std::vector<std::uint8_t> pixels(std::size_t{3} * kSize * kSize, 0);
+  for (const media::EncoderChoice& choice : entry.encoders) {
+    EncoderAvailability availability{choice.name, false, {}};
+    const PixelFormat input = choice.name == "libx264" ? pixel::yuv420p : pixel::bgr24;
+    try {
+      media::Encoder encoder(entry, choice.name, {}, {1, 25},
+                             contiguous_view(input, kSize, kSize, pixels.data()));
+      availability.available = true;
+    } catch (const Error& error) {
+      availability.why_not = error.what();
+    }
+    found.push_back(std::move(availability));
+  }
+  return found;
+}
+
+}  // namespace avstore

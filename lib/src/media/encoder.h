@@ -1,0 +1,62 @@
+// Encodes images into packets.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "avstore/image.h"
+#include "avstore/writer.h"
+#include "media/codec_table.h"
+#include "media/packet.h"
+
+struct AVCodecParameters;
+
+namespace avstore::media {
+
+// Encodes frames of one size and pixel format. Timestamps are in time_base(). For one thread at a
+// time.
+class Encoder {
+ public:
+  // `first` tells size, pixel format and colorimetry; its pixels are not looked at. Odd sizes lose
+  // their last column or row in formats that need even ones.
+  // `for_container` asks for codec headers out of band, as MP4 and Matroska want them.
+  // Throws Error: unsupported (the encoder does not open; the message has the reason, or the format
+  // cannot hold such pixels), invalid_argument (an unknown option).
+  Encoder(const VideoFormat& format, const std::string& encoder, const EncoderOptions& options,
+          Rational time_base, const ImageView& first, bool for_container = true);
+  Encoder(Encoder&&) noexcept;
+  Encoder& operator=(Encoder&&) noexcept;
+  ~Encoder();
+
+  // PTS must ascend. The image is converted to the encoder's pixel format if it has another.
+  void send(const Image& image, std::int64_t pts, bool force_keyframe);
+  void send_end();
+  // The next packet in decode order; false if it needs more frames or has ended.
+  bool receive(Packet& packet);
+
+  std::string name() const;
+  Rational time_base() const;
+  int width() const;
+  int height() const;
+  int keyframe_interval() const;
+  const AVCodecParameters* parameters() const;  // for a Muxer; owned by this
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// The encoders to try for a format, first the one the options name if they name one.
+std::vector<std::string> encoder_candidates(const VideoFormat& format,
+                                            const EncoderOptions& options);
+
+// The first candidate that opens for such frames. Throws Error(unsupported) with every reason.
+Encoder open_first_encoder(const VideoFormat& format, const EncoderOptions& options,
+                           Rational time_base, const ImageView& first);
+
+// Half a second's worth of frames, at most 60 and at least 1.
+int default_keyframe_interval(Rational frame_rate);
+
+}  // namespace avstore::media

@@ -1,0 +1,193 @@
+// avstore/image.h: geometry, packing, conversion and hashes of images.
+#include "avstore/image.h"
+
+#include <cstring>
+
+#include "avstore/error.h"
+#include "media/av.h"
+#include "media/convert.h"
+
+namespace avstore {
+namespace {
+
+using media::check;
+
+struct PlaneSize {
+  std::size_t row_bytes = 0;
+  std::size_t rows = 0;
+};
+
+std::string describe(PixelFormat format, int width, int height) {
+  return std::string(format.name()) + " image of " + std::to_string(width) + "x" +
+         std::to_string(height);
+}
+
+const AVPixFmtDescriptor& descriptor(PixelFormat format) {
+  const AVPixFmtDescriptor* found = av_pix_fmt_desc_get(media::to_av(format));
+  if (found == nullptr || (found->flags & AV_PIX_FMT_FLAG_HWACCEL) != 0) {
+    throw Error(ErrorKind::invalid_argument,
+                "pixel format '" + std::string(format.name()) + "' has no planes in memory");
+  }
+  return *found;
+}
+
+void require_size(PixelFormat format, int width, int height) {
+  if (width <= 0 || height <= 0 ||
+      av_image_check_size(static_cast<unsigned>(width), static_cast<unsigned>(height), 0, nullptr) <
+          0) {
+    throw Error(ErrorKind::invalid_argument,
+                describe(format, width, height) + ": not a possible size");
+  }
+}
+
+// Bytes of a row and number of rows of each plane; a palette counts as a plane of one row.
+std::array<PlaneSize, 4> plane_sizes(PixelFormat format, int width, int height) {
+  require_size(format, width, height);
+  const AVPixFmtDescriptor& desc = descriptor(format);
+  const AVPixelFormat av = media::to_av(format);
+  std::array<PlaneSize, 4> sizes;
+  const int planes = av_pix_fmt_count_planes(av);
+  for (int plane = 0; plane < planes; ++plane) {
+    const int row_bytes = check(av_image_get_linesize(av, width, plane),
+                                describe(format, width, height), "cannot size a row");
+    const bool chroma = plane == 1 || plane == 2;
+    const int rows = chroma ? AV_CEIL_RSHIFT(height, desc.log2_chroma_h) : height;
+    sizes[static_cast<std::size_t>(plane)] = {static_cast<std::size_t>(row_bytes),
+                                              static_cast<std::size_t>(rows)};
+  }
+  if ((desc.flags & AV_PIX_FMT_FLAG_PAL) != 0) {
+    sizes[1] = {AVPALETTE_SIZE, 1};
+  }
+  return sizes;
+}
+
+std::array<PlaneSize, 4> plane_sizes(const ImageView& image) {
+  if (image.format != pixel::array) {
+    return plane_sizes(image.format, image.width, image.height);
+  }
+  const auto row_bytes = static_cast<std::size_t>(image.strides[0]);
+  return {PlaneSize{row_bytes, static_cast<std::size_t>(image.height)}};
+}
+
+std::size_t total(const std::array<PlaneSize, 4>& sizes) {
+  std::size_t bytes = 0;
+  for (const PlaneSize& size : sizes) {
+    bytes += size.row_bytes * size.rows;
+  }
+  return bytes;
+}
+
+// Calls `take` with each row of each plane in order.
+template <typename Take>
+void for_each_row(const ImageView& image, const Take& take) {
+  const auto sizes = plane_sizes(image);
+  for (std::size_t plane = 0; plane < sizes.size(); ++plane) {
+    const std::uint8_t* row = image.planes[plane];
+    for (std::size_t y = 0; y < sizes[plane].rows; ++y, row += image.strides[plane]) {
+      take(row, sizes[plane].row_bytes);
+    }
+  }
+}
+
+}  // namespace
+
+PixelFormat PixelFormat::from_name(std::string_view name) {
+  if (name == pixel::array.name()) {
+    return pixel::array;
+  }
+  const AVPixelFormat av = av_get_pix_fmt(std::string(name).c_str());
+  if (av == AV_PIX_FMT_NONE) {
+    throw Error(ErrorKind::invalid_argument,
+                "unknown pixel format '" + std::string(name) +
+                    "'; common ones are gray8, gray16, bgr24, rgb24, bgra, yuv420p, nv12");
+  }
+  return media::from_av(av);
+}
+
+ImageView packed_view(PixelFormat format, int width, int height, const void* data,
+                      std::ptrdiff_t stride) {
+  const auto sizes = plane_sizes(format, width, height);
+  if (sizes[1].rows != 0) {
+    throw Error(ErrorKind::invalid_argument,
+                describe(format, width, height) + ": has several planes");
+  }
+  ImageView view;
+  view.format = format;
+  view.width = width;
+  view.height = height;
+  view.planes[0] = static_cast<const std::uint8_t*>(data);
+  view.strides[0] = stride != 0 ? stride : static_cast<std::ptrdiff_t>(sizes[0].row_bytes);
+  return view;
+}
+
+ImageView contiguous_view(PixelFormat format, int width, int height, const void* data) {
+  const auto sizes = plane_sizes(format, width, height);
+  ImageView view;
+  view.format = format;
+  view.width = width;
+  view.height = height;
+  const auto* next = static_cast<const std::uint8_t*>(data);
+  for (std::size_t plane = 0; plane < sizes.size() && sizes[plane].rows != 0; ++plane) {
+    view.planes[plane] = next;
+    view.strides[plane] = static_cast<std::ptrdiff_t>(sizes[plane].row_bytes);
+    next += sizes[plane].row_bytes * sizes[plane].rows;
+  }
+  return view;
+}
+
+std::size_t packed_size(PixelFormat format, int width, int height) {
+  return total(plane_sizes(format, width, height));
+}
+
+std::size_t packed_size(const ImageView& image) { return total(plane_sizes(image)); }
+
+std::vector<std::uint8_t> pack(const ImageView& image) {
+  std::vector<std::uint8_t> bytes(packed_size(image));
+  std::uint8_t* out = bytes.data();
+  for_each_row(image, [&out](const std::uint8_t* row, std::size_t size) {
+    std::memcpy(out, row, size);
+    out += size;
+  });
+  return bytes;
+}
+
+Image copy(const ImageView& image) {
+  auto bytes = std::make_shared<std::vector<std::uint8_t>>(pack(image));
+  ImageView view = image;
+  const auto sizes = plane_sizes(image);
+  const std::uint8_t* next = bytes->data();
+  for (std::size_t plane = 0; plane < sizes.size(); ++plane) {
+    const bool present = sizes[plane].rows != 0;
+    view.planes[plane] = present ? next : nullptr;
+    view.strides[plane] = static_cast<std::ptrdiff_t>(sizes[plane].row_bytes);
+    next += sizes[plane].row_bytes * sizes[plane].rows;
+  }
+  return {view, std::move(bytes)};
+}
+
+Image convert(const ImageView& image, PixelFormat format) {
+  return media::Converter(1).convert(Image(image, nullptr), format);
+}
+
+std::string md5(const ImageView& image) {
+  const std::unique_ptr<AVMD5, void (*)(AVMD5*)> context(av_md5_alloc(),
+                                                         [](AVMD5* md5) { av_free(md5); });
+  if (!context) {
+    throw std::bad_alloc();
+  }
+  av_md5_init(context.get());
+  for_each_row(image, [&context](const std::uint8_t* row, std::size_t size) {
+    av_md5_update(context.get(), row, size);
+  });
+  std::array<std::uint8_t, 16> digest{};
+  av_md5_final(context.get(), digest.data());
+  std::string hex;
+  for (const std::uint8_t byte : digest) {
+    constexpr std::string_view kDigits = "0123456789abcdef";
+    hex += kDigits[byte >> 4];
+    hex += kDigits[byte & 15];
+  }
+  return hex;
+}
+
+}  // namespace avstore

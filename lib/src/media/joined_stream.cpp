@@ -1,0 +1,87 @@
+#include "media/joined_stream.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "media/av.h"
+#include "media/nal_units.h"
+
+namespace avstore::media {
+namespace {
+
+CodecParametersPtr clone(const AVCodecParameters* parameters) {
+  CodecParametersPtr copy(avcodec_parameters_alloc());
+  if (!copy) {
+    throw std::bad_alloc();
+  }
+  check(avcodec_parameters_copy(copy.get(), parameters), "codec parameters", "cannot copy");
+  return copy;
+}
+
+bool has_nal_units(const AVCodecParameters& parameters) {
+  return parameters.codec_id == AV_CODEC_ID_H264 || parameters.codec_id == AV_CODEC_ID_HEVC;
+}
+
+bool same_headers(const AVCodecParameters& a, const AVCodecParameters& b) {
+  return std::equal(a.extradata, a.extradata + a.extradata_size, b.extradata,
+                    b.extradata + b.extradata_size);
+}
+
+}  // namespace
+
+class JoinedStream::Impl {
+ public:
+  explicit Impl(const AVCodecParameters* first) : first_(clone(first)), source_(clone(first)) {}
+
+  bool can_join(const AVCodecParameters& source) const {
+    const bool same_kind = source.codec_id == first_->codec_id && source.width == first_->width &&
+                           source.height == first_->height && source.format == first_->format;
+    return same_kind && (has_nal_units(source) ? has_usable_framing() : same_headers(source, *first_));
+  }
+
+  void change_source(const AVCodecParameters* source) {
+    headers_differ_ = headers_differ_ || !same_headers(*source, *source_);
+    source_ = clone(source);
+    headers_due_ = headers_differ_;
+  }
+
+  void fit(Packet& packet) {
+    if (!has_nal_units(*source_)) {
+      return;
+    }
+    const int framing = nal_length_size(*source_);
+    if (framing == nal_length_size(*first_) && !headers_due_) {
+      return;
+    }
+    std::vector<Bytes> units = split_nal_units(packet.bytes(), framing);
+    if (headers_due_ && packet.key()) {
+      const std::vector<Bytes> headers = parameter_sets(*source_);
+      units.insert(units.begin(), headers.begin(), headers.end());
+      headers_due_ = false;
+    }
+    packet.replace_bytes(join_nal_units(units));
+  }
+
+ private:
+  // Packets are rewritten with prefixes of four bytes, so the container must state those.
+  bool has_usable_framing() const { return nal_length_size(*first_) == 4; }
+
+  CodecParametersPtr first_;
+  CodecParametersPtr source_;
+  bool headers_differ_ = false;  // any source so far had others than the one before it
+  bool headers_due_ = false;     // the next keyframe must carry its source's headers
+};
+
+JoinedStream::JoinedStream(const AVCodecParameters* first)
+    : impl_(std::make_unique<Impl>(first)) {}
+JoinedStream::~JoinedStream() = default;
+
+bool JoinedStream::can_join(const AVCodecParameters* source) const {
+  return impl_->can_join(*source);
+}
+void JoinedStream::change_source(const AVCodecParameters* source) {
+  impl_->change_source(source);
+}
+void JoinedStream::fit(Packet& packet) { impl_->fit(packet); }
+
+}  // namespace avstore::media

@@ -1,0 +1,36 @@
+// Packets of several files and encoders, joined into one stream.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "media/packet.h"
+
+struct AVCodecParameters;
+
+namespace avstore::media {
+
+// A container states the codec's headers once, at its beginning. H.264 and HEVC can repeat them within
+// the stream, so packets made with other headers may follow one another there: each keyframe after a
+// change of source gets the headers of its own source in front. Other codecs can be joined only if
+// their headers are the same.
+class JoinedStream {
+ public:
+  // `first` is what the container will state.
+  explicit JoinedStream(const AVCodecParameters* first);
+  ~JoinedStream();
+
+  // Whether packets of that source can follow in this stream.
+  bool can_join(const AVCodecParameters* source) const;
+  // From now on packets come from that source.
+  void change_source(const AVCodecParameters* source);
+  // Make a packet of the current source fit for the stream.
+  void fit(Packet& packet);
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace avstore::media

@@ -1,0 +1,15 @@
+// What libav* has to say, kept for error messages instead of printed.
+#pragma once
+
+#include <string>
+
+namespace avstore::media {
+
+// Route libav's log to this module, once per process: nothing is printed any more.
+void capture_log();
+
+// The last line of level error that libav logged on this thread since clear_log(); empty if none.
+std::string last_log_line();
+void clear_log();
+
+}  // namespace avstore::media

@@ -1,0 +1,55 @@
+// Writes one video stream into a container file.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "avstore/types.h"
+#include "media/packet.h"
+
+struct AVCodecParameters;
+
+namespace avstore::media {
+
+struct MuxerOptions {
+  std::string muxer;         // libav's name: "mp4", "matroska", "avi", ...
+  Rational time_base{1, 25};  // wished for; the container may have its own
+  Rational frame_rate{25, 1};
+  // MP4: in fragments, cut at each flush(), so that a file cut off anywhere plays up to the last one.
+  // Otherwise the file can be read only after finish().
+  bool fragmented = true;
+};
+
+// For one thread at a time. A file that was never finished stays as far as it was flushed.
+class Muxer {
+ public:
+  // Creates the file (replacing one that is there) and writes the header.
+  // Throws Error: io, unsupported (the container cannot hold this codec).
+  Muxer(const std::filesystem::path& file, const AVCodecParameters* codec,
+        const MuxerOptions& options);
+  Muxer(Muxer&&) noexcept;
+  Muxer& operator=(Muxer&&) noexcept;
+  ~Muxer();
+
+  // Whether a container can hold such a stream, as far as its muxer says.
+  static bool takes(const std::string& muxer, const AVCodecParameters* codec);
+
+  // The container's own; packets' timestamps must be in it.
+  Rational time_base() const;
+
+  // Packets must come in decode order, with timestamps that this writes unchanged. The last before a
+  // flush must have its duration set.
+  void write(Packet& packet);
+  // Hand everything written so far to the operating system, in a form that can be read.
+  void flush();
+  // Write what the container wants at its end, and close the file. No other call may follow.
+  void finish();
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace avstore::media

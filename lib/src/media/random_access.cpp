@@ -1,0 +1,174 @@
+#include "media/random_access.h"
+
+#include <optional>
+
+#include "media/av.h"
+#include "media/nal_units.h"
+
+namespace avstore::media {
+namespace {
+
+// Reads bits of a NAL unit's payload, most significant first, passing over emulation prevention bytes
+// (ITU-T H.264, 7.3.1).
+class BitReader {
+ public:
+  explicit BitReader(Bytes data) : data_(data) {}
+
+  bool at_end() const { return byte_ >= data_.size(); }
+
+  unsigned bit() {
+    if (at_end()) {
+      return 0;
+    }
+    const unsigned value = data_[byte_] >> (7 - bit_) & 1U;
+    if (++bit_ == 8) {
+      next_byte();
+    }
+    return value;
+  }
+
+  unsigned bits(int count) {
+    unsigned value = 0;
+    while (count-- > 0) {
+      value = value << 1 | bit();
+    }
+    return value;
+  }
+
+  // Exp-Golomb code ue(v), ITU-T H.264, 9.1.
+  unsigned ue() {
+    int zeros = 0;
+    while (zeros < 32 && !at_end() && bit() == 0) {
+      ++zeros;
+    }
+    return zeros >= 32 ? ~0U : (1U << zeros) - 1 + bits(zeros);
+  }
+
+ private:
+  void next_byte() {
+    bit_ = 0;
+    zeros_ = data_[byte_] == 0 ? zeros_ + 1 : 0;
+    ++byte_;
+    if (zeros_ >= 2 && byte_ < data_.size() && data_[byte_] == 3) {
+      ++byte_;
+      zeros_ = 0;
+    }
+  }
+
+  Bytes data_;
+  std::size_t byte_ = 0;
+  int bit_ = 0;
+  int zeros_ = 0;
+};
+
+// recovery_frame_cnt of a recovery point message, if the SEI unit has one (ITU-T H.264, D.1.8).
+std::optional<unsigned> recovery_frame_count(Bytes sei) {
+  constexpr unsigned kRecoveryPoint = 6;
+  BitReader reader(sei.subspan(1));
+  while (!reader.at_end()) {
+    unsigned type = 0;
+    unsigned size = 0;
+    unsigned byte = 0;
+    do {
+      type += byte = reader.bits(8);
+    } while (byte == 255 && !reader.at_end());
+    do {
+      size += byte = reader.bits(8);
+    } while (byte == 255 && !reader.at_end());
+    if (type == kRecoveryPoint) {
+      return reader.ue();
+    }
+    for (; size > 0 && !reader.at_end(); --size) {
+      reader.bits(8);
+    }
+  }
+  return std::nullopt;
+}
+
+// An IDR picture, or a picture that a recovery point declares whole from itself on.
+class H264Start {
+ public:
+  bool operator()(Bytes nal) {
+    constexpr int kIdr = 5;
+    constexpr int kSlice = 1;
+    constexpr int kSei = 6;
+    const int type = nal[0] & 31;
+    if (type == kIdr) {
+      found_ = true;
+    } else if (type == kSei) {
+      const auto count = recovery_frame_count(nal);
+      recovers_at_once_ = recovers_at_once_ || count == 0U;
+    } else if (type >= kSlice && type < kIdr) {
+      found_ = recovers_at_once_;
+    } else {
+      return true;
+    }
+    return type == kSei;
+  }
+  bool found() const { return found_; }
+
+ private:
+  bool recovers_at_once_ = false;
+  bool found_ = false;
+};
+
+// An intra random access point (ITU-T H.265, 7.4.2.2): pictures that follow it in presentation order
+// depend on nothing before it.
+class HevcStart {
+ public:
+  bool operator()(Bytes nal) {
+    constexpr int kFirstIrap = 16;
+    constexpr int kLastIrap = 23;
+    constexpr int kFirstNonVcl = 32;
+    const int type = nal[0] >> 1 & 63;
+    found_ = type >= kFirstIrap && type <= kLastIrap;
+    return type >= kFirstNonVcl;
+  }
+  bool found() const { return found_; }
+
+ private:
+  bool found_ = false;
+};
+
+template <typename Start>
+bool starts(Bytes packet, int length_size) {
+  Start start;
+  for (const Bytes unit : split_nal_units(packet, length_size)) {
+    if (!start(unit)) {
+      break;
+    }
+  }
+  return start.found();
+}
+
+}  // namespace
+
+RandomAccess::RandomAccess(const Demuxer& demuxer)
+    : RandomAccess(demuxer.stream().codec, demuxer.parameters()) {}
+
+RandomAccess::RandomAccess(const std::string& codec, const AVCodecParameters* parameters) {
+  if (codec == "h264") {
+    codec_ = Codec::h264;
+    length_size_ = nal_length_size(*parameters);
+  } else if (codec == "hevc") {
+    codec_ = Codec::hevc;
+    length_size_ = nal_length_size(*parameters);
+  }
+}
+
+bool RandomAccess::can_start_at(const Packet& packet) const {
+  if (!packet.key()) {
+    return false;
+  }
+  switch (codec_) {
+    case Codec::h264:
+      return starts<H264Start>(packet.bytes(), length_size_);
+    case Codec::hevc:
+      return starts<HevcStart>(packet.bytes(), length_size_);
+    case Codec::other:
+      break;
+  }
+  return true;
+}
+
+}  // namespace avstore::media

@@ -1,0 +1,192 @@
+#include "media/scan.h"
+
+#include <algorithm>
+#include <unordered_map>
+#include <utility>
+
+#include "avstore/error.h"
+#include "media/decoder.h"
+#include "media/demuxer.h"
+#include "media/random_access.h"
+
+namespace avstore::media {
+namespace {
+
+// A packet as the demuxer gave it, without its bytes.
+struct PacketNote {
+  std::int64_t pts = 0;
+  std::optional<std::int64_t> dts;
+  std::int64_t position = -1;
+  bool can_start = false;
+};
+
+DemuxerOptions demuxer_options(std::optional<int> stream) {
+  DemuxerOptions options;
+  options.stream = stream;
+  return options;
+}
+
+class Scanner {
+ public:
+  Scanner(const std::filesystem::path& file, std::optional<int> stream, ScanMethod method,
+          const std::function<void(std::int64_t)>& progress)
+      : demuxer_(file.string(), demuxer_options(stream)),
+        access_(demuxer_),
+        decodes_(method == ScanMethod::decode),
+        progress_(progress) {}
+
+  // Empty if the packets alone do not tell.
+  std::optional<Scan> run() {
+    if (!decodes_ && demuxer_.timestamps_in_decode_order() && !demuxer_.stream().intra_only) {
+      return std::nullopt;
+    }
+    if (decodes_) {
+      decoder_.emplace(demuxer_, DecoderOptions{.threads = 0, .threading = Threading::frame});
+    }
+    Packet packet;
+    while (demuxer_.read(packet)) {
+      if (!decodes_ && (!packet.pts() || packet.discard())) {
+        return std::nullopt;
+      }
+      note(packet);
+      if (decodes_) {
+        decoder_->send(packet);
+        receive();
+      }
+    }
+    if (decodes_) {
+      decoder_->send_end();
+      receive();
+    } else if (!frames_from_packets()) {
+      return std::nullopt;
+    }
+    return finish();
+  }
+
+ private:
+  void note(const Packet& packet) {
+    packets_.push_back({packet.pts().value_or(0), packet.dts(), packet.position(),
+                        packet.pts().has_value() && access_.can_start_at(packet)});
+    report(packets_.size());
+  }
+
+  void receive() {
+    while (const auto frame = decoder_->receive()) {
+      if (!frame->pts) {
+        throw Error(ErrorKind::unsupported,
+                    demuxer_.url() + ": frame " + std::to_string(frames_.size()) +
+                        " carries no timestamp; import the file again instead");
+      }
+      if (frame->damaged) {
+        damaged_.push_back(static_cast<std::int64_t>(frames_.size()));
+      }
+      note_size(frame->image);
+      frames_.push_back(*frame->pts);
+    }
+  }
+
+  void note_size(const Image& image) {
+    const std::pair size(image.width(), image.height());
+    if (frames_.empty()) {
+      size_ = size;
+    } else if (size != size_ && !size_change_) {
+      size_change_ = static_cast<std::int64_t>(frames_.size());
+    }
+  }
+
+  void report(std::size_t count) const {
+    if (progress_ && count % 100 == 0) {
+      progress_(static_cast<std::int64_t>(count));
+    }
+  }
+
+  // False if two packets have the same PTS, so that they can't be one frame each.
+  bool frames_from_packets() {
+    frames_.reserve(packets_.size());
+    for (const PacketNote& packet : packets_) {
+      frames_.push_back(packet.pts);
+    }
+    std::sort(frames_.begin(), frames_.end());
+    return std::adjacent_find(frames_.begin(), frames_.end()) == frames_.end();
+  }
+
+  Scan finish() {
+    Scan scan;
+    scan.stream = demuxer_.stream().index;
+    scan.time_base = demuxer_.stream().time_base;
+    scan.packet_count = static_cast<std::int64_t>(packets_.size());
+    scan.decoded = decodes_;
+    scan.size_change = size_change_;
+    scan.seek_points = find_seek_points();
+    scan.pts = std::move(frames_);
+    return scan;
+  }
+
+  // Where a packet that can start decoding begins a frame, provided that nothing presented after that
+  // frame was decoded before it, and that its PTS is like no other.
+  std::vector<SeekPoint> find_seek_points() const {
+    std::unordered_map<std::int64_t, std::int64_t> place;  // PTS -> frame_idx; -1: several
+    place.reserve(frames_.size());
+    for (std::size_t i = 0; i < frames_.size(); ++i) {
+      const auto [entry, fresh] = place.try_emplace(frames_[i], static_cast<std::int64_t>(i));
+      if (!fresh) {
+        entry->second = -1;
+      }
+    }
+    std::vector<SeekPoint> points;
+    std::int64_t latest_presented = -1;  // greatest frame_idx among the packets so far
+    for (const PacketNote& packet : packets_) {
+      const auto found = place.find(packet.pts);
+      if (found == place.end() || found->second < 0) {
+        continue;
+      }
+      const std::int64_t frame_idx = found->second;
+      if (packet.can_start && latest_presented < frame_idx) {
+        points.push_back({frame_idx, packet.pts, packet.dts, packet.position});
+      }
+      latest_presented = std::max(latest_presented, frame_idx);
+    }
+    return without_damaged(points);
+  }
+
+  // What a decoder makes up for a damaged frame may be taken from before the keyframe, so decoding of
+  // such a stretch must start earlier, where all is whole.
+  std::vector<SeekPoint> without_damaged(const std::vector<SeekPoint>& points) const {
+    std::vector<SeekPoint> whole;
+    auto damage = damaged_.begin();
+    for (std::size_t i = 0; i < points.size(); ++i) {
+      const auto end = i + 1 < points.size() ? points[i + 1].frame_idx
+                                             : static_cast<std::int64_t>(frames_.size());
+      damage = std::lower_bound(damage, damaged_.end(), points[i].frame_idx);
+      if (damage == damaged_.end() || *damage >= end) {
+        whole.push_back(points[i]);
+      }
+    }
+    return whole;
+  }
+
+  Demuxer demuxer_;
+  RandomAccess access_;
+  std::optional<Decoder> decoder_;
+  bool decodes_;
+  const std::function<void(std::int64_t)>& progress_;
+  std::vector<PacketNote> packets_;
+  std::vector<std::int64_t> frames_;
+  std::pair<int, int> size_;  // of the first frame
+  std::optional<std::int64_t> size_change_;
+  std::vector<std::int64_t> damaged_;  // frame_idx of damaged frames, ascending
+};
+
+}  // namespace
+
+Scan scan(const std::filesystem::path& file, std::optional<int> stream, ScanMethod method,
+          const std::function<void(std::int64_t)>& progress) {
+  if (method == ScanMethod::packets) {
+    if (auto found = Scanner(file, stream, method, progress).run()) {
+      return std::move(*found);
+    }
+  }
+  return *Scanner(file, stream, ScanMethod::decode, progress).run();
+}
+
+}  // namespace avstore::media

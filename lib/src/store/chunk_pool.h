@@ -1,0 +1,45 @@
+// The chunks of a store that are open for reading.
+#pragma once
+
+#include <cstdint>
+#include <list>
+#include <memory>
+
+#include "chunk/chunk_reader.h"
+#include "imgstore/metadata.h"
+#include "store/store_index.h"
+
+namespace avstore::store {
+
+// Opens chunks when they are needed and keeps the few used last. For one thread at a time; several
+// pools may share an index.
+class ChunkPool {
+ public:
+  ChunkPool(SharedIndex& index, const imgstore::StoreMetadata& metadata, int threads);
+
+  // Valid until the next call.
+  chunk::ChunkReader& get(std::int64_t chunk);
+  // See to it that PTS and keyframes of a chunk are known.
+  void prepare(std::int64_t chunk);
+
+  ReadStatistics statistics() const;
+
+ private:
+  struct OpenChunk {
+    std::int64_t chunk = 0;
+    std::unique_ptr<IndexedChunk> map;  // none for image directories; outlives the reader
+    std::unique_ptr<chunk::ChunkReader> reader;
+  };
+
+  OpenChunk open(std::int64_t chunk);
+
+  SharedIndex& index_;
+  const imgstore::StoreMetadata& metadata_;
+  int threads_;
+  std::list<OpenChunk> open_;  // the one used last in front
+  ReadStatistics closed_;      // of chunks that are no longer open
+};
+
+void accumulate(ReadStatistics& sum, const ReadStatistics& other);
+
+}  // namespace avstore::store

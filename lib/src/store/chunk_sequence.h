@@ -1,0 +1,80 @@
+// The chunks of a store being written, one after another.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "avstore/writer.h"
+#include "chunk/chunk_writer.h"
+#include "imgstore/chunk_index.h"
+#include "imgstore/extra_data.h"
+#include "imgstore/metadata.h"
+#include "index/index.h"
+
+namespace avstore::store {
+
+// Puts frames into chunks of the size asked for and keeps database, npz and extra data in step: a
+// frame's row is committed only after its bytes are in its file. For one thread at a time.
+class ChunkSequence {
+ public:
+  // Writes metadata.yaml and the database. `first` tells size and pixel format of all frames;
+  // `metadata` comes without imgshape and imgdtype, which follow from it.
+  ChunkSequence(std::filesystem::path folder, imgstore::StoreMetadata metadata,
+                const WriterOptions& options, const ImageView& first);
+
+  void add(const Image& image, FrameNumber number, FrameTime time);
+  // A record tied to the frame added last.
+  void add_extra(const std::string& json);
+  // Make every frame added durable.
+  void flush();
+  void close();
+  // After a failure: keep what is durable, write nothing more into chunks.
+  void abandon_chunk() noexcept;
+
+  std::int64_t frames_encoded() const { return added_; }
+  std::int64_t frames_durable() const { return durable_; }
+  std::int64_t bytes_written() const { return bytes_; }
+  const std::string& encoder() const { return encoder_; }
+
+ private:
+  // A frame handed to the chunk whose bytes are not in the file yet.
+  struct Pending {
+    std::int64_t frame_number = 0;
+    double frame_time = 0;
+  };
+
+  void start_chunk(const ImageView& first);
+  void finish_chunk();
+  void record_stored();
+  void put_chunk_row(index::ChunkState state);
+  void write_chunk_index() const;
+  void write_extra();
+
+  std::filesystem::path folder_;
+  imgstore::StoreMetadata metadata_;
+  const media::VideoFormat& format_;
+  chunk::ChunkWriterOptions chunk_options_;
+  index::Index index_;
+  std::unique_ptr<chunk::ChunkWriter> chunk_;
+  std::int64_t chunk_number_ = -1;
+  std::int64_t chunk_first_frame_ = 0;
+  double chunk_first_time_ = 0;
+  std::vector<Pending> pending_;         // in order; their rows are not made yet
+  imgstore::ChunkIndex chunk_index_;     // of the frames stored in this chunk
+  std::vector<imgstore::ExtraRecord> extra_;  // of this chunk
+  std::int64_t added_ = 0;
+  std::int64_t stored_ = 0;  // rows made
+  std::int64_t durable_ = 0;  // rows committed
+  std::int64_t bytes_ = 0;
+  Pending newest_;
+  std::string encoder_;
+};
+
+// Frames a chunk holds unless told otherwise, as the reference has it.
+std::int64_t default_chunk_size(bool video);
+
+}  // namespace avstore::store

@@ -1,0 +1,353 @@
+#include "avstore/reader.h"
+
+#include <algorithm>
+#include <atomic>
+#include <exception>
+#include <mutex>
+#include <numeric>
+#include <thread>
+#include <utility>
+
+#include "avstore/error.h"
+#include "chunk/chunk_reader.h"
+#include "imgstore/metadata.h"
+#include "media/convert.h"
+#include "store/chunk_pool.h"
+#include "store/layout.h"
+#include "store/store_index.h"
+
+namespace avstore {
+namespace {
+
+namespace fs = std::filesystem;
+
+int core_count() { return std::max(1, static_cast<int>(std::thread::hardware_concurrency())); }
+
+StoreInfo describe(const fs::path& folder, const imgstore::StoreMetadata& metadata,
+                   const index::Index& index) {
+  StoreInfo info;
+  info.path = folder;
+  info.store_class = metadata.store_class;
+  info.format = metadata.format;
+  info.encoding = metadata.encoding;
+  info.encoder = index.information("encoder").value_or("");
+  info.height = static_cast<int>(metadata.imgshape.at(0));
+  info.width = static_cast<int>(metadata.imgshape.at(1));
+  info.color = metadata.imgshape.size() > 2;
+  info.dtype = metadata.imgdtype;
+  info.chunk_size = metadata.chunksize;
+  info.chunk_count = index.chunk_count();
+  info.frame_count = index.frame_count();
+  info.created_utc = metadata.created_utc;
+  info.timezone_local = metadata.timezone_local;
+  info.uuid = metadata.uuid;
+  info.metadata_yaml = metadata.user_yaml;
+  info.open_for_writing = fs::exists(folder / store::kLockFile);
+  const index::Extremes extremes = index.extremes();
+  info.number_min = FrameNumber(extremes.number_min);
+  info.number_max = FrameNumber(extremes.number_max);
+  info.time_min = FrameTime(extremes.time_min);
+  info.time_max = FrameTime(extremes.time_max);
+  return info;
+}
+
+// Frames that are cheapest to decode together: all follow from one keyframe.
+struct DecodeRun {
+  struct Wanted {
+    FrameInfo info;
+    std::vector<std::size_t> positions;  // in the caller's list
+  };
+  std::vector<Wanted> frames;  // ascending
+};
+
+}  // namespace
+
+class Reader::Impl {
+ public:
+  Impl(const fs::path& store, ReaderOptions options)
+      : options_(std::move(options)),
+        folder_(imgstore::store_folder(store)),
+        metadata_(imgstore::read_metadata(folder_)),
+        index_(store::open_index(folder_, metadata_, options_.save_index, warn()), folder_,
+               options_.save_index),
+        converter_(threads()) {
+    info_ = index_.with(
+        [this](const index::Index& index) { return describe(folder_, metadata_, index); });
+    pool_.emplace(index_, metadata_, threads());
+  }
+
+  const StoreInfo& info() const { return info_; }
+
+  FrameInfo find(FrameIndex index) const {
+    if (index.value < 0 || index.value >= info_.frame_count) {
+      throw Error(ErrorKind::end_of_store, folder_.string() + ": no frame_index " +
+                                               std::to_string(index.value) + "; the store has " +
+                                               std::to_string(info_.frame_count) + " frames");
+    }
+    return index_.with([&](const index::Index& db) { return to_info(db, db.at(index.value)); });
+  }
+
+  FrameInfo find(FrameNumber number, Match match) const {
+    return index_.with([&](const index::Index& db) {
+      const auto row = match == Match::exact ? db.find_number(number.value)
+                                             : db.nearest_number(number.value);
+      if (!row) {
+        throw Error(ErrorKind::not_found,
+                    folder_.string() + (info_.frame_count == 0
+                                            ? ": the store has no frames"
+                                            : ": no frame has number " +
+                                                  std::to_string(number.value)));
+      }
+      return to_info(db, *row);
+    });
+  }
+
+  FrameInfo find(FrameTime time) const {
+    return index_.with([&](const index::Index& db) {
+      const auto row = db.nearest_time(time.seconds);
+      if (!row) {
+        throw Error(ErrorKind::not_found, folder_.string() + ": the store has no frames with a time");
+      }
+      return to_info(db, *row);
+    });
+  }
+
+  void for_each_info(IndexRange range, const std::function<bool(const FrameInfo&)>& visit) const {
+    range.begin = std::max<std::int64_t>(range.begin, 0);
+    range.end = std::min(range.end, info_.frame_count);
+    index_.with([&](const index::Index& db) {
+      std::int64_t chunk = -1;
+      std::vector<index::KeyframeRow> keyframes;
+      auto next_key = keyframes.cbegin();
+      db.for_each(range, [&](const index::FrameRow& row) {
+        if (row.chunk != chunk) {
+          chunk = row.chunk;
+          keyframes = db.keyframes(chunk);
+          next_key = keyframes.cbegin();
+        }
+        while (next_key != keyframes.cend() && next_key->frame_idx < row.frame_idx) {
+          ++next_key;
+        }
+        const bool key = !is_video() || (next_key != keyframes.cend() &&
+                                         next_key->frame_idx == row.frame_idx);
+        return visit(to_info(row, key));
+      });
+      return true;
+    });
+  }
+
+  Frame read(const FrameInfo& info) {
+    const bool follows = last_ && info.index.value == *last_ + 1;
+    return read(info, follows ? chunk::Access::sequential : chunk::Access::random);
+  }
+
+  std::optional<Frame> next() {
+    const FrameIndex index(last_ ? *last_ + 1 : 0);
+    if (index.value >= info_.frame_count) {
+      return std::nullopt;
+    }
+    return read(find(index), chunk::Access::sequential);
+  }
+
+  void read_many(std::span<const FrameIndex> indices,
+                 const std::function<void(std::size_t, Frame)>& visit);
+
+  ReadStatistics statistics() const {
+    ReadStatistics all = finished_;
+    store::accumulate(all, pool_->statistics());
+    return all;
+  }
+
+ private:
+  int threads() const { return options_.threads > 0 ? options_.threads : core_count(); }
+
+  std::function<void(const std::string&)> warn() const {
+    return [this](const std::string& text) {
+      if (options_.on_warning) {
+        options_.on_warning(text);
+      }
+    };
+  }
+
+  bool is_video() const { return metadata_.store_class == "VideoImgStore"; }
+
+  static FrameInfo to_info(const index::FrameRow& row, bool keyframe) {
+    return {FrameIndex(row.frame_index),
+            FrameNumber(row.frame_number),
+            FrameTime(row.frame_time),
+            row.chunk,
+            row.frame_idx,
+            row.pts,
+            keyframe};
+  }
+
+  FrameInfo to_info(const index::Index& db, const index::FrameRow& row) const {
+    if (!is_video()) {
+      return to_info(row, true);
+    }
+    const auto key = db.keyframe_at_or_before(row.chunk, row.frame_idx);
+    return to_info(row, key && key->frame_idx == row.frame_idx);
+  }
+
+  Frame read(const FrameInfo& info, chunk::Access access) {
+    last_.reset();  // a failed read leaves no place to go on from
+    Image image = pool_->get(info.chunk).read(info.frame_idx, access);
+    last_ = info.index.value;
+    return {info, finish(std::move(image), converter_)};
+  }
+
+  Image finish(Image image, media::Converter& converter) const {
+    return options_.pixel_format.empty() ? image : converter.convert(image, options_.pixel_format);
+  }
+
+  std::vector<DecodeRun> plan(std::span<const FrameIndex> indices) const;
+  void decode_run(const DecodeRun& run, store::ChunkPool& pool, media::Converter& converter,
+                  std::mutex& visiting,
+                  const std::function<void(std::size_t, Frame)>& visit) const;
+
+  ReaderOptions options_;
+  fs::path folder_;
+  imgstore::StoreMetadata metadata_;
+  store::SharedIndex index_;
+  StoreInfo info_;
+  media::Converter converter_;
+  std::optional<store::ChunkPool> pool_;
+  std::optional<std::int64_t> last_;  // frame_index of the frame read last
+  ReadStatistics finished_;           // of read_many()
+};
+
+// Sorted and without repeats, then cut where a keyframe begins: each piece can be decoded on its own,
+// and no two decode the same frame.
+std::vector<DecodeRun> Reader::Impl::plan(std::span<const FrameIndex> indices) const {
+  std::vector<std::size_t> order(indices.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return indices[a] < indices[b]; });
+  constexpr std::size_t kImagesPerRun = 8;
+  std::vector<DecodeRun> runs;
+  std::pair<std::int64_t, std::int64_t> run_start{-1, -1};
+  for (const std::size_t position : order) {
+    if (!runs.empty() && runs.back().frames.back().info.index == indices[position]) {
+      runs.back().frames.back().positions.push_back(position);
+      continue;
+    }
+    const FrameInfo info = find(indices[position]);
+    std::int64_t start = info.frame_idx / static_cast<std::int64_t>(kImagesPerRun);
+    if (is_video()) {
+      const auto key = index_.with([&](const index::Index& db) {
+        return db.keyframe_at_or_before(info.chunk, info.frame_idx);
+      });
+      start = key ? key->frame_idx : 0;
+    }
+    if (runs.empty() || run_start != std::pair(info.chunk, start)) {
+      runs.emplace_back();
+      run_start = {info.chunk, start};
+    }
+    runs.back().frames.push_back({info, {position}});
+  }
+  return runs;
+}
+
+void Reader::Impl::decode_run(const DecodeRun& run, store::ChunkPool& pool,
+                              media::Converter& converter, std::mutex& visiting,
+                              const std::function<void(std::size_t, Frame)>& visit) const {
+  for (const DecodeRun::Wanted& wanted : run.frames) {
+    const Image image =
+        finish(pool.get(wanted.info.chunk).read(wanted.info.frame_idx, chunk::Access::random),
+               converter);
+    const std::lock_guard lock(visiting);
+    for (const std::size_t position : wanted.positions) {
+      visit(position, {wanted.info, image});
+    }
+  }
+}
+
+void Reader::Impl::read_many(std::span<const FrameIndex> indices,
+                             const std::function<void(std::size_t, Frame)>& visit) {
+  // PTS of chunks that were never read before come first, because they tell where keyframes are.
+  for (const FrameIndex index : indices) {
+    pool_->prepare(find(index).chunk);
+  }
+  const std::vector<DecodeRun> runs = plan(indices);
+  const int workers = std::min(threads(), static_cast<int>(runs.size()));
+  if (workers == 0) {
+    return;
+  }
+  std::atomic<std::size_t> next_run{0};
+  std::mutex visiting;
+  std::mutex finishing;
+  std::exception_ptr failure;
+  const auto work = [&] {
+    store::ChunkPool pool(index_, metadata_, std::max(1, threads() / workers));
+    media::Converter converter(1);
+    try {
+      for (std::size_t i = next_run++; i < runs.size(); i = next_run++) {
+        decode_run(runs[i], pool, converter, visiting, visit);
+      }
+    } catch (...) {
+      next_run = runs.size();
+      const std::lock_guard lock(finishing);
+      failure = failure ? failure : std::current_exception();
+    }
+    const std::lock_guard lock(finishing);
+    store::accumulate(finished_, pool.statistics());
+  };
+  std::vector<std::thread> threads;
+  for (int i = 0; i < workers; ++i) {
+    threads.emplace_back(work);
+  }
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
+  if (failure) {
+    std::rethrow_exception(failure);
+  }
+}
+
+Reader::Reader(const fs::path& store, ReaderOptions options)
+    : impl_(std::make_unique<Impl>(store, std::move(options))) {}
+Reader::~Reader() = default;
+Reader::Reader(Reader&&) noexcept = default;
+Reader& Reader::operator=(Reader&&) noexcept = default;
+
+const StoreInfo& Reader::info() const { return impl_->info(); }
+std::int64_t Reader::frame_count() const { return impl_->info().frame_count; }
+FrameInfo Reader::find(FrameIndex index) const { return impl_->find(index); }
+FrameInfo Reader::find(FrameNumber number, Match match) const { return impl_->find(number, match); }
+FrameInfo Reader::find(FrameTime time) const { return impl_->find(time); }
+
+void Reader::for_each_info(IndexRange range,
+                           const std::function<bool(const FrameInfo&)>& visit) const {
+  impl_->for_each_info(range, visit);
+}
+
+std::vector<FrameInfo> Reader::infos(IndexRange range) const {
+  std::vector<FrameInfo> all;
+  for_each_info(range, [&all](const FrameInfo& info) {
+    all.push_back(info);
+    return true;
+  });
+  return all;
+}
+
+Frame Reader::read(FrameIndex index) { return impl_->read(find(index)); }
+Frame Reader::read(FrameNumber number, Match match) { return impl_->read(find(number, match)); }
+Frame Reader::read(FrameTime time) { return impl_->read(find(time)); }
+std::optional<Frame> Reader::next() { return impl_->next(); }
+
+std::vector<Frame> Reader::read_many(std::span<const FrameIndex> indices) {
+  std::vector<Frame> frames(indices.size());
+  read_many(indices, [&frames](std::size_t position, Frame frame) {
+    frames[position] = std::move(frame);
+  });
+  return frames;
+}
+
+void Reader::read_many(std::span<const FrameIndex> indices,
+                       const std::function<void(std::size_t, Frame)>& visit) {
+  impl_->read_many(indices, visit);
+}
+
+ReadStatistics Reader::statistics() const { return impl_->statistics(); }
+
+}  // namespace avstore

@@ -1,0 +1,229 @@
+#include "store/store_index.h"
+
+#include <algorithm>
+#include <iterator>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "avstore/error.h"
+#include "imgstore/chunk_index.h"
+#include "media/scan.h"
+#include "store/layout.h"
+
+namespace avstore::store {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool is_video(const imgstore::StoreMetadata& metadata) {
+  return metadata.store_class == "VideoImgStore";
+}
+
+// What differs between a closed store's database and the files in its folder; empty if nothing does.
+// Costs one look at each chunk's size, never at frames.
+std::string find_mismatch(const fs::path& folder, const imgstore::StoreMetadata& metadata,
+                          const index::Index& index) {
+  std::set<std::int64_t> present;
+  for (const imgstore::ChunkFile& file : imgstore::find_chunks(folder, metadata)) {
+    present.insert(file.chunk);
+  }
+  for (const index::ChunkRow& row : index.chunks()) {
+    if (present.erase(row.chunk) == 0 && row.frame_count > 0) {
+      return row.path + " is gone";
+    }
+    if (!is_video(metadata) || row.state == index::ChunkState::open) {
+      continue;
+    }
+    std::error_code error;
+    const auto size = fs::file_size(folder / row.path, error);
+    if (!error && row.bytes != 0 && static_cast<std::int64_t>(size) != row.bytes) {
+      return row.path + " has " + std::to_string(size) + " bytes, not " +
+             std::to_string(row.bytes);
+    }
+  }
+  for (const std::int64_t chunk : present) {
+    const fs::path file = folder / imgstore::chunk_path(metadata, chunk);
+    if (fs::exists(folder / imgstore::chunk_index_path(metadata, chunk))) {
+      return file.filename().string() + " is not in it";
+    }
+  }
+  return {};
+}
+
+std::optional<index::Index> open_saved(const fs::path& folder,
+                                       const imgstore::StoreMetadata& metadata, const Warn& warn) {
+  const fs::path file = folder / kIndexFile;
+  try {
+    index::Index index = index::Index::open(file);
+    // While it is recorded, files run ahead of their rows.
+    const bool recording = fs::exists(folder / kLockFile);
+    const std::string mismatch = recording ? "" : find_mismatch(folder, metadata, index);
+    if (mismatch.empty()) {
+      return index;
+    }
+    warn(file.string() + ": does not match the store (" + mismatch + "); made anew");
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::not_found && error.kind() != ErrorKind::corrupt) {
+      throw;
+    }
+    if (error.kind() == ErrorKind::corrupt) {
+      warn(std::string(error.what()) + "; made anew from the chunks");
+    }
+  }
+  return std::nullopt;
+}
+
+bool try_to_save(const fs::path& folder, index::Index& index, const Warn& warn) {
+  try {
+    index.save_as(folder / kIndexFile);
+    return true;
+  } catch (const Error& error) {
+    // A store on read-only media is the normal case here.
+    if (error.kind() != ErrorKind::io) {
+      warn(error.what());
+    }
+    return false;
+  }
+}
+
+void append_chunk(index::Index& index, const imgstore::StoreMetadata& metadata,
+                  const imgstore::ChunkFile& file, const imgstore::ChunkIndex& frames) {
+  const std::int64_t first = index.frame_count();
+  index::ChunkRow row;
+  row.chunk = file.chunk;
+  row.path = file.data.string();
+  row.first_frame_index = first;
+  row.frame_count = static_cast<std::int64_t>(frames.frame_number.size());
+  row.state = index::ChunkState::closed;
+  row.packet_count = is_video(metadata) ? 0 : row.frame_count;
+  index.put_chunk(row);
+  for (std::size_t i = 0; i < frames.frame_number.size(); ++i) {
+    const auto frame_idx = static_cast<std::int64_t>(i);
+    index.append({first + frame_idx, file.chunk, frame_idx, frames.frame_number[i],
+                  frames.frame_time[i], std::nullopt});
+  }
+  index.commit();
+}
+
+}  // namespace
+
+index::Index index_from_chunks(const fs::path& folder, const imgstore::StoreMetadata& metadata,
+                               const Warn& warn) {
+  index::Index index = index::Index::create(":memory:");
+  for (const imgstore::ChunkFile& file : imgstore::find_chunks(folder, metadata)) {
+    if (!file.index) {
+      warn((folder / file.data).string() +
+           ": has no index of frame numbers and times (npz or yaml); its frames are left out");
+      continue;
+    }
+    try {
+      append_chunk(index, metadata, file, imgstore::read_chunk_index(folder / *file.index));
+    } catch (const Error& error) {
+      warn(std::string(error.what()) + "; the frames of " + file.data.string() + " are left out");
+    }
+  }
+  return index;
+}
+
+OpenedIndex open_index(const fs::path& folder, const imgstore::StoreMetadata& metadata, bool save,
+                       const Warn& warn) {
+  if (auto saved = open_saved(folder, metadata, warn)) {
+    return {std::move(*saved), false};
+  }
+  index::Index made = index_from_chunks(folder, metadata, warn);
+  if (save && try_to_save(folder, made, warn)) {
+    return {index::Index::open(folder / kIndexFile), false};
+  }
+  return {std::move(made), true};
+}
+
+std::int64_t rebuild_index(const fs::path& folder, const Warn& warn) {
+  const imgstore::StoreMetadata metadata = imgstore::read_metadata(folder);
+  index::Index index = index_from_chunks(folder, metadata, warn);
+  index.save_as(folder / kIndexFile);
+  return index.frame_count();
+}
+
+void SharedIndex::remember(const index::ChunkRow& row, const std::vector<std::int64_t>& pts,
+                           const std::vector<index::KeyframeRow>& keyframes) {
+  const auto put = [&](index::Index& index) {
+    index.set_pts(row.first_frame_index, pts, keyframes);
+    index.put_chunk(row);
+    index.commit();
+  };
+  const std::lock_guard lock(mutex_);
+  if (in_memory_) {
+    put(index_);
+    return;
+  }
+  if (!save_) {
+    return;
+  }
+  try {
+    auto writable = index::Index::open_for_writing(folder_ / kIndexFile);
+    put(writable);
+    writable.close();
+    index_.refresh();
+  } catch (const Error&) {
+    // A read-only folder, or somebody else is at it. The scan serves this process all the same.
+  }
+}
+
+IndexedChunk::IndexedChunk(SharedIndex& index, std::int64_t chunk) : index_(index) {
+  row_ = index_.with([chunk](const index::Index& db) { return db.chunk(chunk); }).value();
+  if (row_.packet_count == 0 && row_.frame_count > 0) {
+    scan(index.folder() / row_.path);
+  }
+}
+
+void IndexedChunk::scan(const fs::path& file) {
+  scan_ = media::scan(file, std::nullopt, media::ScanMethod::packets);
+  if (static_cast<std::int64_t>(scan_->pts.size()) != row_.frame_count && !scan_->decoded) {
+    scan_ = media::scan(file, std::nullopt, media::ScanMethod::decode);
+  }
+  if (static_cast<std::int64_t>(scan_->pts.size()) < row_.frame_count) {
+    throw Error(ErrorKind::corrupt, file.string() + ": holds " +
+                                        std::to_string(scan_->pts.size()) +
+                                        " frames, its index says " +
+                                        std::to_string(row_.frame_count));
+  }
+  scan_->pts.resize(static_cast<std::size_t>(row_.frame_count));
+  std::erase_if(scan_->seek_points, [this](const media::SeekPoint& point) {
+    return point.frame_idx >= row_.frame_count;
+  });
+  std::vector<index::KeyframeRow> keyframes;
+  for (const media::SeekPoint& point : scan_->seek_points) {
+    keyframes.push_back({row_.chunk, point.frame_idx, point.pts, point.dts, point.position});
+  }
+  row_.time_base = scan_->time_base;
+  row_.stream = scan_->stream;
+  row_.packet_count = scan_->packet_count;
+  index_.remember(row_, scan_->pts, keyframes);
+}
+
+std::int64_t IndexedChunk::pts(std::int64_t frame_idx) const {
+  if (scan_) {
+    return scan_->pts[static_cast<std::size_t>(frame_idx)];
+  }
+  return index_.with([&](const index::Index& db) {
+    return db.at(row_.first_frame_index + frame_idx).pts.value_or(0);
+  });
+}
+
+std::optional<media::SeekPoint> IndexedChunk::seek_point(std::int64_t frame_idx) const {
+  if (scan_) {
+    const auto after = std::upper_bound(
+        scan_->seek_points.begin(), scan_->seek_points.end(), frame_idx,
+        [](std::int64_t idx, const media::SeekPoint& point) { return idx < point.frame_idx; });
+    return after == scan_->seek_points.begin() ? std::nullopt : std::optional(*std::prev(after));
+  }
+  const auto row = index_.with(
+      [&](const index::Index& db) { return db.keyframe_at_or_before(row_.chunk, frame_idx); });
+  if (!row) {
+    return std::nullopt;
+  }
+  return media::SeekPoint{row->frame_idx, row->pts, row->dts, row->position};
+}
+
+}  // namespace avstore::store

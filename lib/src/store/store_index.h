@@ -1,0 +1,94 @@
+// The database of a store that is opened for reading: as it is, or made anew from the chunks.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "chunk/chunk_reader.h"
+#include "imgstore/metadata.h"
+#include "index/index.h"
+#include "media/scan.h"
+
+namespace avstore::store {
+
+using Warn = std::function<void(const std::string&)>;
+
+// Open FOLDER/.index.sqlite. Where it is missing, damaged, or does not match the chunks in the
+// folder, make one from the chunks' own index files and say so through `warn` (missing is normal and
+// not mentioned); with `save` it is put in the store, if the folder can be written.
+// Throws Error(unsupported) for one of a newer version, Error(corrupt) where the chunks do not allow.
+struct OpenedIndex {
+  index::Index index;
+  bool in_memory = false;
+};
+OpenedIndex open_index(const std::filesystem::path& folder,
+                       const imgstore::StoreMetadata& metadata, bool save, const Warn& warn);
+
+// A database in memory made from the chunks' index files. Chunks without a readable one are left out
+// with a warning. PTS of video chunks are not known yet.
+index::Index index_from_chunks(const std::filesystem::path& folder,
+                               const imgstore::StoreMetadata& metadata, const Warn& warn);
+
+// Make the database anew and save it. Returns the number of frames.
+std::int64_t rebuild_index(const std::filesystem::path& folder, const Warn& warn);
+
+// One connection, shared by the chunk readers of several threads.
+class SharedIndex {
+ public:
+  SharedIndex(OpenedIndex opened, std::filesystem::path folder, bool save)
+      : folder_(std::move(folder)),
+        index_(std::move(opened.index)),
+        in_memory_(opened.in_memory),
+        save_(save) {}
+
+  const std::filesystem::path& folder() const { return folder_; }
+
+  // Keep what a scan of a chunk found, for this process or, if the store can be written, for good.
+  void remember(const index::ChunkRow& row, const std::vector<std::int64_t>& pts,
+                const std::vector<index::KeyframeRow>& keyframes);
+
+  // Calls `use` with the index, one thread at a time.
+  template <typename Use>
+  auto with(const Use& use) const {
+    const std::lock_guard lock(mutex_);
+    return use(index_);
+  }
+  template <typename Use>
+  auto with(const Use& use) {
+    const std::lock_guard lock(mutex_);
+    return use(index_);
+  }
+
+ private:
+  std::filesystem::path folder_;
+  mutable std::mutex mutex_;
+  index::Index index_;
+  bool in_memory_;
+  bool save_;
+};
+
+// The frames of one video chunk, as the database knows them. If their PTS are not known yet, the file
+// is scanned for them now.
+class IndexedChunk final : public chunk::FrameMap {
+ public:
+  // Throws Error(corrupt) if the file holds fewer frames than the index says.
+  IndexedChunk(SharedIndex& index, std::int64_t chunk);
+
+  const index::ChunkRow& row() const { return row_; }
+  std::int64_t frame_count() const override { return row_.frame_count; }
+  std::int64_t pts(std::int64_t frame_idx) const override;
+  std::optional<media::SeekPoint> seek_point(std::int64_t frame_idx) const override;
+
+ private:
+  void scan(const std::filesystem::path& file);
+
+  SharedIndex& index_;
+  index::ChunkRow row_;
+  std::optional<media::Scan> scan_;  // made by this object; else the database knows
+};
+
+}  // namespace avstore::store

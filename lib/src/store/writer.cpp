@@ -1,0 +1,316 @@
+#include "avstore/writer.h"
+
+#include <condition_variable>
+#include <deque>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <utility>
+#include <variant>
+
+#include "avstore/error.h"
+#include "base/files.h"
+#include "imgstore/extra_data.h"
+#include "imgstore/metadata.h"
+#include "media/codec_table.h"
+#include "store/chunk_sequence.h"
+#include "store/layout.h"
+#include "store/store_folder.h"
+
+namespace avstore {
+namespace {
+
+struct FrameItem {
+  Image image;
+  FrameNumber number;
+  FrameTime time;
+  std::size_t bytes = 0;
+};
+struct ExtraItem {
+  std::string json;
+};
+struct FlushItem {};
+using Item = std::variant<FrameItem, ExtraItem, FlushItem>;
+
+imgstore::StoreMetadata initial_metadata(const WriterOptions& options) {
+  const Format& format = find_format(options.format);
+  imgstore::StoreMetadata metadata;
+  metadata.store_class = format.video ? "VideoImgStore" : "DirectoryImgStore";
+  metadata.format = format.name;
+  metadata.extension = format.video ? format.extension : "";
+  metadata.chunksize =
+      options.chunk_size > 0 ? options.chunk_size : store::default_chunk_size(format.video);
+  metadata.encoding = options.encoding;
+  metadata.created_utc =
+      options.created_utc.empty() ? imgstore::utc_now() : options.created_utc;
+  metadata.timezone_local = options.timezone_local.empty() ? imgstore::local_timezone_name()
+                                                           : options.timezone_local;
+  metadata.uuid = imgstore::new_uuid();
+  metadata.user_yaml = imgstore::normalize_user_yaml(options.metadata_yaml);
+  return metadata;
+}
+
+void require_valid(const WriterOptions& options) {
+  const auto require = [](bool ok, const char* message) {
+    if (!ok) {
+      throw Error(ErrorKind::invalid_argument, message);
+    }
+  };
+  require(options.chunk_size >= 0, "chunk size must be positive");
+  require(options.encoder.frame_rate.num > 0 && options.encoder.frame_rate.den > 0,
+          "the nominal frame rate must be positive");
+  require(options.encoder.keyframe_interval >= 0, "keyframe interval must be positive");
+  require(options.encoder.b_frames >= 0, "the number of B-frames cannot be negative");
+  require(options.encoder.threads >= 0, "the number of threads cannot be negative");
+  const auto quality = options.encoder.quality.value_or(0);
+  require(quality >= 0 && quality <= 100, "quality goes from 0 to 100");
+  require(options.queue_frames > 0, "the queue must hold at least one frame");
+}
+
+}  // namespace
+
+class Writer::Impl {
+ public:
+  Impl(const std::filesystem::path& path, WriterOptions options)
+      : options_(std::move(options)), folder_(path) {
+    require_valid(options_);
+    metadata_ = initial_metadata(options_);
+    store::prepare_folder(folder_, options_.overwrite);
+    base::write_file_atomically(folder_ / store::kLockFile, std::string_view());
+    worker_ = std::thread([this] { work(); });
+  }
+
+  ~Impl() {
+    try {
+      close();
+    } catch (const std::exception&) {
+      // Documented: close() is the way to learn of errors.
+    }
+  }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+
+  void add(Image image, FrameNumber number, FrameTime time) {
+    check_frame(image.view());
+    const std::size_t bytes = packed_size(image.view());
+    std::unique_lock lock(mutex_);
+    require_open();
+    room_.wait(lock, [&] { return has_room(bytes) || failure_; });
+    throw_failure();
+    queue_.emplace_back(FrameItem{std::move(image), number, time, bytes});
+    ++queued_frames_;
+    queued_bytes_ += bytes;
+    ++added_;
+    work_.notify_one();
+  }
+
+  void add_extra(const std::string& json) {
+    const std::string normal = imgstore::normalize_extra_json(json);
+    const std::lock_guard lock(mutex_);
+    require_open();
+    throw_failure();
+    if (added_ == 0) {
+      throw Error(ErrorKind::invalid_argument,
+                  folder_.string() + ": extra data needs a frame before it");
+    }
+    queue_.emplace_back(ExtraItem{normal});
+    work_.notify_one();
+  }
+
+  void flush() {
+    std::unique_lock lock(mutex_);
+    require_open();
+    throw_failure();
+    queue_.emplace_back(FlushItem{});
+    const std::int64_t mine = ++flushes_wanted_;
+    work_.notify_one();
+    flushed_.wait(lock, [&] { return flushes_done_ >= mine || failure_; });
+    throw_failure();
+  }
+
+  void close() {
+    {
+      const std::lock_guard lock(mutex_);
+      if (closed_) {
+        return;
+      }
+      closed_ = true;
+      closing_ = true;
+      work_.notify_one();
+    }
+    worker_.join();
+    std::error_code ignored;
+    std::filesystem::remove(folder_ / store::kLockFile, ignored);
+    throw_failure();
+  }
+
+  const std::filesystem::path& path() const { return folder_; }
+
+  WriterStatistics statistics() const {
+    const std::lock_guard lock(mutex_);
+    WriterStatistics all = statistics_;
+    all.frames_added = added_;
+    return all;
+  }
+
+ private:
+  void check_frame(const ImageView& view) {
+    if (view.planes[0] == nullptr || view.width <= 0 || view.height <= 0) {
+      throw Error(ErrorKind::invalid_argument, folder_.string() + ": the image is empty");
+    }
+    if (!first_) {
+      first_ = view;
+      return;
+    }
+    if (view.format != first_->format || view.width != first_->width ||
+        view.height != first_->height || view.array != first_->array) {
+      throw Error(ErrorKind::invalid_argument,
+                  folder_.string() + ": frame " + std::to_string(added_) + " is " +
+                      describe(view) + ", the first was " + describe(*first_));
+    }
+  }
+
+  static std::string describe(const ImageView& view) {
+    return std::to_string(view.width) + "x" + std::to_string(view.height) + " " +
+           std::string(view.format.name()) + (view.array.dtype.empty() ? "" : " " + view.array.dtype);
+  }
+
+  bool has_room(std::size_t bytes) const {
+    return queued_frames_ == 0 || (queued_frames_ < options_.queue_frames &&
+                                   queued_bytes_ + bytes <= options_.queue_bytes);
+  }
+
+  void require_open() const {
+    if (closed_) {
+      throw Error(ErrorKind::invalid_argument, folder_.string() + ": the writer is closed");
+    }
+  }
+
+  void throw_failure() const {
+    if (failure_) {
+      std::rethrow_exception(failure_);
+    }
+  }
+
+  // --- The writer's own thread ---
+
+  void work() {
+    try {
+      while (auto item = next_item()) {
+        std::visit([this](auto& what) { handle(what); }, *item);
+        publish();
+      }
+      finish();
+    } catch (...) {
+      fail(std::current_exception());
+    }
+  }
+
+  // Waits for the next item; none when the writer closes and all is done.
+  std::optional<Item> next_item() {
+    std::unique_lock lock(mutex_);
+    work_.wait(lock, [this] { return !queue_.empty() || closing_; });
+    if (queue_.empty()) {
+      return std::nullopt;
+    }
+    Item item = std::move(queue_.front());
+    queue_.pop_front();
+    return item;
+  }
+
+  void handle(FrameItem& frame) {
+    if (!chunks_) {
+      chunks_.emplace(folder_, metadata_, options_, frame.image.view());
+    }
+    chunks_->add(frame.image, frame.number, frame.time);
+    frame.image = Image();
+    const std::lock_guard lock(mutex_);
+    --queued_frames_;
+    queued_bytes_ -= frame.bytes;
+    room_.notify_all();
+  }
+
+  void handle(const ExtraItem& extra) { chunks_->add_extra(extra.json); }
+
+  void handle(const FlushItem& /*flush*/) {
+    if (chunks_) {
+      chunks_->flush();
+    }
+    const std::lock_guard lock(mutex_);
+    ++flushes_done_;
+    flushed_.notify_all();
+  }
+
+  void publish() {
+    if (!chunks_) {
+      return;
+    }
+    const std::lock_guard lock(mutex_);
+    statistics_.frames_encoded = chunks_->frames_encoded();
+    statistics_.frames_durable = chunks_->frames_durable();
+    statistics_.bytes_written = chunks_->bytes_written();
+    statistics_.encoder = chunks_->encoder();
+  }
+
+  void finish() {
+    if (chunks_) {
+      chunks_->close();
+      publish();
+    } else {
+      store::write_empty_store(folder_, metadata_);
+    }
+  }
+
+  void fail(std::exception_ptr failure) {
+    if (chunks_) {
+      chunks_->abandon_chunk();
+    }
+    const std::lock_guard lock(mutex_);
+    failure_ = std::move(failure);
+    room_.notify_all();
+    flushed_.notify_all();
+  }
+
+  WriterOptions options_;
+  std::filesystem::path folder_;
+  imgstore::StoreMetadata metadata_;
+  std::optional<ImageView> first_;  // its pixels are not looked at
+  std::optional<store::ChunkSequence> chunks_;  // used by the worker only
+
+  mutable std::mutex mutex_;  // guards what follows
+  std::condition_variable work_;
+  std::condition_variable room_;
+  std::condition_variable flushed_;
+  std::deque<Item> queue_;
+  std::size_t queued_frames_ = 0;  // with the one being encoded
+  std::size_t queued_bytes_ = 0;
+  std::int64_t added_ = 0;
+  std::int64_t flushes_wanted_ = 0;
+  std::int64_t flushes_done_ = 0;
+  bool closing_ = false;
+  bool closed_ = false;
+  std::exception_ptr failure_;
+  WriterStatistics statistics_;
+
+  std::thread worker_;
+};
+
+Writer::Writer(const std::filesystem::path& store, WriterOptions options)
+    : impl_(std::make_unique<Impl>(store, std::move(options))) {}
+Writer::~Writer() = default;
+Writer::Writer(Writer&&) noexcept = default;
+Writer& Writer::operator=(Writer&&) noexcept = default;
+
+void Writer::add(const ImageView& image, FrameNumber number, FrameTime time) {
+  impl_->add(copy(image), number, time);
+}
+void Writer::add(Image image, FrameNumber number, FrameTime time) {
+  impl_->add(std::move(image), number, time);
+}
+void Writer::add_extra(const std::string& json) { impl_->add_extra(json); }
+void Writer::flush() { impl_->flush(); }
+void Writer::close() { impl_->close(); }
+std::filesystem::path Writer::path() const { return impl_->path(); }
+WriterStatistics Writer::statistics() const { return impl_->statistics(); }
+
+}  // namespace avstore

@@ -1,0 +1,337 @@
+// avstore export: one video file of a store's frames.
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <optional>
+#include <unordered_map>
+#include <utility>
+
+#include "avstore/error.h"
+#include "avstore/tools.h"
+#include "media/codec_table.h"
+#include "media/demuxer.h"
+#include "media/encoder.h"
+#include "media/joined_stream.h"
+#include "media/muxer.h"
+#include "media/rescale.h"
+#include "tools/export_plan.h"
+#include "tools/pixel_input.h"
+#include "tools/progress_meter.h"
+
+namespace avstore {
+namespace {
+
+namespace fs = std::filesystem;
+using tools::ExportPlan;
+using tools::ExportSegment;
+
+struct Target {
+  std::string muxer;
+  std::map<std::string, std::string> formats;  // codec -> format to encode it with
+};
+
+Target target_of(const fs::path& file) {
+  if (file.extension() == ".mp4" || file.extension() == ".MP4") {
+    return {"mp4", {{"h264", "avc1/mp4"}, {"hevc", "hevc/mp4"}}};
+  }
+  if (file.extension() == ".mkv" || file.extension() == ".MKV") {
+    return {"matroska", {{"h264", "h264/mkv"}, {"hevc", "hevc/mkv"}}};
+  }
+  throw Error(ErrorKind::invalid_argument,
+              file.string() + ": exported files are .mp4 or .mkv");
+}
+
+// Presentation times of the exported frames, in ticks; each at least one after the one before it.
+class Timeline {
+ public:
+  Timeline(Reader& reader, IndexRange range, Timing timing, Rational frame_rate) {
+    const Rational tick = time_base(timing, frame_rate);
+    std::optional<double> first;
+    reader.for_each_info(range, [&](const FrameInfo& info) {
+      first = first.value_or(info.time.seconds);
+      const double seconds = info.time.seconds - *first;
+      std::int64_t pts = static_cast<std::int64_t>(ticks_.size());
+      if (timing == Timing::real) {
+        pts = std::isfinite(seconds) ? std::llround(seconds / tick.value()) : 0;
+      }
+      ticks_.push_back(ticks_.empty() ? pts : std::max(pts, ticks_.back() + 1));
+      return true;
+    });
+  }
+
+  // Milliseconds for real times: what Matroska counts in.
+  static Rational time_base(Timing timing, Rational frame_rate) {
+    return timing == Timing::real ? Rational{1, 1000} : Rational{frame_rate.den, frame_rate.num};
+  }
+
+  std::int64_t pts(std::int64_t frame) const { return ticks_[static_cast<std::size_t>(frame)]; }
+  // Decoding runs `delay` packets ahead; before the first frame it does so at a guessed pace.
+  std::int64_t dts(std::int64_t packet, std::int64_t delay) const {
+    const std::int64_t frame = packet - delay;
+    return frame >= 0 ? pts(frame) : pts(0) + frame * step();
+  }
+  std::int64_t duration(std::int64_t frame) const {
+    return frame + 1 < count() ? pts(frame + 1) - pts(frame) : step();
+  }
+  std::int64_t count() const { return static_cast<std::int64_t>(ticks_.size()); }
+
+ private:
+  std::int64_t step() const {
+    return count() > 1 ? std::max<std::int64_t>(1, (ticks_.back() - ticks_[0]) / (count() - 1))
+                       : 1;
+  }
+
+  std::vector<std::int64_t> ticks_;
+};
+
+class Exporter {
+ public:
+  Exporter(Reader& reader, const fs::path& file, IndexRange range, const ExportOptions& options,
+           Rational frame_rate, ExportPlan plan)
+      : reader_(reader),
+        file_(file),
+        range_(range),
+        options_(options),
+        frame_rate_(frame_rate),
+        target_(target_of(file)),
+        timeline_(reader, range, options.timing, frame_rate),
+        meter_(options.progress, range.size(), file.string()),
+        plan_(std::move(plan)) {
+    options_.encoder.frame_rate = frame_rate;
+    options_.encoder.b_frames = 0;
+    if (!can_join()) {
+      plan_.segments = {{false, range_, 0, {}, 0}};
+      plan_.delay = 0;
+      joined_.reset();
+    }
+  }
+
+  ExportResult run(const fs::path& temporary) {
+    temporary_ = temporary;
+    for (const ExportSegment& segment : plan_.segments) {
+      if (segment.copied) {
+        copy(segment);
+      } else {
+        encode(segment);
+      }
+    }
+    muxer_->finish();
+    return {range_.size(), encoded_};
+  }
+
+ private:
+  static media::Demuxer open(const ExportSegment& segment) {
+    media::DemuxerOptions options;
+    options.stream = segment.stream;
+    return media::Demuxer(segment.file.string(), options);
+  }
+
+  // Whether all segments can be one stream: copied ones alike, and encoded ones like them.
+  bool can_join() {
+    for (const ExportSegment& segment : plan_.segments) {
+      if (!segment.copied) {
+        continue;
+      }
+      const media::Demuxer demuxer = open(segment);
+      codec_ = demuxer.stream().codec;
+      if (!joined_) {
+        joined_.emplace(demuxer.parameters());
+      }
+      if (!joined_->can_join(demuxer.parameters()) || !container_takes(demuxer)) {
+        return false;
+      }
+    }
+    const bool encodes = std::any_of(plan_.segments.begin(), plan_.segments.end(),
+                                     [](const ExportSegment& s) { return !s.copied; });
+    return joined_ && (!encodes || encodes_alike());
+  }
+
+  bool container_takes(const media::Demuxer& demuxer) const {
+    return media::Muxer::takes(target_.muxer, demuxer.parameters());
+  }
+
+  // Try the first frame to be encoded: the encoder must open, for the same size and pixels.
+  bool encodes_alike() {
+    if (!target_.formats.contains(codec_)) {
+      return false;
+    }
+    const auto segment = std::find_if(plan_.segments.begin(), plan_.segments.end(),
+                                      [](const ExportSegment& s) { return !s.copied; });
+    const Frame frame = reader_.read(FrameIndex(segment->frames.begin));
+    const media::Encoder encoder = open_encoder(frame.image.view());
+    return joined_->can_join(encoder.parameters());
+  }
+
+  media::Encoder open_encoder(const ImageView& first) {
+    const std::string codec = joined_ ? codec_ : "h264";
+    return media::open_first_encoder(media::find_video_format(target_.formats.at(codec)),
+                                     options_.encoder, encoder_time_base(), first);
+  }
+
+  Rational encoder_time_base() const {
+    return Timeline::time_base(options_.timing, frame_rate_);
+  }
+
+  void start(const AVCodecParameters* parameters) {
+    if (!muxer_) {
+      media::MuxerOptions options;
+      options.muxer = target_.muxer;
+      options.time_base = encoder_time_base();
+      options.frame_rate = frame_rate_;
+      options.fragmented = false;
+      muxer_.emplace(temporary_, parameters, options);
+    }
+    if (joined_) {
+      joined_->change_source(parameters);
+    }
+  }
+
+  void copy(const ExportSegment& segment) {
+    media::Demuxer demuxer = open(segment);
+    if (!muxer_ && joined_) {
+      joined_.emplace(demuxer.parameters());
+    }
+    start(demuxer.parameters());
+    std::unordered_map<std::int64_t, std::int64_t> place;  // PTS -> exported frame
+    reader_.for_each_info(segment.frames, [&](const FrameInfo& info) {
+      place.emplace(info.pts.value_or(0), info.index.value - range_.begin);
+      return true;
+    });
+    media::Packet packet;
+    for (std::size_t left = place.size(); left > 0 && demuxer.read(packet);) {
+      const auto found = packet.pts() ? place.find(*packet.pts()) : place.end();
+      if (found != place.end()) {
+        write(packet, found->second);
+        --left;
+      }
+    }
+  }
+
+  void encode(const ExportSegment& segment) {
+    tools::PixelInput input(find_format(target_.formats.at(joined_ ? codec_ : "h264")),
+                            file_.string(), options_.notice);
+    std::optional<media::Encoder> encoder;
+    const auto drain = [&] {
+      media::Packet packet;
+      while (encoder->receive(packet)) {
+        write(packet, place_of(packet.pts().value_or(0)));
+      }
+    };
+    for (std::int64_t i = segment.frames.begin; i < segment.frames.end; ++i) {
+      const Image image = input.prepare(to_encode(reader_.read(FrameIndex(i)).image));
+      if (!encoder) {
+        encoder.emplace(open_encoder(image.view()));
+        start(encoder->parameters());
+      }
+      encoder->send(image, timeline_.pts(i - range_.begin), false);
+      drain();
+      ++encoded_;
+    }
+    encoder->send_end();
+    drain();
+  }
+
+  // A gray store's colour planes, where it has any, mean nothing.
+  Image to_encode(const Image& image) const {
+    const bool keep = joined_ || reader_.info().color || reader_.info().dtype != "uint8";
+    return keep ? image : convert(image, pixel::gray8);
+  }
+
+  std::int64_t place_of(std::int64_t pts) const {
+    std::int64_t low = 0;
+    std::int64_t high = timeline_.count();
+    while (low < high) {
+      const std::int64_t middle = low + (high - low) / 2;
+      if (timeline_.pts(middle) < pts) {
+        low = middle + 1;
+      } else {
+        high = middle;
+      }
+    }
+    return low;
+  }
+
+  void write(media::Packet& packet, std::int64_t frame) {
+    if (joined_) {
+      joined_->fit(packet);
+    }
+    const Rational from = encoder_time_base();
+    const auto ticks = [&](std::int64_t t) {
+      return media::rescale(t, from, muxer_->time_base());
+    };
+    packet.set_timestamps(ticks(timeline_.pts(frame)),
+                          ticks(timeline_.dts(packets_++, plan_.delay)),
+                          ticks(timeline_.duration(frame)));
+    muxer_->write(packet);
+    meter_.require();
+  }
+
+  Reader& reader_;
+  fs::path file_;
+  fs::path temporary_;
+  IndexRange range_;
+  ExportOptions options_;
+  Rational frame_rate_;
+  Target target_;
+  Timeline timeline_;
+  tools::ProgressMeter meter_;
+  ExportPlan plan_;
+  std::string codec_;  // of what is copied
+  std::optional<media::JoinedStream> joined_;  // none if everything is encoded
+  std::optional<media::Muxer> muxer_;
+  std::int64_t packets_ = 0;
+  std::int64_t encoded_ = 0;
+};
+
+// Of the frames' own times where they make sense, else the format's usual one.
+Rational mean_frame_rate(const StoreInfo& info) {
+  const double seconds = info.time_max.seconds - info.time_min.seconds;
+  if (info.frame_count < 2 || !(seconds > 0)) {
+    return {25, 1};
+  }
+  const double rate = static_cast<double>(info.frame_count - 1) / seconds;
+  return {std::clamp<std::int64_t>(std::llround(rate * 1000), 1, 1'000'000), 1000};
+}
+
+void require_writable_name(const fs::path& file, bool overwrite) {
+  if (fs::exists(file) && !overwrite) {
+    throw Error(ErrorKind::exists, file.string() + ": is there already");
+  }
+}
+
+}  // namespace
+
+ExportResult export_video(const fs::path& store, const fs::path& file,
+                          const ExportOptions& options) {
+  target_of(file);
+  require_writable_name(file, options.overwrite);
+  ReaderOptions reader_options;
+  reader_options.on_warning = options.notice;
+  Reader reader(store, reader_options);
+  const IndexRange range{std::max<std::int64_t>(options.range.begin, 0),
+                         std::min(options.range.end, reader.frame_count())};
+  if (range.size() <= 0) {
+    throw Error(ErrorKind::invalid_argument, store.string() + ": no frames to export");
+  }
+  fs::path temporary = file;
+  temporary += ".partial-" + std::to_string(::getpid()) + file.extension().string();
+  try {
+    Exporter exporter(reader, file, range, options, mean_frame_rate(reader.info()),
+                      tools::plan_export(store, reader, range));
+    const ExportResult result = exporter.run(temporary);
+    fs::rename(temporary, file);
+    return result;
+  } catch (const fs::filesystem_error& error) {
+    std::error_code ignored;
+    fs::remove(temporary, ignored);
+    throw Error(ErrorKind::io, file.string() + ": cannot put in place: " + error.code().message());
+  } catch (...) {
+    std::error_code ignored;
+    fs::remove(temporary, ignored);
+    throw;
+  }
+}
+
+}  // namespace avstore

@@ -1,0 +1,158 @@
+#include "tools/export_plan.h"
+
+#include <algorithm>
+#include <limits>
+#include <unordered_map>
+
+#include "avstore/error.h"
+#include "imgstore/metadata.h"
+#include "media/demuxer.h"
+#include "media/random_access.h"
+#include "store/store_index.h"
+
+namespace avstore::tools {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The packets of one chunk, as far as they can be cut.
+class ChunkCuts {
+ public:
+  ChunkCuts(const fs::path& file, int stream, const store::IndexedChunk& chunk) {
+    frame_count_ = chunk.frame_count();
+    media::DemuxerOptions options;
+    options.stream = stream;
+    media::Demuxer demuxer(file.string(), options);
+    read(demuxer, places(chunk));
+  }
+
+  // One packet a frame, so that packets can be told apart by their frames.
+  bool copyable() const { return copyable_; }
+  std::int64_t delay() const { return delay_; }
+
+  // Whether frames before and from this one on need nothing of each other.
+  bool can_begin_at(std::int64_t frame_idx) const {
+    return frame_idx == frame_count_ ||
+           std::binary_search(cuts_.begin(), cuts_.end(), frame_idx);
+  }
+  // Whether what is shown from this frame on can be left out.
+  bool can_end_at(std::int64_t frame_idx) const { return delay_ == 0 || can_begin_at(frame_idx); }
+
+  // The first place from there on where copying can begin; frame_count if there is none.
+  std::int64_t next_begin(std::int64_t frame_idx) const {
+    const auto found = std::lower_bound(cuts_.begin(), cuts_.end(), frame_idx);
+    return found == cuts_.end() ? frame_count_ : *found;
+  }
+  // The last place up to there where copying can end.
+  std::int64_t last_end(std::int64_t frame_idx) const {
+    if (can_end_at(frame_idx)) {
+      return frame_idx;
+    }
+    const auto after = std::upper_bound(cuts_.begin(), cuts_.end(), frame_idx);
+    return after == cuts_.begin() ? 0 : *std::prev(after);
+  }
+
+ private:
+  static std::unordered_map<std::int64_t, std::int64_t> places(const store::IndexedChunk& chunk) {
+    std::unordered_map<std::int64_t, std::int64_t> place;
+    for (std::int64_t i = 0; i < chunk.frame_count(); ++i) {
+      place.emplace(chunk.pts(i), i);
+    }
+    return place;
+  }
+
+  void read(media::Demuxer& demuxer,
+            const std::unordered_map<std::int64_t, std::int64_t>& place) {
+    const media::RandomAccess access(demuxer);
+    std::vector<std::int64_t> order;  // frame_idx of each packet
+    std::vector<bool> can_start;
+    media::Packet packet;
+    while (demuxer.read(packet)) {
+      const auto found = packet.pts() ? place.find(*packet.pts()) : place.end();
+      if (found == place.end() || packet.discard()) {
+        copyable_ = false;
+        return;
+      }
+      delay_ = std::max(delay_, static_cast<std::int64_t>(order.size()) - found->second);
+      order.push_back(found->second);
+      can_start.push_back(access.can_start_at(packet));
+    }
+    copyable_ = static_cast<std::int64_t>(order.size()) == frame_count_;
+    find_cuts(order, can_start);
+  }
+
+  void find_cuts(const std::vector<std::int64_t>& order, const std::vector<bool>& can_start) {
+    std::vector<std::int64_t> later_min(order.size() + 1,
+                                        std::numeric_limits<std::int64_t>::max());
+    for (std::size_t i = order.size(); i-- > 0;) {
+      later_min[i] = std::min(later_min[i + 1], order[i]);
+    }
+    std::int64_t earlier_max = -1;
+    for (std::size_t i = 0; i < order.size(); ++i) {
+      if (can_start[i] && earlier_max < order[i] && order[i] < later_min[i + 1]) {
+        cuts_.push_back(order[i]);
+      }
+      earlier_max = std::max(earlier_max, order[i]);
+    }
+  }
+
+  std::int64_t frame_count_ = 0;
+  std::int64_t delay_ = 0;
+  bool copyable_ = true;
+  std::vector<std::int64_t> cuts_;  // frame_idx, ascending
+};
+
+void add_segment(ExportPlan& plan, ExportSegment segment) {
+  if (segment.frames.size() <= 0) {
+    return;
+  }
+  // Frames to encode that follow one another are encoded in one go.
+  if (!segment.copied && !plan.segments.empty() && !plan.segments.back().copied) {
+    plan.segments.back().frames.end = segment.frames.end;
+    return;
+  }
+  plan.segments.push_back(std::move(segment));
+}
+
+// Frames [begin, end) of a chunk, by frame_idx: copied in the middle, encoded at cut ends.
+void plan_chunk(ExportPlan& plan, const store::IndexedChunk& chunk, const fs::path& file,
+                std::int64_t begin, std::int64_t end) {
+  const ChunkCuts cuts(file, chunk.row().stream, chunk);
+  const std::int64_t first = chunk.row().first_frame_index;
+  const std::int64_t copy_begin = cuts.copyable() ? std::min(cuts.next_begin(begin), end) : end;
+  const std::int64_t copy_end = std::max(copy_begin, cuts.copyable() ? cuts.last_end(end) : end);
+  const auto segment = [&](bool copied, std::int64_t from, std::int64_t to) {
+    return ExportSegment{copied, {first + from, first + to}, chunk.row().chunk, file,
+                         chunk.row().stream};
+  };
+  add_segment(plan, segment(false, begin, copy_begin));
+  add_segment(plan, segment(true, copy_begin, copy_end));
+  add_segment(plan, segment(false, copy_end, end));
+  plan.delay = std::max(plan.delay, cuts.delay());
+}
+
+}  // namespace
+
+ExportPlan plan_export(const fs::path& store, Reader& reader, IndexRange range) {
+  ExportPlan plan;
+  if (reader.info().store_class != "VideoImgStore") {
+    plan.segments.push_back({false, range, 0, {}, 0});
+    return plan;
+  }
+  const fs::path folder = imgstore::store_folder(store);
+  const auto quiet = [](const std::string&) {};
+  store::SharedIndex index(
+      store::open_index(folder, imgstore::read_metadata(folder), true, quiet), folder, true);
+  for (std::int64_t i = range.begin; i < range.end;) {
+    const FrameInfo info = reader.find(FrameIndex(i));
+    const store::IndexedChunk chunk(index, info.chunk);
+    const std::int64_t end =
+        std::min(range.end, chunk.row().first_frame_index + chunk.frame_count());
+    plan_chunk(plan, chunk, folder / chunk.row().path, info.frame_idx,
+               end - chunk.row().first_frame_index);
+    i = end;
+  }
+  return plan;
+}
+
+}  // namespace avstore::tools

@@ -1,0 +1,120 @@
+// avstore import: a video file becomes a store.
+#include <optional>
+#include <utility>
+
+#include "avstore/error.h"
+#include "avstore/tools.h"
+#include "media/video_source.h"
+#include "store/store_folder.h"
+#include "tools/frame_namer.h"
+#include "tools/import_copy.h"
+#include "tools/pixel_input.h"
+#include "tools/progress_meter.h"
+
+namespace avstore {
+namespace {
+
+namespace fs = std::filesystem;
+
+media::DemuxerOptions demuxer_options(std::optional<int> stream) {
+  media::DemuxerOptions options;
+  options.stream = stream;
+  return options;
+}
+
+void require_file(const fs::path& file) {
+  std::error_code error;
+  const fs::file_status status = fs::status(file, error);
+  if (!fs::exists(status)) {
+    throw Error(ErrorKind::not_found, file.string() + ": no such file");
+  }
+  if (fs::is_directory(status)) {
+    throw Error(ErrorKind::invalid_argument,
+                file.string() + ": is a folder; give a video file, or `transcode` a store");
+  }
+}
+
+// The nominal rate follows the source unless the caller chose one.
+void adopt_frame_rate(WriterOptions& options, Rational source) {
+  if (options.encoder.frame_rate == WriterOptions().encoder.frame_rate && source.num > 0) {
+    options.encoder.frame_rate = source;
+  }
+}
+
+ImportResult encode_anew(const fs::path& file, const fs::path& store,
+                         const ImportOptions& options) {
+  media::VideoSource source(file.string(), demuxer_options(options.stream), 0, false);
+  const media::StreamInfo& stream = source.demuxer().stream();
+  WriterOptions writer_options = options.writer;
+  adopt_frame_rate(writer_options, stream.frame_rate);
+  tools::FrameNamer namer(options, source.demuxer().creation_time(), file.string());
+  tools::ProgressMeter meter(options.progress, stream.frame_count, file.string());
+  tools::PixelInput input(find_format(writer_options.format), file.string(), options.notice);
+
+  std::optional<Writer> writer;
+  while (auto frame = source.next()) {
+    const Image image = input.prepare(std::move(frame->image));
+    if (!writer) {
+      writer.emplace(store, writer_options);
+    }
+    const FrameNames names = namer.next(frame->seconds);
+    writer->add(image, names.number, names.time);
+    meter.require();
+  }
+  if (!writer) {
+    throw Error(ErrorKind::corrupt, file.string() + ": no frame of it can be decoded");
+  }
+  tools::require_whole(source.truncation(), file.string(), options);
+  namer.require_all_used();
+  writer->close();
+  return {meter.done(), writer_options.format, false};
+}
+
+}  // namespace
+
+namespace tools {
+
+void require_whole(const std::string& truncation, const std::string& file,
+                   const ImportOptions& options) {
+  if (truncation.empty()) {
+    return;
+  }
+  if (!options.allow_truncated) {
+    throw Error(ErrorKind::corrupt, file + ": is cut off or damaged: " + truncation +
+                                        "; to import what there is, allow truncated files");
+  }
+  if (options.notice) {
+    options.notice(file + ": is cut off or damaged: " + truncation);
+  }
+}
+
+}  // namespace tools
+
+ImportResult import_file(const fs::path& file, const fs::path& store,
+                         const ImportOptions& options) {
+  require_file(file);
+  store::NewStore made(store, options.writer.overwrite);
+  std::optional<ImportResult> result;
+  ImportOptions encoding = options;
+  if (options.copy) {
+    result = tools::import_copy(file, made.path(), options);
+    encoding.copy = false;
+    encoding.writer.format = tools::kLosslessInsteadOfCopy;
+  }
+  if (!result) {
+    result = encode_anew(file, made.path(), encoding);
+  }
+  made.put_in_place();
+  return *result;
+}
+
+SourceInfo probe_source(const fs::path& file, std::optional<int> stream) {
+  require_file(file);
+  const media::Demuxer demuxer(file.string(), demuxer_options(stream));
+  const media::StreamInfo& found = demuxer.stream();
+  return {demuxer.container(), found.codec,      found.pixel_format, found.width,
+          found.height,        found.frame_rate, found.frame_count,  found.duration,
+          demuxer.creation_time()};
+}
+
+}  // namespace avstore

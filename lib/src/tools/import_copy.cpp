@@ -1,0 +1,230 @@
+#include "tools/import_copy.h"
+
+#include <unordered_map>
+#include <utility>
+
+#include "avstore/error.h"
+#include "base/files.h"
+#include "imgstore/chunk_index.h"
+#include "imgstore/metadata.h"
+#include "index/index.h"
+#include "media/container.h"
+#include "media/demuxer.h"
+#include "media/muxer.h"
+#include "media/rescale.h"
+#include "media/scan.h"
+#include "store/chunk_sequence.h"
+#include "store/layout.h"
+#include "tools/copy_plan.h"
+#include "tools/frame_namer.h"
+#include "tools/progress_meter.h"
+
+namespace avstore::tools {
+namespace {
+
+namespace fs = std::filesystem;
+
+media::DemuxerOptions demuxer_options(std::optional<int> stream) {
+  media::DemuxerOptions options;
+  options.stream = stream;
+  options.unpack_b_frames = true;
+  return options;
+}
+
+imgstore::StoreMetadata make_metadata(const media::Demuxer& source,
+                                      const media::Container& container,
+                                      const WriterOptions& options) {
+  const media::StreamInfo& stream = source.stream();
+  imgstore::StoreMetadata metadata;
+  metadata.store_class = "VideoImgStore";
+  metadata.format = container.format_name;
+  metadata.extension = container.extension;
+  metadata.imgshape = {stream.height, stream.width};
+  if (!stream.pixel_format.starts_with("gray")) {
+    metadata.imgshape.push_back(3);
+  }
+  metadata.chunksize =
+      options.chunk_size > 0 ? options.chunk_size : store::default_chunk_size(true);
+  metadata.created_utc = options.created_utc.empty() ? imgstore::utc_now() : options.created_utc;
+  metadata.timezone_local = options.timezone_local.empty() ? imgstore::local_timezone_name()
+                                                           : options.timezone_local;
+  metadata.uuid = imgstore::new_uuid();
+  metadata.user_yaml = imgstore::normalize_user_yaml(options.metadata_yaml);
+  return metadata;
+}
+
+// Copies the packets as planned, chunk by chunk, and makes rows of what each chunk then really gives
+// when it is decoded.
+class Copier {
+ public:
+  Copier(const fs::path& file, const fs::path& store, const ImportOptions& options, CopyPlan plan)
+      : file_(file.string()),
+        store_(store),
+        options_(options),
+        plan_(std::move(plan)),
+        source_(file_, demuxer_options(options.stream)),
+        container_(media::choose_container(source_)),
+        metadata_(make_metadata(source_, container_, options.writer)),
+        namer_(options, source_.creation_time(), file_),
+        meter_(options.progress, static_cast<std::int64_t>(plan_.packets.size()), file_),
+        index_(index::Index::create(store / store::kIndexFile)) {
+    const Rational rate = source_.stream().frame_rate;
+    frame_rate_ = rate.num > 0 ? rate : options.writer.encoder.frame_rate;
+  }
+
+  ImportResult run() {
+    imgstore::write_metadata(store_, metadata_);
+    index_.set_information("encoder", "copy");
+    media::Packet packet;
+    while (source_.read(packet)) {
+      if (next_packet_ >= plan_.packets.size()) {
+        throw Error(ErrorKind::corrupt, file_ + ": changed while it was imported");
+      }
+      copy(packet, plan_.packets[next_packet_++]);
+      meter_.require();
+    }
+    finish_chunk();
+    namer_.require_all_used();
+    index_.close();
+    return {frames_, metadata_.format, true};
+  }
+
+ private:
+  fs::path chunk_file() const { return store_ / imgstore::chunk_path(metadata_, chunk_); }
+
+  void copy(media::Packet& packet, const PlannedPacket& planned) {
+    if (planned.chunk != chunk_) {
+      finish_chunk();
+      chunk_ = planned.chunk;
+    }
+    if (planned.dropped) {
+      return;
+    }
+    if (!muxer_) {
+      start_chunk();
+    } else if (planned.chunk_start_possible && fragmented()) {
+      muxer_->flush();
+    }
+    const std::int64_t pts = ticks(planned.pts);
+    packet.set_timestamps(pts, ticks(planned.dts), ticks(1));
+    seconds_.emplace(pts, planned.seconds);
+    muxer_->write(packet);
+  }
+
+  // An edit list, which is what hides frames, is not written by the muxer for fragments.
+  bool fragmented() const { return !(plan_.hides_frames && chunk_ == 0); }
+
+  void start_chunk() {
+    media::MuxerOptions options;
+    options.muxer = container_.muxer;
+    options.time_base = {frame_rate_.den, frame_rate_.num};
+    options.frame_rate = frame_rate_;
+    options.fragmented = fragmented();
+    muxer_.emplace(chunk_file(), source_.parameters(), options);
+  }
+
+  std::int64_t ticks(std::int64_t frames) const {
+    return media::rescale(frames, {frame_rate_.den, frame_rate_.num}, muxer_->time_base());
+  }
+
+  void finish_chunk() {
+    if (!muxer_) {
+      return;
+    }
+    muxer_->finish();
+    const media::Scan scan =
+        media::scan(chunk_file(), std::nullopt, media::ScanMethod::decode);
+    if (scan.size_change) {
+      throw Error(ErrorKind::invalid_argument,
+                  file_ + ": the picture changes its size at frame " +
+                      std::to_string(frames_ + *scan.size_change) + "; a store has one size");
+    }
+    record(scan);
+    muxer_.reset();
+    seconds_.clear();
+  }
+
+  void record(const media::Scan& scan) {
+    index::ChunkRow row;
+    row.chunk = chunk_;
+    row.path = imgstore::chunk_path(metadata_, chunk_);
+    row.first_frame_index = frames_;
+    row.frame_count = static_cast<std::int64_t>(scan.pts.size());
+    row.time_base = scan.time_base;
+    row.state = index::ChunkState::closed;
+    row.bytes = static_cast<std::int64_t>(fs::file_size(chunk_file()));
+    row.packet_count = scan.packet_count;
+    index_.put_chunk(row);
+    imgstore::ChunkIndex names;
+    for (std::size_t i = 0; i < scan.pts.size(); ++i) {
+      const FrameNames name = namer_.next(seconds_of(scan.pts[i], scan.time_base));
+      index_.append({frames_++, chunk_, static_cast<std::int64_t>(i), name.number.value,
+                     name.time.seconds, scan.pts[i]});
+      names.frame_number.push_back(name.number.value);
+      names.frame_time.push_back(name.time.seconds);
+    }
+    for (const media::SeekPoint& point : scan.seek_points) {
+      index_.append_keyframe({chunk_, point.frame_idx, point.pts, point.dts, point.position});
+    }
+    imgstore::write_chunk_index(store_ / imgstore::chunk_index_path(metadata_, chunk_), names,
+                                metadata_);
+    index_.commit();
+  }
+
+  double seconds_of(std::int64_t pts, Rational time_base) const {
+    const auto found = seconds_.find(media::rescale(pts, time_base, muxer_time_base()));
+    if (found == seconds_.end()) {
+      throw Error(ErrorKind::unsupported,
+                  chunk_file().string() + ": the copied packets give a frame of PTS " +
+                      std::to_string(pts) + " that none of them has; import without copying");
+    }
+    return found->second;
+  }
+
+  Rational muxer_time_base() const { return muxer_->time_base(); }
+
+  std::string file_;
+  fs::path store_;
+  const ImportOptions& options_;
+  CopyPlan plan_;
+  media::Demuxer source_;
+  media::Container container_;
+  imgstore::StoreMetadata metadata_;
+  FrameNamer namer_;
+  ProgressMeter meter_;
+  index::Index index_;
+  Rational frame_rate_;
+  std::optional<media::Muxer> muxer_;
+  std::unordered_map<std::int64_t, double> seconds_;  // PTS in this chunk -> source time
+  std::size_t next_packet_ = 0;
+  std::int64_t chunk_ = 0;
+  std::int64_t frames_ = 0;
+};
+
+}  // namespace
+
+std::optional<ImportResult> import_copy(const fs::path& file, const fs::path& store,
+                                        const ImportOptions& options) {
+  const std::int64_t chunk_size = options.writer.chunk_size > 0 ? options.writer.chunk_size
+                                                                : store::default_chunk_size(true);
+  ProgressMeter reading(options.progress, 0, file.string());
+  auto plan = plan_copy(file, demuxer_options(options.stream), chunk_size,
+                        [&reading] { reading.require(0); });
+  const bool expressible =
+      plan && (!plan->hides_frames ||
+               media::choose_container(
+                   media::Demuxer(file.string(), demuxer_options(options.stream)))
+                   .hides_frames);
+  if (!expressible) {
+    if (options.notice) {
+      options.notice(file.string() + ": hides frames among those it shows (by an edit list), "
+                                     "which cannot be copied; encoded without loss as " +
+                     std::string(kLosslessInsteadOfCopy) + " instead");
+    }
+    return std::nullopt;
+  }
+  require_whole(plan->truncation, file.string(), options);
+  return Copier(file, store, options, std::move(*plan)).run();
+}
+
+}  // namespace avstore::tools

@@ -1,0 +1,37 @@
+// Fits the pictures of a source to what a store's format takes.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "avstore/format.h"
+#include "avstore/image.h"
+#include "avstore/tools.h"
+#include "media/convert.h"
+
+namespace avstore::tools {
+
+// All frames of a store have one size and pixel format: those of the first.
+class PixelInput {
+ public:
+  // `source` is for messages.
+  PixelInput(const Format& format, std::string source, const Notice& notice);
+
+  // Throws Error(invalid_argument) where the size changes, saying at which frame.
+  Image prepare(Image image);
+
+ private:
+  PixelFormat choose(const ImageView& first) const;
+
+  const Format& format_;
+  std::string source_;
+  const Notice& notice_;
+  media::Converter converter_;
+  std::optional<ImageView> first_;  // its pixels are not looked at
+  PixelFormat wanted_;
+  std::int64_t count_ = 0;
+  bool said_ = false;
+};
+
+}  // namespace avstore::tools

@@ -1,0 +1,83 @@
+// avstore transcode: a store in another format.
+#include <algorithm>
+#include <deque>
+#include <optional>
+#include <utility>
+
+#include "avstore/error.h"
+#include "avstore/tools.h"
+#include "imgstore/extra_data.h"
+#include "imgstore/metadata.h"
+#include "media/codec_table.h"
+#include "store/extra_records.h"
+#include "store/store_folder.h"
+#include "tools/pixel_input.h"
+#include "tools/progress_meter.h"
+
+namespace avstore {
+namespace {
+
+WriterOptions with_identity(WriterOptions options, const StoreInfo& source) {
+  if (options.metadata_yaml.empty()) {
+    options.metadata_yaml = source.metadata_yaml;
+  }
+  if (options.created_utc.empty()) {
+    options.created_utc = source.created_utc;
+  }
+  if (options.timezone_local.empty()) {
+    options.timezone_local = source.timezone_local;
+  }
+  if (options.encoding.empty()) {
+    options.encoding = source.encoding;
+  }
+  if (!options.color) {
+    options.color = source.color;
+  }
+  return options;
+}
+
+// Gray stores hold colour planes in most video codecs; only the luma counts.
+PixelFormat pixels_to_read(const StoreInfo& source) {
+  return !source.color && source.dtype == "uint8" ? pixel::gray8 : PixelFormat();
+}
+
+}  // namespace
+
+std::int64_t transcode(const std::filesystem::path& source,
+                       const std::filesystem::path& destination, const TranscodeOptions& options) {
+  ReaderOptions reader_options;
+  reader_options.on_warning = options.notice;
+  Reader reader(source, reader_options);
+  const IndexRange range{std::max<std::int64_t>(options.range.begin, 0),
+                         std::min(options.range.end, reader.frame_count())};
+  if (range.size() <= 0) {
+    throw Error(ErrorKind::invalid_argument, source.string() + ": no frames to transcode");
+  }
+  store::NewStore made(destination, options.writer.overwrite);
+  const WriterOptions writer_options = with_identity(options.writer, reader.info());
+  Writer writer(made.path(), writer_options);
+  tools::PixelInput input(find_format(writer_options.format), source.string(), options.notice);
+  tools::ProgressMeter meter(options.progress, range.size(), source.string());
+  media::Converter gray(1);
+
+  std::deque<imgstore::ExtraRecord> extra = store::read_extra_records(source);
+  for (std::int64_t i = range.begin; i < range.end; ++i) {
+    Frame frame = reader.read(FrameIndex(i));
+    const PixelFormat wanted = pixels_to_read(reader.info());
+    if (!wanted.empty()) {
+      frame.image = gray.convert(frame.image, wanted);
+    }
+    writer.add(input.prepare(std::move(frame.image)), frame.info.number, frame.info.time);
+    for (; !extra.empty() && extra.front().frame_index <= i; extra.pop_front()) {
+      if (extra.front().frame_index >= range.begin) {
+        writer.add_extra(extra.front().json);
+      }
+    }
+    meter.require();
+  }
+  writer.close();
+  made.put_in_place();
+  return range.size();
+}
+
+}  // namespace avstore

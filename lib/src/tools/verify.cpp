@@ -1,0 +1,283 @@
+// avstore verify: rows against files.
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "avstore/error.h"
+#include "avstore/tools.h"
+#include "chunk/chunk_reader.h"
+#include "imgstore/chunk_index.h"
+#include "imgstore/metadata.h"
+#include "index/index.h"
+#include "media/decoder.h"
+#include "media/demuxer.h"
+#include "media/scan.h"
+#include "store/layout.h"
+#include "store/store_index.h"
+#include "tools/progress_meter.h"
+
+namespace avstore {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Verifier {
+ public:
+  Verifier(const fs::path& store, const VerifyOptions& options)
+      : folder_(imgstore::store_folder(store)),
+        metadata_(imgstore::read_metadata(folder_)),
+        deep_(options.deep),
+        index_(open_index(), folder_, false),
+        meter_(options.progress,
+               index_.with([](const index::Index& db) { return db.frame_count(); }),
+               folder_.string()) {}
+
+  VerifyResult run() {
+    const auto chunks = index_.with([](const index::Index& db) { return db.chunks(); });
+    result_.frames = index_.with([](const index::Index& db) { return db.frame_count(); });
+    result_.chunks = static_cast<std::int64_t>(chunks.size());
+    std::int64_t next_frame = 0;
+    for (const index::ChunkRow& row : chunks) {
+      if (row.first_frame_index != next_frame) {
+        find(row.path + ": should begin at frame " + std::to_string(next_frame) +
+             ", the database says " + std::to_string(row.first_frame_index));
+      }
+      next_frame = row.first_frame_index + row.frame_count;
+      check_chunk(row);
+    }
+    if (next_frame != result_.frames) {
+      find("the chunks have " + std::to_string(next_frame) + " frames, the database " +
+           std::to_string(result_.frames));
+    }
+    return std::move(result_);
+  }
+
+ private:
+  bool is_video() const { return metadata_.store_class == "VideoImgStore"; }
+  void find(const std::string& what) { result_.findings.push_back(what); }
+
+  // The database as it is, so that its faults are found; without one, what the chunks give.
+  store::OpenedIndex open_index() {
+    const auto warn = [this](const std::string& text) { find(text); };
+    try {
+      index::Index saved = index::Index::open(folder_ / store::kIndexFile);
+      const std::string damage = saved.integrity_findings();
+      if (!damage.empty()) {
+        find(std::string(store::kIndexFile) + ": damaged: " + damage);
+      }
+      return {std::move(saved), false};
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::corrupt) {
+        find(error.what());
+      } else if (error.kind() != ErrorKind::not_found) {
+        throw;
+      }
+    }
+    return {store::index_from_chunks(folder_, metadata_, warn), true};
+  }
+
+  void check_chunk(const index::ChunkRow& row) {
+    const fs::path path = folder_ / row.path;
+    if (!fs::exists(path)) {
+      if (row.frame_count > 0) {
+        find(row.path + ": is missing; its " + std::to_string(row.frame_count) +
+             " frames are lost");
+      }
+      return;
+    }
+    try {
+      check_size(row, path);
+      check_names(row);
+      if (is_video()) {
+        check_video(row, path);
+      } else {
+        check_images(row, path);
+      }
+    } catch (const Interrupted&) {
+      throw;
+    } catch (const Error& error) {
+      find(error.what());
+    }
+  }
+
+  void check_size(const index::ChunkRow& row, const fs::path& path) {
+    if (is_video() && row.state == index::ChunkState::closed && row.bytes != 0 &&
+        static_cast<std::int64_t>(fs::file_size(path)) != row.bytes) {
+      find(row.path + ": has " + std::to_string(fs::file_size(path)) + " bytes, the database says " +
+           std::to_string(row.bytes));
+    }
+  }
+
+  // Numbers and times, against the chunk's own index file.
+  void check_names(const index::ChunkRow& row) {
+    const std::string name = imgstore::chunk_index_path(metadata_, row.chunk);
+    fs::path file = folder_ / name;
+    if (!fs::exists(file)) {
+      file.replace_extension(".yaml");
+    }
+    if (!fs::exists(file)) {
+      if (row.state == index::ChunkState::closed) {
+        find(name + ": is missing");
+      }
+      return;
+    }
+    const imgstore::ChunkIndex names = imgstore::read_chunk_index(file);
+    if (static_cast<std::int64_t>(names.frame_number.size()) != row.frame_count) {
+      find(name + ": has " + std::to_string(names.frame_number.size()) +
+           " frames, the database says " + std::to_string(row.frame_count));
+      return;
+    }
+    std::int64_t wrong = 0;
+    index_.with([&](const index::Index& db) {
+      db.for_each({row.first_frame_index, row.first_frame_index + row.frame_count},
+                  [&](const index::FrameRow& frame) {
+                    const auto i = static_cast<std::size_t>(frame.frame_idx);
+                    const bool same = i < names.frame_number.size() &&
+                                      names.frame_number[i] == frame.frame_number &&
+                                      same_time(names.frame_time[i], frame.frame_time);
+                    wrong += same ? 0 : 1;
+                    return true;
+                  });
+      return true;
+    });
+    if (wrong > 0) {
+      find(name + ": " + std::to_string(wrong) + " frames have other numbers or times than in " +
+           "the database");
+    }
+  }
+
+  static bool same_time(double a, double b) { return a == b || (a != a && b != b); }
+
+  void check_images(const index::ChunkRow& row, const fs::path& path) {
+    const auto reader = chunk::open_image_chunk(path, find_format(metadata_.format).extension);
+    for (std::int64_t i = 0; i < row.frame_count; ++i) {
+      meter_.require();
+      if (!deep_) {
+        continue;
+      }
+      try {
+        static_cast<void>(reader->read(i, chunk::Access::sequential));
+      } catch (const Error& error) {
+        find(error.what());
+      }
+    }
+    check_image_count(row, path);
+  }
+
+  void check_image_count(const index::ChunkRow& row, const fs::path& path) {
+    const std::string extension = find_format(metadata_.format).extension;
+    std::int64_t files = 0;
+    for (const fs::directory_entry& entry : fs::directory_iterator(path)) {
+      files += entry.path().extension() == extension ? 1 : 0;
+    }
+    if (files < row.frame_count || (files > row.frame_count && row.state == index::ChunkState::closed)) {
+      find(row.path + ": has " + std::to_string(files) + " images, the database says " +
+           std::to_string(row.frame_count));
+    }
+  }
+
+  void check_video(const index::ChunkRow& row, const fs::path& path) {
+    if (row.frame_count == 0) {
+      return;
+    }
+    const store::IndexedChunk chunk(index_, row.chunk);
+    if (deep_) {
+      check_by_decoding(row, path, chunk);
+    } else {
+      const media::Scan scan = media::scan(path, row.stream, media::ScanMethod::packets);
+      check_pts(row, scan.pts, chunk);
+      meter_.require(row.frame_count);
+    }
+  }
+
+  void check_pts(const index::ChunkRow& row, const std::vector<std::int64_t>& found,
+                 const store::IndexedChunk& chunk) {
+    const auto count = static_cast<std::int64_t>(found.size());
+    if (count < row.frame_count ||
+        (count > row.frame_count && row.state == index::ChunkState::closed)) {
+      find(row.path + ": holds " + std::to_string(count) + " frames, the database says " +
+           std::to_string(row.frame_count));
+    }
+    for (std::int64_t i = 0; i < std::min(count, row.frame_count); ++i) {
+      if (found[static_cast<std::size_t>(i)] != chunk.pts(i)) {
+        find(row.path + ": frame " + std::to_string(i) + " has PTS " +
+             std::to_string(found[static_cast<std::size_t>(i)]) + ", the database says " +
+             std::to_string(chunk.pts(i)));
+        return;  // one misplaced frame shifts all that follow
+      }
+    }
+  }
+
+  // Decode from the beginning, and again from each keyframe: both must give the same pictures.
+  void check_by_decoding(const index::ChunkRow& row, const fs::path& path,
+                         const store::IndexedChunk& chunk) {
+    media::DemuxerOptions options;
+    options.stream = row.stream;
+    media::Demuxer demuxer(path.string(), options);
+    media::Decoder decoder(demuxer, {.threads = 0, .threading = media::Threading::frame});
+    const auto reader = chunk::open_video_chunk(path, row.stream, 0, chunk);
+    std::vector<std::int64_t> pts;
+    const auto receive = [&] {
+      while (const auto frame = decoder.receive()) {
+        const auto i = static_cast<std::int64_t>(pts.size());
+        pts.push_back(frame->pts.value_or(-1));
+        if (frame->damaged) {
+          find(row.path + ": frame " + std::to_string(i) + " is damaged");
+        }
+        if (is_keyframe(chunk, i)) {
+          compare(row, i, frame->image, *reader);
+        }
+        meter_.require(i < row.frame_count ? 1 : 0);
+      }
+    };
+    media::Packet packet;
+    while (demuxer.read(packet)) {
+      decoder.send(packet);
+      receive();
+    }
+    decoder.send_end();
+    receive();
+    check_pts(row, pts, chunk);
+  }
+
+  static bool is_keyframe(const store::IndexedChunk& chunk, std::int64_t frame_idx) {
+    if (frame_idx >= chunk.frame_count()) {
+      return false;
+    }
+    const auto point = chunk.seek_point(frame_idx);
+    return point && point->frame_idx == frame_idx;
+  }
+
+  void compare(const index::ChunkRow& row, std::int64_t frame_idx, const Image& linear,
+               chunk::ChunkReader& reader) {
+    const Image sought = reader.read(frame_idx, chunk::Access::random);
+    if (md5(sought.view()) != md5(linear.view())) {
+      find(row.path + ": frame " + std::to_string(frame_idx) +
+           " differs when decoding starts at its keyframe");
+    }
+  }
+
+  VerifyResult result_;
+  fs::path folder_;
+  imgstore::StoreMetadata metadata_;
+  bool deep_;
+  store::SharedIndex index_;
+  tools::ProgressMeter meter_;
+};
+
+}  // namespace
+
+VerifyResult verify(const fs::path& store, const VerifyOptions& options) {
+  return Verifier(store, options).run();
+}
+
+std::int64_t rebuild_index(const fs::path& store, const Notice& notice) {
+  return store::rebuild_index(imgstore::store_folder(store), [&notice](const std::string& text) {
+    if (notice) {
+      notice(text);
+    }
+  });
+}
+
+}  // namespace avstore
