@@ -119,11 +119,13 @@ FrameRow row_in_chunk(std::int64_t i) {
           .pts = frame_idx * 512};
 }
 
-// A camera at 100 frames/s whose clock jitters by most of a frame and which drops a few frames in
-// every thousand.
+// A camera at 100 frames/s whose clock jitters by most of a frame, which drops a few frames in
+// every thousand, and rests for ten hours after every two and a half.
 FrameRow ordered_row(std::int64_t i) {
   FrameRow row = row_in_chunk(i);
-  row.frame_number = i + i / 1000 * 7;
+  const std::int64_t thousands = i / 1000;
+  const std::int64_t rests = i / 900'000;
+  row.frame_number = i + thousands * 7 + rests * 3'600'000;
   row.frame_time = 1.7e9 + (static_cast<double>(row.frame_number) + 0.9 * noise(i)) / 100;
   return row;
 }
@@ -132,7 +134,8 @@ FrameRow ordered_row(std::int64_t i) {
 FrameRow unordered_row(std::int64_t i) {
   FrameRow row = ordered_row(i);
   row.frame_number %= 65536;
-  row.frame_time -= static_cast<double>(i / 20'000) * 5;
+  const std::int64_t steps_back = i / 20'000;
+  row.frame_time -= static_cast<double>(steps_back) * 5;
   return row;
 }
 

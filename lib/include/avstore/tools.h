@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "avstore/error.h"
 #include "avstore/image.h"
 #include "avstore/reader.h"
 #include "avstore/types.h"

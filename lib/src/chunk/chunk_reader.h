@@ -18,6 +18,8 @@ class FrameMap {
  public:
   virtual ~FrameMap() = default;
   virtual std::int64_t frame_count() const = 0;
+  // Whether PTS are only ordinals of packets, see media::Scan::time_base.
+  virtual bool pts_are_ordinals() const = 0;
   // PTS of a frame, which its packet in the file carries too.
   virtual std::int64_t pts(std::int64_t frame_idx) const = 0;
   // The last place at or before a frame where decoding can start; none before the first.

@@ -65,6 +65,9 @@ class VideoReader final : public ChunkReader {
     }
     media::DemuxerOptions options;
     options.stream = stream_;
+    options.count_packets = map_.pts_are_ordinals();
+    const auto first = map_.seek_point(0);
+    options.use_fragment_table = first && first->dts == first->pts;
     demuxer_.emplace(file_, options);
     ++statistics_.files_opened;
   }
@@ -122,7 +125,7 @@ class VideoReader final : public ChunkReader {
 
   // Position the demuxer so that the seek point's packet is the next one to decode.
   bool go_to(const SeekPoint& point) {
-    if (demuxer_->seekable()) {
+    if (!demuxer_->counts_packets()) {
       if (demuxer_->seek(point.dts.value_or(point.pts)) && skip_to(point)) {
         return start_at(point);
       }
@@ -131,8 +134,8 @@ class VideoReader final : public ChunkReader {
         ++statistics_.seek_recoveries;
         return start_at(point);
       }
+      ++statistics_.seek_recoveries;
     }
-    ++statistics_.seek_recoveries;
     open();
     return skip_to(point) && start_at(point);
   }

@@ -112,13 +112,18 @@ ChunkIndex read_npz(const fs::path& file) {
 
 // ---- YAML ----------------------------------------------------------------------------------
 
+[[noreturn]] void not_a(const std::string& what, const std::string& text) {
+  constexpr std::size_t kMostToShow = 40;
+  throw std::invalid_argument('"' + text.substr(0, kMostToShow) + "\" is not a " + what);
+}
+
 std::string number_text(const std::string& text) {
   std::string json = plain_scalar_to_json(text);
   const ScalarType type = plain_scalar_type(text);
   if (type == ScalarType::integer || type == ScalarType::real) {
     return json;
   }
-  throw std::invalid_argument("\"" + text + "\" is not a number");
+  not_a("number", text);
 }
 
 std::int64_t frame_number_of(const std::string& text) {
@@ -129,7 +134,7 @@ std::int64_t frame_number_of(const std::string& text) {
   // A float is as good as an integer where it is whole.
   const bool whole = result.ptr == end || std::string_view(result.ptr) == ".0";
   if (result.ec != std::errc() || !whole) {
-    throw std::invalid_argument("\"" + text + "\" is not a frame number");
+    not_a("frame number", text);
   }
   return number;
 }

@@ -96,6 +96,9 @@ void check_fields(const StoreMetadata& metadata, const Blame& blame) {
         fmt::format("version {}: {}; this program knows version {}", metadata.version,
                     metadata.version > kVersion ? "made by a newer program" : "too old", kVersion));
   }
+  if (metadata.store_class.empty()) {
+    blame.fail("no class");
+  }
   if (metadata.store_class != kVideoClass && metadata.store_class != kDirectoryClass) {
     blame.fail_unsupported("class " + metadata.store_class + " is not known");
   }
@@ -174,7 +177,7 @@ std::vector<std::int64_t> shape_field(const YamlNode& store, const Blame& blame)
   }
   std::vector<std::int64_t> shape;
   for (const YamlNode& item : node->items) {
-    shape.push_back(integer_of(item, "imgshape", blame));
+    shape.push_back(integer_of(item, "each number in imgshape", blame));
   }
   return shape;
 }

@@ -178,8 +178,9 @@ class LiteralReader {
       fail("expected a string");
     }
     const std::size_t end = rest_.find(quote, 1);
+    const auto is_odd = [](char c) { return c < ' ' || c > '~' || c == '\\'; };
     if (end == std::string_view::npos || end > kMaxDtypeLength ||
-        rest_.substr(0, end).find('\\') != std::string_view::npos) {
+        std::any_of(rest_.begin(), rest_.begin() + static_cast<std::ptrdiff_t>(end), is_odd)) {
       fail("not a string that such a header holds");
     }
     std::string text(rest_.substr(1, end - 1));

@@ -10,6 +10,8 @@ std::string set_metadata(const std::string& yaml, const std::string& key,
   return imgstore::set_user_key(yaml, key, value);
 }
 
-std::string metadata_to_json(const std::string& yaml) { return imgstore::user_yaml_to_json(yaml); }
+std::string metadata_to_json(const std::string& yaml) {
+  return imgstore::user_yaml_to_json(yaml);
+}
 
 }  // namespace avstore

@@ -184,8 +184,11 @@ bool is_calendar_date(int year, int month, int day) {
 }
 
 bool take_zone(Matcher& matcher) {
+  if (matcher.at_end()) {
+    return true;
+  }
   matcher.take_all_of(" ");
-  if (matcher.at_end() || matcher.take("Z")) {
+  if (matcher.take("Z")) {
     return true;
   }
   int hours = 0;

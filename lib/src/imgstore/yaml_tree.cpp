@@ -39,6 +39,12 @@ std::string text_of(const yaml_char_t* text) {
   return text == nullptr ? std::string() : std::string(reinterpret_cast<const char*>(text));
 }
 
+// libyaml itself skips the mark only where it may guess the encoding.
+std::string_view without_byte_order_mark(std::string_view text) {
+  constexpr std::string_view kMark = "\xEF\xBB\xBF";
+  return text.starts_with(kMark) ? text.substr(kMark.size()) : text;
+}
+
 class Event {
  public:
   Event() = default;
@@ -56,13 +62,13 @@ class Event {
 // Goes through the events of a text, which must outlive it.
 class EventParser {
  public:
-  explicit EventParser(std::string_view text) : text_(text) {
+  explicit EventParser(std::string_view text) : text_(without_byte_order_mark(text)) {
     if (yaml_parser_initialize(&parser_) == 0) {
       throw std::bad_alloc();
     }
     yaml_parser_set_encoding(&parser_, YAML_UTF8_ENCODING);
-    yaml_parser_set_input_string(&parser_, reinterpret_cast<const yaml_char_t*>(text.data()),
-                                 text.size());
+    yaml_parser_set_input_string(&parser_, reinterpret_cast<const yaml_char_t*>(text_.data()),
+                                 text_.size());
   }
   ~EventParser() { yaml_parser_delete(&parser_); }
   EventParser(const EventParser&) = delete;

@@ -46,8 +46,6 @@ using Archive = std::unique_ptr<zip_t, DiscardArchive>;
 
 ErrorKind kind_of(int code) {
   switch (code) {
-    case ZIP_ER_NOENT:
-      return ErrorKind::not_found;
     case ZIP_ER_OPEN:
     case ZIP_ER_READ:
     case ZIP_ER_SEEK:
@@ -76,6 +74,10 @@ std::uint64_t size_of(const std::filesystem::path& file) {
   const std::uint64_t size = std::filesystem::file_size(file, error);
   if (error) {
     throw Error(ErrorKind::io, file.string() + ": cannot read: " + error.message());
+  }
+  // What a power cut leaves of a file that was not flushed; libzip would say that there is no file.
+  if (size == 0) {
+    throw Error(ErrorKind::corrupt, file.string() + ": an empty file");
   }
   return size;
 }

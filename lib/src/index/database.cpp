@@ -215,10 +215,6 @@ Statement& Database::cached(std::string_view sql) {
   return cache_.emplace(sql, Statement(*this, sql)).first->second;
 }
 
-std::int64_t Database::rows_changed() const {
-  return sqlite3_changes64(handle_.get());
-}
-
 void Database::set_lock_timeout(int milliseconds) {
   sqlite3_busy_timeout(handle_.get(), milliseconds);
 }

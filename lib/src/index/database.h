@@ -127,8 +127,6 @@ class Database {
     }
   }
 
-  std::int64_t rows_changed() const;  // by the last insert, update or delete
-
   // How long to wait for other connections' locks before SQLite reports "database is locked".
   void set_lock_timeout(int milliseconds);
 

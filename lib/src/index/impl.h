@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 #include "index/database.h"
 #include "index/extent.h"
@@ -15,6 +16,8 @@ class Index::Impl {
  public:
   // For reading. Throws what check_tables() throws.
   explicit Impl(OpenedDatabase opened);
+  // For writing, after making the tables.
+  static std::unique_ptr<Impl> in_new(OpenedDatabase empty);
 
   Database& database() { return *opened_.database; }
   void enable_writing();

@@ -64,6 +64,14 @@ Index::Impl::Impl(OpenedDatabase opened) : opened_(std::move(opened)) {
   visible_ = load_extent(database());
 }
 
+std::unique_ptr<Index::Impl> Index::Impl::in_new(OpenedDatabase empty) {
+  // Before the write-ahead log is on: a copy of the file alone is a database from the first moment.
+  create_tables(*empty.database);
+  auto impl = std::make_unique<Impl>(std::move(empty));
+  impl->enable_writing();
+  return impl;
+}
+
 void Index::Impl::enable_writing() {
   use_write_ahead_log(database());
   const ReadTransaction snapshot(database());
@@ -140,6 +148,9 @@ void Index::Impl::forget_if_rolled_back() noexcept {
 }
 
 void Index::Impl::rollback() noexcept {
+  if (!writable_) {
+    return;
+  }
   try {
     if (database().in_transaction()) {
       database().run("ROLLBACK");
@@ -175,20 +186,17 @@ Index& Index::operator=(Index&&) noexcept = default;
 Index::~Index() = default;
 
 Index Index::create(const fs::path& path) {
-  const bool in_memory = path == ":memory:";
-  OpenedDatabase created = in_memory ? create_in_memory() : create_file(path);
+  if (path == ":memory:") {
+    return Index(Impl::in_new(open_in_memory()));
+  }
+  make_new_file(path);
   try {
-    create_tables(*created.database);
-    auto impl = std::make_unique<Impl>(std::move(created));
-    impl->enable_writing();
-    return Index(std::move(impl));
+    return Index(Impl::in_new(open_to_write(path)));
   } catch (...) {
     // Half a database would be in the way of the next attempt.
-    if (!in_memory) {
-      std::error_code ignored;
-      fs::remove(path, ignored);
-      remove_companions(path);
-    }
+    std::error_code ignored;
+    fs::remove(path, ignored);
+    remove_companions(path);
     throw;
   }
 }

@@ -114,12 +114,7 @@ OpenedDatabase open_to_write(const fs::path& path) {
   return opened;
 }
 
-OpenedDatabase create_file(const fs::path& path) {
-  make_new_file(path);
-  return open_to_write(path);
-}
-
-OpenedDatabase create_in_memory() {
+OpenedDatabase open_in_memory() {
   OpenedDatabase opened;
   opened.database = std::make_unique<Database>(":memory:", OpenMode::memory);
   configure(*opened.database);

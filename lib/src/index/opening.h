@@ -32,15 +32,14 @@ struct OpenedDatabase {
 // An existing database for reading. Throws Error: not_found (no file), corrupt (no database), io.
 OpenedDatabase open_for_reading(const std::filesystem::path& path);
 
-// An existing one for writing, with the write-ahead log on.
+// An existing one for writing; it may be an empty file. Throws Error: not_found, io.
 OpenedDatabase open_to_write(const std::filesystem::path& path);
 
-// A new, empty one. Throws Error(exists).
-OpenedDatabase create_file(const std::filesystem::path& path);
-OpenedDatabase create_in_memory();
+// A new one without a file.
+OpenedDatabase open_in_memory();
 
-// Atomically, so that of two writers one gets Error(exists). Leftovers of a database of that name
-// that is gone are removed: SQLite would take them for the new one's.
+// Makes an empty file, of two writers for one only: the other gets Error(exists). Leftovers of a
+// database of that name that is gone are removed: SQLite would take them for the new one's.
 void make_new_file(const std::filesystem::path& path);
 
 // Readers go on while rows are committed, and what was committed survives the death of the process.

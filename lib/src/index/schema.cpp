@@ -54,9 +54,8 @@ constexpr const char* table_definitions = R"sql(
 // Compiling these proves that every table and column is there.
 constexpr const char* table_probes[] = {
     "SELECT frame_index, chunk, frame_idx, frame_number, frame_time, pts FROM frames",
-    "SELECT chunk, chunk_path, first_frame_index, frame_count, time_base_num, time_base_den, "
-    "state, "
-    "bytes, checksum, stream, packet_count FROM chunks",
+    R"sql(SELECT chunk, chunk_path, first_frame_index, frame_count, time_base_num, time_base_den,
+          state, bytes, checksum, stream, packet_count FROM chunks)sql",
     "SELECT chunk, frame_idx, pts, dts, position FROM keyframes",
     "SELECT record, frame_index, frame_number, frame_time, json FROM extra_data",
     "SELECT name, value FROM summary",

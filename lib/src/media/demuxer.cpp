@@ -62,7 +62,8 @@ class Demuxer::Impl {
     if (options.unpack_b_frames && stream_->codecpar->codec_id == AV_CODEC_ID_MPEG4) {
       open_unpacker();
     }
-    ordinal_timestamps_ = (file_->iformat->flags & AVFMT_NOTIMESTAMPS) != 0;
+    ordinal_timestamps_ =
+        options.count_packets || (file_->iformat->flags & AVFMT_NOTIMESTAMPS) != 0;
     // AVI counts frames in decode order and stores no presentation times.
     decode_order_ = ordinal_timestamps_ || std::string_view(file_->iformat->name) == "avi";
   }
@@ -71,7 +72,7 @@ class Demuxer::Impl {
   const StreamInfo& stream() const { return info_; }
   const AVFormatContext* file() const { return file_.get(); }
   const AVStream* av_stream() const { return stream_; }
-  bool seekable() const { return !ordinal_timestamps_; }
+  bool counts_packets() const { return ordinal_timestamps_; }
   bool decode_order() const { return decode_order_; }
   std::int64_t packets_read() const { return packets_read_; }
   std::int64_t seeks() const { return seeks_; }
@@ -159,7 +160,9 @@ class Demuxer::Impl {
 
   void open(const DemuxerOptions& options) {
     Dictionary dictionary(options.options);
-    add_defaults(options, dictionary);
+    if (options.use_fragment_table) {
+      dictionary.set("use_mfra_for", "pts");
+    }
     AVFormatContext* raw = nullptr;
     clear_log();
     const int code = avformat_open_input(
@@ -167,20 +170,10 @@ class Demuxer::Impl {
     const std::string reason = last_log_line();
     check(code, url_, "cannot open as video" + (reason.empty() ? "" : ": " + reason));
     file_.reset(raw);
-    drop_defaults(dictionary);
+    // Other demuxers do not know that one, and need not.
+    av_dict_set(dictionary.address(), "use_mfra_for", nullptr, 0);
     dictionary.require_all_used(url_);
     check(avformat_find_stream_info(raw, nullptr), url_, "cannot read stream information");
-  }
-
-  // The table of fragments at the end of a fragmented MP4 spares the walk over all fragment headers.
-  // Other demuxers do not know this option; it is no error then.
-  static void add_defaults(const DemuxerOptions& options, Dictionary& dictionary) {
-    if (options.input_format.empty() && !options.options.contains("use_mfra_for")) {
-      dictionary.set("use_mfra_for", "pts");
-    }
-  }
-  static void drop_defaults(Dictionary& dictionary) {
-    av_dict_set(dictionary.address(), "use_mfra_for", nullptr, 0);
   }
 
   void select(std::optional<int> wanted) {
@@ -249,7 +242,7 @@ std::vector<StreamInfo> Demuxer::video_streams() const { return impl_->video_str
 bool Demuxer::read(Packet& packet) { return impl_->read(packet); }
 std::string Demuxer::truncation() const { return impl_->truncation(); }
 bool Demuxer::seek(std::int64_t timestamp) { return impl_->seek(timestamp); }
-bool Demuxer::seekable() const { return impl_->seekable(); }
+bool Demuxer::counts_packets() const { return impl_->counts_packets(); }
 bool Demuxer::timestamps_in_decode_order() const { return impl_->decode_order(); }
 std::int64_t Demuxer::packets_read() const { return impl_->packets_read(); }
 std::int64_t Demuxer::seeks() const { return impl_->seeks(); }

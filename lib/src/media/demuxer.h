@@ -38,14 +38,20 @@ struct DemuxerOptions {
   std::map<std::string, std::string> options;  // of the demuxer or protocol; unknown ones are errors
   // MPEG-4 in AVI may come with two frames in one packet; give one a packet, as other containers want.
   bool unpack_b_frames = false;
+  // Number the packets from 0 instead of taking the container's timestamps, for files in which these
+  // are missing. Seeking is not possible then.
+  bool count_packets = false;
+  // Open a fragmented MP4 by the table at its end instead of walking through all fragments. The times in
+  // that table are right only if PTS and DTS agree at the start of each fragment.
+  bool use_fragment_table = false;
 };
 
 // Opens a file (or any URL libavformat takes) and reads one video stream of it, in file order.
 // For one thread at a time.
 //
-// Each packet comes with a PTS that tells it apart from all others of the stream. AVI files and
-// elementary streams store none; there it is the DTS that the container gives, or the packet's
-// ordinal: in decode order then, see timestamps_in_decode_order().
+// A packet's PTS is what tells it apart from the others of the stream. AVI files and elementary streams
+// store none; there it is the DTS that the container gives, or the packet's ordinal: in decode order
+// then, see timestamps_in_decode_order().
 class Demuxer {
  public:
   // Throws Error naming the file: not_found, io, corrupt (not a media file), not_found (no video
@@ -71,8 +77,8 @@ class Demuxer {
   // Go to the last place at or before `timestamp` (stream time base) that the demuxer thinks a
   // decoder can start from. Where it really went, the next packet tells. False if it cannot.
   bool seek(std::int64_t timestamp);
-  // Whether seeking can work at all: not in elementary streams, whose packets are only counted.
-  bool seekable() const;
+  // Whether packets are only counted, so that seeking is not possible.
+  bool counts_packets() const;
 
   // True if packets carry no presentation times; the PTS given then ascend in decode order.
   bool timestamps_in_decode_order() const;

@@ -20,22 +20,23 @@ struct PacketNote {
   bool can_start = false;
 };
 
-DemuxerOptions demuxer_options(std::optional<int> stream) {
+DemuxerOptions demuxer_options(std::optional<int> stream, bool count_packets) {
   DemuxerOptions options;
   options.stream = stream;
+  options.count_packets = count_packets;
   return options;
 }
 
 class Scanner {
  public:
   Scanner(const std::filesystem::path& file, std::optional<int> stream, ScanMethod method,
-          const std::function<void(std::int64_t)>& progress)
-      : demuxer_(file.string(), demuxer_options(stream)),
+          bool count_packets, const std::function<void(std::int64_t)>& progress)
+      : demuxer_(file.string(), demuxer_options(stream, count_packets)),
         access_(demuxer_),
         decodes_(method == ScanMethod::decode),
         progress_(progress) {}
 
-  // Empty if the packets alone do not tell.
+  // None if that method does not tell: by packets, or by timestamps.
   std::optional<Scan> run() {
     if (!decodes_ && demuxer_.timestamps_in_decode_order() && !demuxer_.stream().intra_only) {
       return std::nullopt;
@@ -45,7 +46,7 @@ class Scanner {
     }
     Packet packet;
     while (demuxer_.read(packet)) {
-      if (!decodes_ && (!packet.pts() || packet.discard())) {
+      if (!packet.pts() || (!decodes_ && packet.discard())) {
         return std::nullopt;
       }
       note(packet);
@@ -65,8 +66,8 @@ class Scanner {
 
  private:
   void note(const Packet& packet) {
-    packets_.push_back({packet.pts().value_or(0), packet.dts(), packet.position(),
-                        packet.pts().has_value() && access_.can_start_at(packet)});
+    packets_.push_back({packet.pts().value(), packet.dts(), packet.position(),
+                        access_.can_start_at(packet)});
     report(packets_.size());
   }
 
@@ -113,7 +114,7 @@ class Scanner {
   Scan finish() {
     Scan scan;
     scan.stream = demuxer_.stream().index;
-    scan.time_base = demuxer_.stream().time_base;
+    scan.time_base = demuxer_.counts_packets() ? Rational{0, 1} : demuxer_.stream().time_base;
     scan.packet_count = static_cast<std::int64_t>(packets_.size());
     scan.decoded = decodes_;
     scan.size_change = size_change_;
@@ -181,12 +182,17 @@ class Scanner {
 
 Scan scan(const std::filesystem::path& file, std::optional<int> stream, ScanMethod method,
           const std::function<void(std::int64_t)>& progress) {
+  constexpr bool kByTimestamps = false;
+  constexpr bool kByCounting = true;
   if (method == ScanMethod::packets) {
-    if (auto found = Scanner(file, stream, method, progress).run()) {
+    if (auto found = Scanner(file, stream, method, kByTimestamps, progress).run()) {
       return std::move(*found);
     }
   }
-  return *Scanner(file, stream, ScanMethod::decode, progress).run();
+  if (auto found = Scanner(file, stream, ScanMethod::decode, kByTimestamps, progress).run()) {
+    return std::move(*found);
+  }
+  return Scanner(file, stream, ScanMethod::decode, kByCounting, progress).run().value();
 }
 
 }  // namespace avstore::media

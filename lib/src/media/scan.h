@@ -23,7 +23,7 @@ struct SeekPoint {
 
 struct Scan {
   int stream = 0;
-  Rational time_base;
+  Rational time_base;  // 0/1: PTS are the ordinals of packets, the file has no timestamps to go by
   std::int64_t packet_count = 0;
   std::vector<std::int64_t> pts;  // one a frame, in presentation order; tells frames apart
   std::vector<SeekPoint> seek_points;  // by frame_idx

@@ -67,7 +67,7 @@ class VideoSource::Impl {
   // Elementary streams count frames, not ticks.
   double tick() const {
     const Rational rate = demuxer_.stream().frame_rate;
-    if (demuxer_.seekable()) {
+    if (!demuxer_.counts_packets()) {
       return demuxer_.stream().time_base.value();
     }
     return rate.num > 0 ? 1 / rate.value() : 0.04;

@@ -80,6 +80,7 @@ class IndexedChunk final : public chunk::FrameMap {
 
   const index::ChunkRow& row() const { return row_; }
   std::int64_t frame_count() const override { return row_.frame_count; }
+  bool pts_are_ordinals() const override { return row_.time_base.num == 0; }
   std::int64_t pts(std::int64_t frame_idx) const override;
   std::optional<media::SeekPoint> seek_point(std::int64_t frame_idx) const override;
 

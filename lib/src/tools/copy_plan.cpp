@@ -209,7 +209,7 @@ class Planner {
   double seconds(const SourcePacket& packet) const {
     const Rational rate = demuxer_.stream().frame_rate;
     const double frame = rate.num > 0 ? 1 / rate.value() : 0.04;
-    const double tick = demuxer_.seekable() ? demuxer_.stream().time_base.value() : frame;
+    const double tick = demuxer_.counts_packets() ? frame : demuxer_.stream().time_base.value();
     const auto rank = static_cast<std::size_t>(std::max<std::int64_t>(packet.rank, 0));
     return static_cast<double>(times_[std::min(rank, times_.size() - 1)]) * tick;
   }

@@ -11,6 +11,7 @@
 #include "avstore/error.h"
 #include "avstore/tools.h"
 #include "media/codec_table.h"
+#include "media/convert.h"
 #include "media/demuxer.h"
 #include "media/encoder.h"
 #include "media/joined_stream.h"
@@ -236,7 +237,7 @@ class Exporter {
   // A gray store's colour planes, where it has any, mean nothing.
   Image to_encode(const Image& image) const {
     const bool keep = joined_ || reader_.info().color || reader_.info().dtype != "uint8";
-    return keep ? image : convert(image, pixel::gray8);
+    return keep ? image : media::Converter(1).convert(image, pixel::gray8);
   }
 
   std::int64_t place_of(std::int64_t pts) const {

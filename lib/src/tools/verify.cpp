@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "avstore/error.h"
+#include "avstore/format.h"
 #include "avstore/tools.h"
 #include "chunk/chunk_reader.h"
 #include "imgstore/chunk_index.h"

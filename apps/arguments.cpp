@@ -1,0 +1,279 @@
+#include "arguments.h"
+
+#include <avstore/format.h>
+#include <avstore/metadata.h>
+#include <fmt/format.h>
+
+#include <charconv>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+namespace avstore::cli {
+namespace {
+
+// from_chars() takes no plus sign.
+template <typename Number>
+std::optional<Number> read_number(std::string_view text) {
+  if (text.starts_with('+')) {
+    text.remove_prefix(1);
+  }
+  Number number{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size() || text.empty()) {
+    return std::nullopt;
+  }
+  return number;
+}
+
+std::int64_t parse_at_least(const std::string& text, std::int64_t least) {
+  const std::int64_t number = parse_integer(text);
+  if (number < least) {
+    throw BadValue(fmt::format("{} is too small; the least is {}", number, least));
+  }
+  return number;
+}
+
+int narrow(std::int64_t number) {
+  if (number > std::numeric_limits<int>::max()) {
+    throw BadValue(fmt::format("{} is too large", number));
+  }
+  return static_cast<int>(number);
+}
+
+Rational reduced(std::int64_t num, std::int64_t den) {
+  const std::int64_t common = std::gcd(num, den);
+  return {num / common, den / common};
+}
+
+// A decimal fraction is kept exactly: 29.97 is 2997/100.
+std::optional<Rational> read_decimal(const std::string& text) {
+  constexpr std::size_t kMostDecimals = 6;
+  const std::size_t point = std::min(text.find('.'), text.size());
+  const std::string decimals = text.substr(std::min(point + 1, text.size()));
+  if (decimals.size() > kMostDecimals) {
+    return std::nullopt;
+  }
+  const auto digits = read_number<std::int64_t>(text.substr(0, point) + decimals);
+  std::int64_t scale = 1;
+  for (std::size_t i = 0; i < decimals.size(); ++i) {
+    scale *= 10;
+  }
+  return digits ? std::optional(reduced(*digits, scale)) : std::nullopt;
+}
+
+std::optional<Rational> read_rate(const std::string& text) {
+  const std::size_t slash = text.find('/');
+  if (slash == std::string::npos) {
+    return read_decimal(text);
+  }
+  const auto num = read_number<std::int64_t>(text.substr(0, slash));
+  const auto den = read_number<std::int64_t>(text.substr(slash + 1));
+  if (!num || !den || *den <= 0) {
+    return std::nullopt;
+  }
+  return reduced(*num, *den);
+}
+
+}  // namespace
+
+std::int64_t parse_integer(const std::string& text) {
+  const auto number = read_number<std::int64_t>(text);
+  if (!number) {
+    throw BadValue(fmt::format("'{}' is no whole number of 64 bits", text));
+  }
+  return *number;
+}
+
+std::int64_t parse_count(const std::string& text) {
+  return parse_at_least(text, 1);
+}
+std::int64_t parse_natural(const std::string& text) {
+  return parse_at_least(text, 0);
+}
+int parse_small_count(const std::string& text) {
+  return narrow(parse_count(text));
+}
+int parse_small_natural(const std::string& text) {
+  return narrow(parse_natural(text));
+}
+
+double parse_number(const std::string& text) {
+  const auto number = read_number<double>(text);
+  if (!number || !std::isfinite(*number)) {
+    throw BadValue(fmt::format("'{}' is no number", text));
+  }
+  return *number;
+}
+
+double parse_positive_number(const std::string& text) {
+  const double number = parse_number(text);
+  if (number <= 0) {
+    throw BadValue(fmt::format("{} is not greater than 0", text));
+  }
+  return number;
+}
+
+double parse_quality(const std::string& text) {
+  const double number = parse_number(text);
+  if (number < 0 || number > 100) {
+    throw BadValue(
+        fmt::format("{} is not between 0 (smallest files) and 100 (best picture)", text));
+  }
+  return number;
+}
+
+Rational parse_rate(const std::string& text) {
+  constexpr std::int64_t kLargestPart = std::numeric_limits<int>::max();  // libav's own limit
+  const auto rate = read_rate(text);
+  if (!rate || rate->num <= 0 || rate->num > kLargestPart || rate->den > kLargestPart) {
+    throw BadValue(
+        fmt::format("'{}' is no frame rate; write it like 25, 29.97 or 30000/1001", text));
+  }
+  return *rate;
+}
+
+std::string parse_size(const std::string& text) {
+  const std::size_t cross = text.find('x');
+  const auto width = read_number<int>(text.substr(0, cross));
+  const auto height =
+      cross == std::string::npos ? std::nullopt : read_number<int>(text.substr(cross + 1));
+  if (!width || !height || *width <= 0 || *height <= 0) {
+    throw BadValue(
+        fmt::format("'{}' is no size; write WIDTHxHEIGHT in pixels, like 640x480", text));
+  }
+  return text;
+}
+
+std::pair<std::string, std::string> parse_assignment(const std::string& text) {
+  const std::size_t sign = text.find('=');
+  if (sign == std::string::npos || sign == 0) {
+    throw BadValue(fmt::format("'{}' assigns nothing; write KEY=VALUE", text));
+  }
+  return {text.substr(0, sign), text.substr(sign + 1)};
+}
+
+PixelFormat parse_pixel_format(const std::string& text) {
+  return PixelFormat::from_name(text);
+}
+
+std::string parse_format_name(const std::string& text) {
+  return find_format(text).name;
+}
+
+Timing parse_timing(const std::string& text) {
+  if (text == "nominal") {
+    return Timing::nominal;
+  }
+  if (text == "real") {
+    return Timing::real;
+  }
+  throw BadValue(fmt::format("'{}' is no timing; there are nominal and real", text));
+}
+
+CLI::Option* add_path(CLI::App& arguments, const std::string& name, std::filesystem::path& path,
+                      const std::string& description) {
+  const auto take = [&path, name](const std::string& text) {
+    if (text.empty()) {
+      throw CLI::ValidationError(name, "is empty");
+    }
+    path = text;
+  };
+  // CLI11 leaves out the name of a value's type only if it is empty.
+  return arguments.add_option_function<std::string>(name, take, description)->type_name("");
+}
+
+CLI::Option* add_store(CLI::App& arguments, std::filesystem::path& path) {
+  return add_path(arguments, "STORE", path, "The store: its folder or its metadata.yaml")
+      ->required();
+}
+
+CLI::Option* add_range(CLI::App& arguments, std::optional<RangeText>& range) {
+  return add_parsed(arguments, "--range", range, parse_range, "A:B",
+                    "Only the frames from index A up to but without B. Either may be left out; "
+                    "negative ones count from the end, so -100: is the last hundred");
+}
+
+CLI::Option* add_json(CLI::App& arguments, bool& json) {
+  return arguments.add_flag("--json", json, "Write the result as JSON");
+}
+
+CLI::Option* add_overwrite(CLI::App& arguments, bool& overwrite, const std::string& what) {
+  return arguments.add_flag("--overwrite", overwrite,
+                            "Replace a " + what + " that is there already");
+}
+
+CLI::Option* add_timing(CLI::App& arguments, Timing& timing) {
+  const std::string otherwise = timing == Timing::real ? "real" : "nominal";
+  return add_parsed(
+      arguments, "--timing", timing, parse_timing, "nominal|real",
+      "Timestamps in the video: evenly spaced at the nominal rate, which every reader "
+      "seeks exactly, or each frame's own time, which players show at the right speed "
+      "(default: " +
+          otherwise + ")");
+}
+
+std::vector<CLI::Option*> add_encoder_options(CLI::App& arguments, EncoderOptions& encoder) {
+  const auto take_option = [&encoder](const std::string& text) {
+    encoder.options.insert_or_assign(parse_assignment(text).first, parse_assignment(text).second);
+  };
+  std::vector<CLI::Option*> added = {
+      arguments
+          .add_option("--encoder", encoder.encoder,
+                      "The encoder by its libav name, such as libx264 (default: the first of "
+                      "the format's that works here, see `avstore formats`)")
+          ->type_name("NAME"),
+      add_parsed(arguments, "--quality", encoder.quality, parse_quality, "0..100",
+                 "0 makes the smallest files, 100 the best picture"),
+      arguments
+          .add_option("--preset", encoder.preset,
+                      "The encoder's own name for its trade of speed against size (default: a "
+                      "fast one)")
+          ->type_name("NAME"),
+      add_parsed(arguments, "--keyframe-interval", encoder.keyframe_interval, parse_small_count,
+                 "N",
+                 "Frames from one keyframe to the next (default: about half a second, at most 60)"),
+      add_parsed(arguments, "--b-frames", encoder.b_frames, parse_small_natural, "N",
+                 "B-frames between others (default: none)"),
+      add_parsed(arguments, "--fps", encoder.frame_rate, parse_rate, "RATE",
+                 "Nominal frames per second, like 25, 29.97 or 30000/1001 (default: the source's)"),
+      add_repeated(arguments, "--option", take_option, "KEY=VALUE",
+                   "Any option of libavcodec or the encoder; may be given several times"),
+  };
+  CLI::Option* threads =
+      add_parsed(arguments, "--threads", encoder.threads, parse_small_natural, "N",
+                 "Threads that encode (default: as many as there are cores)");
+  for (CLI::Option* option : added) {
+    option->group("Encoding");
+  }
+  threads->group("Encoding");
+  return added;
+}
+
+void add_store_options(CLI::App& arguments, WriterOptions& writer) {
+  add_parsed(arguments, "--chunk-size", writer.chunk_size, parse_count, "N",
+             "Frames a chunk (default: 10000 of video, 200 of images)");
+  add_timing(arguments, writer.timing);
+  add_overwrite(arguments, writer.overwrite, "store");
+}
+
+CLI::Option* add_format(CLI::App& arguments, std::string& format) {
+  return add_parsed(arguments, "--format", format, parse_format_name, "FORMAT",
+                    "How frames are stored, see `avstore formats` (default: " + format + ")");
+}
+
+void add_description_options(CLI::App& arguments, WriterOptions& writer) {
+  const auto take_metadata = [&writer](const std::string& text) {
+    const auto [key, value] = parse_assignment(text);
+    writer.metadata_yaml = set_metadata(writer.metadata_yaml, key, value);
+  };
+  add_repeated(arguments, "--metadata", take_metadata, "KEY=VALUE",
+               "Metadata of your own; dots in the key make levels, the value is YAML: 7 is a "
+               "number, '7' a text, [1, 2] a list; may be given several times");
+  arguments
+      .add_option("--encoding", writer.encoding,
+                  "What raw sensor data the pixels are, such as cv_bayerrg: noted, not converted")
+      ->type_name("NAME");
+}
+
+}  // namespace avstore::cli

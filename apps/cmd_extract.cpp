@@ -1,0 +1,87 @@
+// avstore extract: one frame as a picture.
+#include <avstore/error.h>
+
+#include <optional>
+
+#include "arguments.h"
+#include "command.h"
+#include "store_access.h"
+
+namespace avstore::cli {
+namespace {
+
+struct Options {
+  std::filesystem::path store, file;
+  std::optional<std::int64_t> index, number;
+  std::optional<double> time;
+  bool nearest = false;
+  std::optional<PixelFormat> pixel_format;
+};
+
+void declare(CLI::App& arguments, Options& options) {
+  add_store(arguments, options.store);
+  CLI::Option* index = add_parsed(arguments, "--index", options.index, parse_integer, "N",
+                                  "The frame at this place");
+  CLI::Option* number = add_parsed(arguments, "--number", options.number, parse_integer, "N",
+                                   "The first frame that the camera gave this number");
+  CLI::Option* time = add_parsed(arguments, "--time", options.time, parse_number, "SECONDS",
+                                 "The frame nearest to this time");
+  index->excludes(number)->excludes(time);
+  number->excludes(time);
+  arguments.add_flag("--nearest", options.nearest,
+                     "If no frame has the number, take the one whose number is nearest");
+  add_path(arguments, "-o,--output", options.file,
+           "The picture to write: .png, .tif, .jpg, .bmp, .ppm, .pgm or .npy")
+      ->type_name("FILE")
+      ->required();
+  add_parsed(arguments, "--pixel-format", options.pixel_format, parse_pixel_format, "NAME",
+             "Pixel format of the picture (default: bgr24 of colour stores, gray8 of gray ones)");
+}
+
+// What pictures can hold best, by what the store says it holds. Arrays stay as they are.
+PixelFormat usual_pixel_format(const StoreInfo& info) {
+  if (info.format == "npy" || info.format == "bpk") {
+    return {};
+  }
+  if (info.dtype == "uint8") {
+    return info.color ? pixel::bgr24 : pixel::gray8;
+  }
+  return info.dtype == "uint16" && !info.color ? pixel::gray16 : PixelFormat();
+}
+
+Frame read_chosen(const Options& options, Reader& reader) {
+  if (options.index) {
+    return reader.read(FrameIndex(*options.index));
+  }
+  if (options.number) {
+    return reader.read(FrameNumber(*options.number),
+                       options.nearest ? Match::nearest : Match::exact);
+  }
+  return reader.read(FrameTime(*options.time));
+}
+
+int run(const Options& options, Output& out) {
+  if (!options.index && !options.number && !options.time) {
+    throw CLI::ValidationError("which frame", "give one of --index, --number and --time");
+  }
+  Reader reader = open_store(options.store);
+  const Frame frame = read_chosen(options, reader);
+  const PixelFormat wanted = options.pixel_format.value_or(usual_pixel_format(reader.info()));
+  const Image image = wanted.empty() ? frame.image : convert(frame.image.view(), wanted);
+  write_image(options.file.string(), image.view());
+  out.print("{}: frame_index {}, frame_number {}, frame_time {}\n", options.file.string(),
+            frame.info.index.value, frame.info.number.value, frame.info.time.seconds);
+  return kDone;
+}
+
+}  // namespace
+
+Command extract_command(CLI::App& program) {
+  return make_command<Options>(program,
+                               {"extract", "Write one frame as a picture",
+                                "  avstore extract arena.store --number 8123417 -o frame.png\n"
+                                "  avstore extract arena.store --time 1709292615.25 -o frame.png"},
+                               declare, run);
+}
+
+}  // namespace avstore::cli

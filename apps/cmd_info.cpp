@@ -1,0 +1,170 @@
+// avstore info: what a store says of itself.
+#include <avstore/error.h>
+#include <avstore/format.h>
+#include <avstore/metadata.h>
+
+#include <optional>
+#include <sstream>
+
+#include "arguments.h"
+#include "command.h"
+#include "date_time.h"
+#include "store_access.h"
+
+namespace avstore::cli {
+namespace {
+
+using nlohmann::ordered_json;
+
+struct Options {
+  std::filesystem::path store;
+  bool json = false;
+};
+
+void declare(CLI::App& arguments, Options& options) {
+  add_store(arguments, options.store);
+  add_json(arguments, options.json);
+}
+
+// Old stores name formats that are not written any more.
+std::optional<Format> known_format(const std::string& name) {
+  try {
+    return find_format(name);
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
+double duration(const StoreInfo& info) {
+  return info.time_max.seconds - info.time_min.seconds;
+}
+
+ordered_json text_or_null(const std::string& text) {
+  return text.empty() ? ordered_json() : ordered_json(text);
+}
+
+void add_extent(ordered_json& object, const StoreInfo& info) {
+  const bool any = info.frame_count > 0;
+  const auto rate = mean_frame_rate(info);
+  object["frame_number_min"] = any ? ordered_json(info.number_min.value) : ordered_json();
+  object["frame_number_max"] = any ? ordered_json(info.number_max.value) : ordered_json();
+  object["frame_time_min"] = any ? ordered_json(info.time_min.seconds) : ordered_json();
+  object["frame_time_max"] = any ? ordered_json(info.time_max.seconds) : ordered_json();
+  object["duration"] = any ? ordered_json(duration(info)) : ordered_json();
+  object["mean_frame_rate"] = rate ? ordered_json(*rate) : ordered_json();
+}
+
+ordered_json as_json(const StoreInfo& info) {
+  const auto format = known_format(info.format);
+  ordered_json object = {
+      {"path", info.path.string()},
+      {"class", info.store_class},
+      {"format", info.format},
+      {"lossless", format ? ordered_json(format->lossless) : ordered_json()},
+      {"encoder", text_or_null(info.encoder)},
+      {"encoding", text_or_null(info.encoding)},
+      {"width", info.width},
+      {"height", info.height},
+      {"color", info.color},
+      {"dtype", info.dtype},
+      {"chunk_size", info.chunk_size},
+      {"chunk_count", info.chunk_count},
+      {"frame_count", info.frame_count},
+  };
+  add_extent(object, info);
+  object["created_utc"] = text_or_null(info.created_utc);
+  object["timezone_local"] = text_or_null(info.timezone_local);
+  object["uuid"] = text_or_null(info.uuid);
+  object["open_for_writing"] = info.open_for_writing;
+  object["metadata"] = ordered_json::parse(metadata_to_json(info.metadata_yaml));
+  return object;
+}
+
+std::string time_text(FrameTime time) {
+  const std::string date = date_text(time.seconds);
+  return fmt::format("{}", time.seconds) + (date.empty() ? "" : " (" + date + ")");
+}
+
+std::string format_text(const StoreInfo& info) {
+  const auto format = known_format(info.format);
+  std::string text = info.format;
+  if (format) {
+    text += fmt::format(" ({})", format->description);
+  }
+  if (!info.encoder.empty()) {
+    text += ", made by " + info.encoder;
+  }
+  return text;
+}
+
+void print_line(Output& out, const char* name, const std::string& text) {
+  if (!text.empty()) {
+    out.print("{:<10} {}\n", name, text);
+  }
+}
+
+void print_extent(const StoreInfo& info, Output& out) {
+  if (info.frame_count == 0) {
+    return;
+  }
+  print_line(out, "Numbers", fmt::format("{} to {}", info.number_min.value, info.number_max.value));
+  print_line(out, "Times", time_text(info.time_min) + " to " + time_text(info.time_max));
+  const auto rate = mean_frame_rate(info);
+  print_line(out, "Duration",
+             fmt::format("{:.3f} s", duration(info)) +
+                 (rate ? fmt::format(", {:.6g} frames/s on average", *rate) : ""));
+}
+
+void print_metadata(const StoreInfo& info, Output& out) {
+  if (info.metadata_yaml.empty()) {
+    return;
+  }
+  out.write("Metadata\n");
+  std::istringstream lines(info.metadata_yaml);
+  for (std::string line; std::getline(lines, line);) {
+    out.print("  {}\n", line);
+  }
+}
+
+void print_text(const StoreInfo& info, Output& out) {
+  print_line(out, "Store", info.path.string());
+  print_line(out, "State",
+             info.open_for_writing ? "open: still recording, or never closed" : "closed");
+  print_line(out, "Class", info.store_class);
+  print_line(out, "Format", format_text(info));
+  print_line(out, "Encoding", info.encoding);
+  print_line(out, "Images",
+             fmt::format("{}x{}, {}, {}", info.width, info.height, info.color ? "colour" : "gray",
+                         info.dtype));
+  print_line(out, "Frames",
+             fmt::format("{} in {} chunk{} of up to {}", info.frame_count, info.chunk_count,
+                         info.chunk_count == 1 ? "" : "s", info.chunk_size));
+  print_extent(info, out);
+  print_line(out, "Created", info.created_utc.empty() ? "" : info.created_utc + " UTC");
+  print_line(out, "Time zone", info.timezone_local);
+  print_line(out, "UUID", info.uuid);
+  print_metadata(info, out);
+}
+
+int run(const Options& options, Output& out) {
+  const Reader reader = open_store(options.store);
+  if (options.json) {
+    out.print_json(as_json(reader.info()));
+  } else {
+    print_text(reader.info(), out);
+  }
+  return kDone;
+}
+
+}  // namespace
+
+Command info_command(CLI::App& program) {
+  return make_command<Options>(
+      program,
+      {"info", "Say what a store holds: format, size, numbers, times, metadata",
+       "  avstore info arena.store\n"
+       "  avstore info arena.store --json | jq .frame_count"},
+      declare, run);
+}
+
+}  // namespace avstore::cli

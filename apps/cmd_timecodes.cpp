@@ -1,0 +1,67 @@
+// avstore timecodes: the frames' times for video tools.
+#include <avstore/types.h>
+
+#include "arguments.h"
+#include "command.h"
+#include "messages.h"
+#include "store_access.h"
+
+namespace avstore::cli {
+namespace {
+
+struct Options {
+  std::filesystem::path store;
+};
+
+void declare(CLI::App& arguments, Options& options) {
+  add_store(arguments, options.store);
+}
+
+class Timecodes {
+ public:
+  Timecodes(std::string store, Output& out) : store_(std::move(store)), out_(out) {}
+
+  void write(const FrameInfo& frame) {
+    const double time = frame.time.seconds;
+    if (!first_) {
+      first_ = last_ = time;
+    }
+    if (time < last_ && !warned_) {
+      warned_ = true;
+      say(fmt::format("{}: times run backwards at frame {}; most tools refuse such timecodes",
+                      store_, frame.index.value));
+    }
+    last_ = time;
+    out_.print("{:.6f}\n", (time - *first_) * 1000);
+  }
+
+ private:
+  std::string store_;
+  Output& out_;
+  std::optional<double> first_;
+  double last_ = 0;
+  bool warned_ = false;
+};
+
+int run(const Options& options, Output& out) {
+  const Reader reader = open_store(options.store);
+  Timecodes timecodes(options.store.string(), out);
+  out.write("# timecode format v2\n");
+  visit_infos(reader, {0, reader.frame_count()},
+              [&timecodes](const FrameInfo& frame) { timecodes.write(frame); });
+  return kDone;
+}
+
+}  // namespace
+
+Command timecodes_command(CLI::App& program) {
+  return make_command<Options>(
+      program,
+      {"timecodes",
+       "Write each frame's time in milliseconds after the first's, as timecode format v2",
+       "  avstore timecodes arena.store > timecodes.txt\n"
+       "  mkvmerge -o arena.mkv --timestamps 0:timecodes.txt arena.mp4"},
+      declare, run);
+}
+
+}  // namespace avstore::cli

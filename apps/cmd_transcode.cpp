@@ -1,0 +1,66 @@
+// avstore transcode: a store in another format.
+#include <avstore/tools.h>
+
+#include "arguments.h"
+#include "command.h"
+#include "interrupt.h"
+#include "messages.h"
+#include "progress_bar.h"
+#include "store_access.h"
+
+namespace avstore::cli {
+namespace {
+
+struct Options {
+  std::filesystem::path source, destination;
+  std::optional<RangeText> range;
+  TranscodeOptions transcode;
+  bool json = false;
+};
+
+void declare(CLI::App& arguments, Options& options) {
+  WriterOptions& writer = options.transcode.writer;
+  add_path(arguments, "SOURCE", options.source, "The store to read")->required();
+  add_path(arguments, "STORE", options.destination, "The folder to make")->required();
+  add_format(arguments, writer.format)
+      ->required()
+      ->description("How frames are stored, see `avstore formats`");
+  add_range(arguments, options.range);
+  add_store_options(arguments, writer);
+  add_json(arguments, options.json);
+  add_encoder_options(arguments, writer.encoder);
+}
+
+void report(const Options& options, std::int64_t frames, Output& out) {
+  const std::string& format = options.transcode.writer.format;
+  if (options.json) {
+    out.print_json(
+        {{"store", options.destination.string()}, {"frames", frames}, {"format", format}});
+    return;
+  }
+  out.print("{}: {} frames as {}\n", options.destination.string(), frames, format);
+}
+
+int run(const Options& options, Output& out) {
+  TranscodeOptions transcoding = options.transcode;
+  transcoding.range = chosen_range(options.source, options.range);
+  catch_interrupts();
+  ProgressBar bar;
+  transcoding.progress = bar.callback();
+  transcoding.notice = say;
+  report(options, transcode(options.source, options.destination, transcoding), out);
+  return kDone;
+}
+
+}  // namespace
+
+Command transcode_command(CLI::App& program) {
+  return make_command<Options>(
+      program,
+      {"transcode",
+       "Make a store of another format; numbers, times, metadata and extra data are carried over",
+       "  avstore transcode arena.store archive.store --format ffv1/mkv"},
+      declare, run);
+}
+
+}  // namespace avstore::cli

@@ -1,0 +1,69 @@
+// avstore verify: does a store hold what it says?
+#include <avstore/tools.h>
+
+#include "arguments.h"
+#include "command.h"
+#include "interrupt.h"
+#include "messages.h"
+#include "progress_bar.h"
+
+namespace avstore::cli {
+namespace {
+
+struct Options {
+  std::filesystem::path store;
+  VerifyOptions verify;
+  bool json = false;
+};
+
+void declare(CLI::App& arguments, Options& options) {
+  add_store(arguments, options.store);
+  arguments.add_flag("--deep", options.verify.deep,
+                     "Decode every frame too, in a row and from each keyframe");
+  add_json(arguments, options.json);
+}
+
+void report(const Options& options, const VerifyResult& result, Output& out) {
+  const std::string store = options.store.string();
+  if (options.json) {
+    out.print_json({{"store", store},
+                    {"deep", options.verify.deep},
+                    {"frames", result.frames},
+                    {"chunks", result.chunks},
+                    {"findings", result.findings}});
+    return;
+  }
+  for (const std::string& finding : result.findings) {
+    out.print("{}\n", finding);
+  }
+  if (result.findings.empty()) {
+    out.print("{}: {} frames in {} chunks, all well\n", store, result.frames, result.chunks);
+  }
+}
+
+int run(const Options& options, Output& out) {
+  catch_interrupts();
+  ProgressBar bar;
+  VerifyOptions verifying = options.verify;
+  verifying.progress = bar.callback();
+  const VerifyResult result = verify(options.store, verifying);
+  report(options, result, out);
+  if (result.findings.empty()) {
+    return kDone;
+  }
+  out.flush();
+  say(fmt::format("{}: {} found to be wrong", options.store.string(), result.findings.size()));
+  return kFailed;
+}
+
+}  // namespace
+
+Command verify_command(CLI::App& program) {
+  return make_command<Options>(
+      program,
+      {"verify", "Check a store's index against its files; exit status 1 if anything is wrong",
+       "  avstore verify arena.store --deep"},
+      declare, run);
+}
+
+}  // namespace avstore::cli

@@ -1,0 +1,92 @@
+#include "output.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <avstore/error.h>
+#include <avstore/tools.h>
+
+#include <cerrno>
+#include <system_error>
+
+#include "interrupt.h"
+
+namespace avstore::cli {
+namespace {
+
+constexpr std::size_t kBufferSize = 1 << 16;
+
+[[noreturn]] void fail(int error) {
+  if (error == EPIPE) {
+    throw ClosedPipe{};
+  }
+  throw Error(ErrorKind::io,
+              "standard output: cannot be written: " + std::generic_category().message(error) +
+                  "; what came out is incomplete");
+}
+
+void write_all(const char* bytes, std::size_t size) {
+  while (size > 0) {
+    const ssize_t written = ::write(STDOUT_FILENO, bytes, size);
+    if (written >= 0) {
+      bytes += written;
+      size -= static_cast<std::size_t>(written);
+    } else if (errno != EINTR) {
+      fail(errno);
+    } else if (interrupted()) {
+      throw Interrupted("standard output");
+    }
+  }
+}
+
+}  // namespace
+
+void Output::write(std::string_view text) {
+  buffer_.append(text);
+  flush_if_full();
+}
+
+void Output::write(std::span<const std::uint8_t> bytes) {
+  flush();
+  write_all(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+}
+
+void Output::print_json(const nlohmann::ordered_json& value) {
+  write(json_text(value, 2));
+  write("\n");
+}
+
+void Output::flush() {
+  // Emptied first: a failure must not be met again when the program ends.
+  const std::string text = std::exchange(buffer_, {});
+  write_all(text.data(), text.size());
+}
+
+void Output::flush_if_full() {
+  if (buffer_.size() >= kBufferSize) {
+    flush();
+  }
+}
+
+std::string json_text(const nlohmann::ordered_json& value, int indent) {
+  return value.dump(indent, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
+bool output_is_terminal() {
+  return isatty(STDOUT_FILENO) == 1;
+}
+bool messages_are_on_terminal() {
+  return isatty(STDERR_FILENO) == 1;
+}
+
+void occupy_standard_streams() {
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (fcntl(stream, F_GETFD) == -1 && errno == EBADF) {
+      // The lowest free descriptor is this stream's; opened the wrong way round, it stays unusable.
+      [[maybe_unused]] const int opened =
+          ::open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+    }
+  }
+}
+
+}  // namespace avstore::cli

@@ -1,0 +1,58 @@
+#include "store_access.h"
+
+#include <avstore/error.h>
+#include <avstore/tools.h>
+#include <fmt/format.h>
+
+#include "interrupt.h"
+#include "messages.h"
+#include "progress_bar.h"
+
+namespace avstore::cli {
+
+Reader open_store(const std::filesystem::path& store, PixelFormat pixel_format) {
+  ReaderOptions options;
+  options.pixel_format = pixel_format;
+  options.on_warning = say;
+  return Reader(store, options);
+}
+
+IndexRange chosen_range(const Reader& reader, const std::optional<RangeText>& range) {
+  const std::int64_t count = reader.frame_count();
+  const IndexRange chosen = range.value_or(RangeText{}).of(count);
+  if (range && chosen.size() == 0) {
+    throw Error(ErrorKind::invalid_argument,
+                fmt::format("{}: the range {} holds no frame; the store has {}, from 0 on",
+                            reader.info().path.string(), range->text(), count));
+  }
+  return chosen;
+}
+
+IndexRange chosen_range(const std::filesystem::path& store, const std::optional<RangeText>& range) {
+  return range ? chosen_range(open_store(store), range) : IndexRange{0, INT64_MAX};
+}
+
+std::optional<double> mean_frame_rate(const StoreInfo& info) {
+  const double duration = info.time_max.seconds - info.time_min.seconds;
+  if (info.frame_count < 2 || !(duration > 0)) {
+    return std::nullopt;
+  }
+  return static_cast<double>(info.frame_count - 1) / duration;
+}
+
+void visit_infos(const Reader& reader, IndexRange range,
+                 const std::function<void(const FrameInfo&)>& visit) {
+  catch_interrupts();
+  ProgressBar bar(ProgressBar::Beside::streamed_output);
+  std::int64_t done = 0;
+  reader.for_each_info(range, [&](const FrameInfo& info) {
+    visit(info);
+    bar.update(++done, range.size());
+    return !interrupted();
+  });
+  if (interrupted()) {
+    throw Interrupted(reader.info().path.string());
+  }
+}
+
+}  // namespace avstore::cli

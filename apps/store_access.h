@@ -1,0 +1,33 @@
+// How the reading commands go through a store.
+#pragma once
+
+#include <avstore/reader.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+
+#include "selection.h"
+
+namespace avstore::cli {
+
+// A reader whose warnings the user sees.
+Reader open_store(const std::filesystem::path& store, PixelFormat pixel_format = {});
+
+// The frames meant: all of them without a range. Throws Error(invalid_argument) if a range that was
+// given holds none, as whoever asks for frames does not expect silence.
+IndexRange chosen_range(const Reader& reader, const std::optional<RangeText>& range);
+
+// The same for tools that open the store themselves; it is looked at only if need be.
+IndexRange chosen_range(const std::filesystem::path& store, const std::optional<RangeText>& range);
+
+// Mean over the whole store; nothing where the times tell none.
+std::optional<double> mean_frame_rate(const StoreInfo& info);
+
+// Calls `visit` with each frame's names in order, with a progress bar, until Ctrl-C: then throws
+// Interrupted.
+void visit_infos(const Reader& reader, IndexRange range,
+                 const std::function<void(const FrameInfo&)>& visit);
+
+}  // namespace avstore::cli

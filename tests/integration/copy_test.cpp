@@ -1,0 +1,58 @@
+// Importing with --copy: every frame of the store is what ffmpeg decodes from the source.
+#include "avstore/reader.h"
+#include "avstore/tools.h"
+#include "support/catch.h"
+#include "support/media_folder.h"
+
+namespace {
+
+using avstore::test::TestVideo;
+
+// The picture changes its size, which no store can hold.
+bool changes_size(const TestVideo& video) { return video.name.starts_with("size-change"); }
+
+avstore::ImportOptions copy_options(std::int64_t chunk_size) {
+  avstore::ImportOptions options;
+  options.copy = true;
+  options.allow_truncated = true;
+  options.writer.chunk_size = chunk_size;
+  return options;
+}
+
+std::vector<std::size_t> wrong_frames(avstore::Reader& reader,
+                                      const std::vector<std::string>& oracle) {
+  std::vector<std::size_t> wrong;
+  for (std::size_t i = 0; i < oracle.size(); ++i) {
+    const auto frame = reader.read(avstore::FrameIndex(static_cast<std::int64_t>(i)));
+    if (avstore::md5(frame.image.view()) != oracle[i]) {
+      wrong.push_back(i);
+    }
+  }
+  return wrong;
+}
+
+}  // namespace
+
+TEST_CASE("copied packets give the frames of the source") {
+  for (const std::int64_t chunk_size : {1, 37, 10000}) {
+    for (const TestVideo& video : avstore::test::test_videos()) {
+      DYNAMIC_SECTION(video.name << " in chunks of " << chunk_size) {
+        const avstore::test::TemporaryFolder folder;
+        const auto store = folder.path() / "store";
+        if (changes_size(video)) {
+          CHECK_THROWS_WITH(avstore::import_file(video.path, store, copy_options(chunk_size)),
+                            Catch::Matchers::Contains("size"));
+          CHECK_FALSE(std::filesystem::exists(store));
+          continue;
+        }
+        const std::vector<std::string> oracle = avstore::test::read_lines(video.md5_list);
+        const auto result = avstore::import_file(video.path, store, copy_options(chunk_size));
+        avstore::Reader reader(store);
+        CHECK(result.copied);
+        CHECK(reader.frame_count() == static_cast<std::int64_t>(oracle.size()));
+        CHECK(wrong_frames(reader, oracle).empty());
+        CHECK(reader.statistics().seek_recoveries == 0);
+      }
+    }
+  }
+}

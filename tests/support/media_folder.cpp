@@ -1,0 +1,57 @@
+#include "support/media_folder.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <stdexcept>
+
+namespace avstore::test {
+
+namespace fs = std::filesystem;
+
+fs::path media_folder() {
+  const char* folder = std::getenv("AVSTORE_TEST_MEDIA");
+  if (folder == nullptr) {
+    throw std::runtime_error("AVSTORE_TEST_MEDIA must name the folder made by make_media.sh");
+  }
+  return folder;
+}
+
+std::vector<std::string> read_lines(const fs::path& file) {
+  std::ifstream input(file);
+  if (!input) {
+    throw std::runtime_error("cannot read " + file.string());
+  }
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(input, line);) {
+    lines.push_back(line);
+  }
+  return lines;
+}
+
+std::vector<TestVideo> test_videos() {
+  std::vector<TestVideo> videos;
+  for (const std::string& line : read_lines(media_folder() / "manifest.tsv")) {
+    if (line.empty() || line[0] == '#') {
+      continue;
+    }
+    const std::string name = line.substr(0, line.find('\t'));
+    videos.push_back({name, media_folder() / name, media_folder() / "framemd5" / (name + ".md5")});
+  }
+  return videos;
+}
+
+TemporaryFolder::TemporaryFolder() {
+  std::string name = (fs::temp_directory_path() / "avstore-test-XXXXXX").string();
+  if (mkdtemp(name.data()) == nullptr) {
+    throw std::runtime_error("cannot make a temporary folder");
+  }
+  path_ = name;
+}
+
+TemporaryFolder::~TemporaryFolder() {
+  std::error_code ignored;
+  fs::remove_all(path_, ignored);
+}
+
+}  // namespace avstore::test

@@ -1,0 +1,34 @@
+// The folder of test videos that tests/support/make_media.sh makes.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace avstore::test {
+
+struct TestVideo {
+  std::string name;  // file name
+  std::filesystem::path path;
+  std::filesystem::path md5_list;  // one MD5 a frame, as ffmpeg decodes it from beginning to end
+};
+
+// Given by the environment variable AVSTORE_TEST_MEDIA; throws if it is not set.
+std::filesystem::path media_folder();
+std::vector<TestVideo> test_videos();
+std::vector<std::string> read_lines(const std::filesystem::path& file);
+
+// A fresh folder, removed with everything in it at the end of its life.
+class TemporaryFolder {
+ public:
+  TemporaryFolder();
+  ~TemporaryFolder();
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+}  // namespace avstore::test
