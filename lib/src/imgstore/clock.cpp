@@ -2,10 +2,11 @@
 
 #include <fmt/format.h>
 
-// date's tz.h must see the definitions that its library was built with, or its classes differ from
-// the library's; date's CMake package and pkg-config file give them.
+// date's header must see what its library was built with, or their classes differ. Its CMake
+// package defines it; Linux distributions build it to read the system's zone files, which is the
+// default here.
 #ifndef USE_OS_TZDB
-#error "define USE_OS_TZDB as the installed date-tz library was built (Debian: 1)"
+#define USE_OS_TZDB 1
 #endif
 #include <date/date.h>
 #include <date/tz.h>
@@ -77,7 +78,8 @@ struct CivilTime {
   double fraction = 0;  // of a second
 
   date::year_month_day date() const {
-    return date::year(year) / static_cast<unsigned>(month) / static_cast<unsigned>(day);
+    return {date::year(year), date::month(static_cast<unsigned>(month)),
+            date::day(static_cast<unsigned>(day))};
   }
   bool exists() const { return year > 0 && date().ok() && hour < 24 && minute < 60 && second < 60; }
   date::local_seconds local() const {
@@ -184,7 +186,7 @@ double local_to_unix(const CivilTime& time, const date::time_zone* zone) {
 }
 
 // "Europe/Vienna" from ".../zoneinfo/Europe/Vienna"; a name without that directory as it is.
-std::string zone_of_path(std::string path) {
+std::string zone_of_path(const std::string& path) {
   constexpr std::string_view kDirectory = "zoneinfo/";
   const std::size_t found = path.rfind(kDirectory);
   return found == std::string::npos ? path : path.substr(found + kDirectory.size());

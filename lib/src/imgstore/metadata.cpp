@@ -439,7 +439,8 @@ std::string set_user_key(const std::string& yaml, const std::string& key,
       *node = yaml_map();
     }
     if (node->kind != YamlNode::Kind::map) {
-      user_blame().fail("cannot set " + key + ": what is above \"" + level + "\" is not a map");
+      user_blame().fail(
+          fmt::format("cannot set {}: what is above \"{}\" is not a map", key, level));
     }
     node = &child(*node, level);
   }

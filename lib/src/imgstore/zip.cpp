@@ -94,7 +94,7 @@ void add_member(zip_t* archive, const ZipMember& member) {
   if (added < 0) {
     fail_writing(zip_strerror(archive));
   }
-  source.release();
+  static_cast<void>(source.release());  // the archive's now
   const auto index = static_cast<zip_uint64_t>(added);
   if (zip_set_file_compression(archive, index, ZIP_CM_STORE, 0) != 0 ||
       zip_file_set_dostime(archive, index, 0, kFirstDosDate, 0) != 0 ||
@@ -209,7 +209,7 @@ std::vector<std::uint8_t> zip_stored(std::span<const ZipMember> members) {
   if (zip_close(archive.get()) != 0) {
     fail_writing(zip_strerror(archive.get()));
   }
-  archive.release();
+  static_cast<void>(archive.release());  // gone with its closing
   return read_source(source.get());
 }
 

@@ -1,27 +1,29 @@
 #include "media/container.h"
 
-#include "media/av.h"
+#include "media/muxer.h"
 
 namespace avstore::media {
 namespace {
 
-bool mp4_takes(AVCodecID codec) {
-  const AVOutputFormat* mp4 = av_guess_format("mp4", nullptr, nullptr);
-  return mp4 != nullptr && avformat_query_codec(mp4, codec, FF_COMPLIANCE_NORMAL) == 1;
+bool takes(const Container& container, const Demuxer& source) {
+  return Muxer::takes(container.muxer, source.parameters());
 }
 
 }  // namespace
 
-Container choose_container(const Demuxer& source) {
+std::optional<Container> choose_container(const Demuxer& source) {
   const std::string& codec = source.stream().codec;
   const std::string from = source.container();
-  if (from.starts_with("mov,") && mp4_takes(source.parameters()->codec_id)) {
-    return {(codec == "h264" ? "avc1" : codec) + "/mp4", ".mp4", "mp4", true};
+  const Container mp4{(codec == "h264" ? "avc1" : codec) + "/mp4", ".mp4", "mp4", true};
+  const Container avi{codec + "/avi", ".avi", "avi", false};
+  const Container matroska{codec + "/mkv", ".mkv", "matroska", false};
+  if (from.starts_with("mov,") && takes(mp4, source)) {
+    return mp4;
   }
   if (from == "avi" && codec == "mjpeg") {
-    return {"mjpeg/avi", ".avi", "avi", false};
+    return avi;
   }
-  return {codec + "/mkv", ".mkv", "matroska", false};
+  return takes(matroska, source) ? std::optional(matroska) : std::nullopt;
 }
 
 }  // namespace avstore::media

@@ -1,6 +1,7 @@
 // Which container takes copied packets.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "media/demuxer.h"
@@ -14,7 +15,8 @@ struct Container {
   bool hides_frames = false;  // it can say that frames before the first shown are only for decoding
 };
 
-// MP4 for what came in MP4 or QuickTime and fits there, AVI for Motion JPEG in AVI, else Matroska.
-Container choose_container(const Demuxer& source);
+// MP4 for what came in MP4 or QuickTime and fits there, AVI for Motion JPEG in AVI, else Matroska. None
+// if that does not take it either.
+std::optional<Container> choose_container(const Demuxer& source);
 
 }  // namespace avstore::media

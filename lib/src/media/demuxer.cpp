@@ -102,6 +102,7 @@ class Demuxer::Impl {
       return false;
     }
     ++packets_read_;
+    packet.set_stated_pts(packet.pts());
     identify(*packet.get());
     return true;
   }

@@ -105,8 +105,27 @@ Muxer& Muxer::operator=(Muxer&&) noexcept = default;
 Muxer::~Muxer() = default;
 
 bool Muxer::takes(const std::string& muxer, const AVCodecParameters* codec) {
-  const AVOutputFormat* format = av_guess_format(muxer.c_str(), nullptr, nullptr);
-  return format != nullptr && avformat_query_codec(format, codec->codec_id, FF_COMPLIANCE_NORMAL) != 0;
+  AVFormatContext* raw = nullptr;
+  if (avformat_alloc_output_context2(&raw, nullptr, muxer.c_str(), nullptr) < 0) {
+    return false;
+  }
+  const std::unique_ptr<AVFormatContext, void (*)(AVFormatContext*)> context(
+      raw, [](AVFormatContext* made) {
+        std::uint8_t* bytes = nullptr;
+        avio_close_dyn_buf(made->pb, &bytes);
+        av_free(bytes);
+        made->pb = nullptr;
+        avformat_free_context(made);
+      });
+  check(avio_open_dyn_buf(&raw->pb), muxer, "cannot write into memory");
+  AVStream* stream = avformat_new_stream(raw, nullptr);
+  if (stream == nullptr) {
+    throw std::bad_alloc();
+  }
+  check(avcodec_parameters_copy(stream->codecpar, codec), muxer, "cannot set up the stream");
+  stream->codecpar->codec_tag = 0;
+  stream->time_base = {1, 1000};
+  return avformat_write_header(raw, nullptr) >= 0;
 }
 
 Rational Muxer::time_base() const { return impl_->time_base(); }

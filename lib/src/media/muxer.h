@@ -33,7 +33,7 @@ class Muxer {
   Muxer& operator=(Muxer&&) noexcept;
   ~Muxer();
 
-  // Whether a container can hold such a stream, as far as its muxer says.
+  // Whether a container can hold such a stream: its header is written, into memory, to see.
   static bool takes(const std::string& muxer, const AVCodecParameters* codec);
 
   // The container's own; packets' timestamps must be in it.

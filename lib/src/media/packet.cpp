@@ -17,18 +17,22 @@ std::optional<std::int64_t> known(std::int64_t timestamp) {
 
 Packet::Packet() : packet_(make_packet().release()) {}
 Packet::~Packet() { av_packet_free(&packet_); }
-Packet::Packet(Packet&& other) noexcept : packet_(std::exchange(other.packet_, nullptr)) {}
+Packet::Packet(Packet&& other) noexcept
+    : stated_pts_(other.stated_pts_), packet_(std::exchange(other.packet_, nullptr)) {}
 Packet& Packet::operator=(Packet&& other) noexcept {
+  stated_pts_ = other.stated_pts_;
   std::swap(packet_, other.packet_);
   return *this;
 }
-Packet::Packet(const Packet& other) : packet_(av_packet_clone(other.packet_)) {
+Packet::Packet(const Packet& other)
+    : stated_pts_(other.stated_pts_), packet_(av_packet_clone(other.packet_)) {
   if (packet_ == nullptr) {
     throw std::bad_alloc();
   }
 }
 Packet& Packet::operator=(const Packet& other) {
   Packet copy(other);
+  stated_pts_ = copy.stated_pts_;
   std::swap(packet_, copy.packet_);
   return *this;
 }

@@ -23,6 +23,9 @@ class Packet {
   // In the stream's time base.
   std::optional<std::int64_t> pts() const;
   std::optional<std::int64_t> dts() const;
+  // The PTS that the container states, where pts() is something else (see Demuxer).
+  std::optional<std::int64_t> stated_pts() const { return stated_pts_; }
+  void set_stated_pts(std::optional<std::int64_t> pts) { stated_pts_ = pts; }
   std::int64_t duration() const;
   void set_timestamps(std::optional<std::int64_t> pts, std::optional<std::int64_t> dts,
                       std::int64_t duration);
@@ -36,6 +39,7 @@ class Packet {
   AVPacket* get() const { return packet_; }
 
  private:
+  std::optional<std::int64_t> stated_pts_;
   AVPacket* packet_;  // owned; AVPacket is incomplete here, so the members above free it
 };
 

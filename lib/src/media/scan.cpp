@@ -33,7 +33,7 @@ class Scanner {
           bool count_packets, const std::function<void(std::int64_t)>& progress)
       : demuxer_(file.string(), demuxer_options(stream, count_packets)),
         access_(demuxer_),
-        decodes_(method == ScanMethod::decode),
+        decodes_(method != ScanMethod::packets),
         progress_(progress) {}
 
   // None if that method does not tell: by packets, or by timestamps.
@@ -117,6 +117,8 @@ class Scanner {
     scan.time_base = demuxer_.counts_packets() ? Rational{0, 1} : demuxer_.stream().time_base;
     scan.packet_count = static_cast<std::int64_t>(packets_.size());
     scan.decoded = decodes_;
+    scan.width = size_.first;
+    scan.height = size_.second;
     scan.size_change = size_change_;
     scan.seek_points = find_seek_points();
     scan.pts = std::move(frames_);
@@ -189,8 +191,10 @@ Scan scan(const std::filesystem::path& file, std::optional<int> stream, ScanMeth
       return std::move(*found);
     }
   }
-  if (auto found = Scanner(file, stream, ScanMethod::decode, kByTimestamps, progress).run()) {
-    return std::move(*found);
+  if (method != ScanMethod::decode_counting) {
+    if (auto found = Scanner(file, stream, ScanMethod::decode, kByTimestamps, progress).run()) {
+      return std::move(*found);
+    }
   }
   return Scanner(file, stream, ScanMethod::decode, kByCounting, progress).run().value();
 }

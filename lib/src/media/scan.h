@@ -27,6 +27,8 @@ struct Scan {
   std::int64_t packet_count = 0;
   std::vector<std::int64_t> pts;  // one a frame, in presentation order; tells frames apart
   std::vector<SeekPoint> seek_points;  // by frame_idx
+  int width = 0;                       // of the first frame, pixels; only if decoded
+  int height = 0;
   bool decoded = false;                // see ScanMethod
   std::optional<std::int64_t> size_change;  // first frame_idx of another size; only if decoded
 };
@@ -35,8 +37,11 @@ enum class ScanMethod {
   // Read packets only, and take each for a frame. Falls back to `decode` where that can't be:
   // hidden packets, repeated or missing PTS.
   packets,
-  // Decode the whole file: what comes out is what there is.
+  // Decode the whole file: what comes out is what there is. Packets are told apart by their PTS, or,
+  // where some have none, by counting them.
   decode,
+  // The same, counting packets in any case.
+  decode_counting,
 };
 
 // Throws Error like Demuxer and Decoder do. `progress`, if given, is called with the frames found so

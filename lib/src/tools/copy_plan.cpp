@@ -13,9 +13,11 @@ namespace {
 
 struct SourcePacket {
   std::int64_t tag = 0;  // the PTS that tells it apart
+  std::optional<std::int64_t> stated_pts;
   bool discard = false;
   bool can_start = false;
-  std::int64_t rank = 0;  // place in presentation order among all packets
+  std::int64_t rank = 0;  // place of its frame in presentation order
+  bool has_frame = true;
 };
 
 class Planner {
@@ -24,38 +26,53 @@ class Planner {
           std::int64_t chunk_size, const std::function<void()>& progress)
       : file_(file),
         options_(options),
+        counting_(options.count_packets),
         demuxer_(file.string(), options),
         chunk_size_(chunk_size),
         progress_(progress) {}
 
-  std::optional<CopyPlan> run() {
-    read_packets();
+  enum class Outcome { planned, hidden_frames, no_timestamps };
+
+  Outcome run() {
+    if (!read_packets()) {
+      return Outcome::no_timestamps;
+    }
     if (packets_.empty()) {
       throw Error(ErrorKind::corrupt, file_.string() + ": has no packets of video");
     }
     if (!hidden_come_first()) {
-      return std::nullopt;
+      return Outcome::hidden_frames;
     }
-    rank_packets();
+    if (!rank_packets()) {
+      return Outcome::no_timestamps;
+    }
     cut_chunks();
     time_packets();
+    plan_.count_packets = counting_;
     plan_.truncation = demuxer_.truncation();
-    return std::move(plan_);
+    return Outcome::planned;
   }
 
+  CopyPlan take_plan() { return std::move(plan_); }
+
  private:
-  void read_packets() {
+  // False if a packet has no PTS.
+  bool read_packets() {
     const media::RandomAccess access(demuxer_);
     media::Packet packet;
     while (demuxer_.read(packet)) {
       if (!packet.pts()) {
-        throw Error(ErrorKind::unsupported,
-                    file_.string() + ": packet " + std::to_string(packets_.size()) +
-                        " has no timestamp, so its place is not known; import without copying");
+        return false;
       }
-      packets_.push_back({*packet.pts(), packet.discard(), access.can_start_at(packet), 0});
+      packets_.push_back({*packet.pts(), packet.stated_pts(), packet.discard(),
+                          access.can_start_at(packet), 0, true});
       progress_();
     }
+    // Nothing that is shown needs hidden packets that come after all of it.
+    while (!packets_.empty() && packets_.back().discard) {
+      packets_.pop_back();
+    }
+    return true;
   }
 
   bool hidden_come_first() const {
@@ -76,7 +93,10 @@ class Planner {
     std::vector<std::int64_t> order;
     if (demuxer_.timestamps_in_decode_order() && !demuxer_.stream().intra_only) {
       // Only decoding tells; tags of packets that give no frame are not in it.
-      return media::scan(file_, options_.stream, media::ScanMethod::decode).pts;
+      return media::scan(file_, options_.stream,
+                         counting_ ? media::ScanMethod::decode_counting
+                                   : media::ScanMethod::decode)
+          .pts;
     }
     for (const SourcePacket& packet : packets_) {
       order.push_back(packet.tag);
@@ -85,22 +105,53 @@ class Planner {
     return order;
   }
 
-  void rank_packets() {
+  // False if two packets have the same PTS.
+  bool rank_packets() {
     const std::vector<std::int64_t> order = presentation_order();
     std::unordered_map<std::int64_t, std::int64_t> rank;
     for (std::size_t i = 0; i < order.size(); ++i) {
       if (!rank.try_emplace(order[i], static_cast<std::int64_t>(i)).second) {
-        throw Error(ErrorKind::unsupported,
-                    file_.string() + ": two packets have the same timestamp " +
-                        std::to_string(order[i]) + "; import without copying");
+        return false;
       }
     }
-    times_ = order;
-    std::sort(times_.begin(), times_.end());
+    std::int64_t previous = -1;
     for (SourcePacket& packet : packets_) {
+      // A packet without a frame of its own (a second field, a hidden frame) stays with the one
+      // before it.
       const auto found = rank.find(packet.tag);
-      // A packet without a frame of its own is kept where it is needed: with its neighbour.
-      packet.rank = found == rank.end() ? kNoFrame : found->second;
+      packet.has_frame = found != rank.end();
+      packet.rank = packet.has_frame ? found->second : previous;
+      previous = packet.rank;
+    }
+    find_times(order.size());
+    return true;
+  }
+
+  // Presentation times of the frames, in seconds.
+  void find_times(std::size_t frames) {
+    const Rational rate = demuxer_.stream().frame_rate;
+    const double step = rate.num > 0 ? 1 / rate.value() : 0.04;
+    const double tick = demuxer_.stream().time_base.value();
+    std::vector<std::optional<double>> stated(frames);
+    for (const SourcePacket& packet : packets_) {
+      if (packet.has_frame && packet.stated_pts) {
+        stated[static_cast<std::size_t>(packet.rank)] =
+            static_cast<double>(*packet.stated_pts) * tick;
+      }
+    }
+    if (!counting_ && demuxer_.timestamps_in_decode_order()) {
+      // The times are those of the frames, but stated in the order of decoding.
+      std::vector<std::int64_t> tags;
+      for (const SourcePacket& packet : packets_) {
+        tags.push_back(packet.tag);
+      }
+      std::sort(tags.begin(), tags.end());
+      for (std::size_t i = 0; i < frames; ++i) {
+        stated[i] = static_cast<double>(tags[i]) * tick;
+      }
+    }
+    for (std::size_t i = 0; i < frames; ++i) {
+      times_.push_back(stated[i].value_or(i == 0 ? 0 : times_.back() + step));
     }
   }
 
@@ -111,10 +162,9 @@ class Planner {
     std::int64_t later_min = std::numeric_limits<std::int64_t>::max();
     for (std::size_t i = packets_.size(); i-- > 0;) {
       const SourcePacket& packet = packets_[i];
-      possible[i] = packet.can_start && packet.rank != kNoFrame && packet.rank < later_min;
-      if (packet.rank != kNoFrame) {
-        later_min = std::min(later_min, packet.rank);
-      }
+      possible[i] = packet.can_start && packet.has_frame && packet.rank < later_min;
+      // What has no frame of its own counts for the packet that it stays with.
+      later_min = std::min(later_min, packet.has_frame ? packet.rank : packet.rank + 1);
     }
     std::int64_t earlier_max = std::numeric_limits<std::int64_t>::min();
     for (std::size_t i = 0; i < packets_.size(); ++i) {
@@ -207,22 +257,17 @@ class Planner {
   }
 
   double seconds(const SourcePacket& packet) const {
-    const Rational rate = demuxer_.stream().frame_rate;
-    const double frame = rate.num > 0 ? 1 / rate.value() : 0.04;
-    const double tick = demuxer_.counts_packets() ? frame : demuxer_.stream().time_base.value();
-    const auto rank = static_cast<std::size_t>(std::max<std::int64_t>(packet.rank, 0));
-    return static_cast<double>(times_[std::min(rank, times_.size() - 1)]) * tick;
+    return times_[static_cast<std::size_t>(std::max<std::int64_t>(packet.rank, 0))];
   }
-
-  static constexpr std::int64_t kNoFrame = -1;
 
   std::filesystem::path file_;
   const media::DemuxerOptions& options_;
+  bool counting_;
   media::Demuxer demuxer_;
   std::int64_t chunk_size_;
   const std::function<void()>& progress_;
   std::vector<SourcePacket> packets_;
-  std::vector<std::int64_t> times_;  // timestamps in ascending order: of the frames as shown
+  std::vector<double> times_;        // of the frames, by rank, seconds
   std::vector<std::size_t> cuts_;    // packets that begin a chunk, but for the first
   CopyPlan plan_;
 };
@@ -232,7 +277,21 @@ class Planner {
 std::optional<CopyPlan> plan_copy(const std::filesystem::path& file,
                                   const media::DemuxerOptions& options, std::int64_t chunk_size,
                                   const std::function<void()>& progress) {
-  return Planner(file, options, chunk_size, progress).run();
+  media::DemuxerOptions attempt = options;
+  for (const bool counting : {false, true}) {
+    attempt.count_packets = counting;
+    Planner planner(file, attempt, chunk_size, progress);
+    switch (planner.run()) {
+      case Planner::Outcome::planned:
+        return planner.take_plan();
+      case Planner::Outcome::hidden_frames:
+        return std::nullopt;
+      case Planner::Outcome::no_timestamps:
+        break;
+    }
+  }
+  throw Error(ErrorKind::unsupported,
+              file.string() + ": its frames cannot be told apart; import without copying");
 }
 
 }  // namespace avstore::tools

@@ -24,8 +24,9 @@ struct PlannedPacket {
 };
 
 struct CopyPlan {
-  std::vector<PlannedPacket> packets;  // one for each that the demuxer gives
+  std::vector<PlannedPacket> packets;  // as the demuxer gives them; what comes after is not needed
   std::int64_t chunk_count = 0;
+  bool count_packets = false;  // see media::DemuxerOptions
   bool hides_frames = false;  // the first chunk has packets that are not shown
   std::string truncation;     // see Demuxer::truncation()
 };
@@ -33,6 +34,8 @@ struct CopyPlan {
 // Reads all packets of the stream (and decodes them, where only that tells their order). Chunks get
 // at least one frame and, where keyframes allow, at most `chunk_size`; they are cut only where nothing
 // on one side needs anything of the other.
+// Where timestamps are missing or not unique, packets are counted instead; `count_packets` says so to
+// who reads the file again.
 // None if frames are hidden elsewhere than before the first one shown: no container that we write can
 // say that.
 std::optional<CopyPlan> plan_copy(const std::filesystem::path& file,

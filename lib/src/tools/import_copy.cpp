@@ -24,9 +24,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-media::DemuxerOptions demuxer_options(std::optional<int> stream) {
+media::DemuxerOptions demuxer_options(std::optional<int> stream, bool count_packets = false) {
   media::DemuxerOptions options;
   options.stream = stream;
+  options.count_packets = count_packets;
   options.unpack_b_frames = true;
   return options;
 }
@@ -62,8 +63,8 @@ class Copier {
         store_(store),
         options_(options),
         plan_(std::move(plan)),
-        source_(file_, demuxer_options(options.stream)),
-        container_(media::choose_container(source_)),
+        source_(file_, demuxer_options(options.stream, plan_.count_packets)),
+        container_(media::choose_container(source_).value()),
         metadata_(make_metadata(source_, container_, options.writer)),
         namer_(options, source_.creation_time(), file_),
         meter_(options.progress, static_cast<std::int64_t>(plan_.packets.size()), file_),
@@ -76,10 +77,7 @@ class Copier {
     imgstore::write_metadata(store_, metadata_);
     index_.set_information("encoder", "copy");
     media::Packet packet;
-    while (source_.read(packet)) {
-      if (next_packet_ >= plan_.packets.size()) {
-        throw Error(ErrorKind::corrupt, file_ + ": changed while it was imported");
-      }
+    while (next_packet_ < plan_.packets.size() && source_.read(packet)) {
       copy(packet, plan_.packets[next_packet_++]);
       meter_.require();
     }
@@ -134,14 +132,25 @@ class Copier {
     muxer_->finish();
     const media::Scan scan =
         media::scan(chunk_file(), std::nullopt, media::ScanMethod::decode);
-    if (scan.size_change) {
-      throw Error(ErrorKind::invalid_argument,
-                  file_ + ": the picture changes its size at frame " +
-                      std::to_string(frames_ + *scan.size_change) + "; a store has one size");
-    }
+    require_one_size(scan);
     record(scan);
     muxer_.reset();
     seconds_.clear();
+  }
+
+  void require_one_size(const media::Scan& scan) {
+    if (scan.pts.empty()) {
+      return;
+    }
+    const std::pair size(scan.width, scan.height);
+    const bool differs = size_ && size != *size_;
+    size_ = size;
+    if (scan.size_change || differs) {
+      throw Error(ErrorKind::invalid_argument,
+                  file_ + ": the picture changes its size at frame " +
+                      std::to_string(frames_ + scan.size_change.value_or(0)) +
+                      "; a store has one size");
+    }
   }
 
   void record(const media::Scan& scan) {
@@ -199,29 +208,32 @@ class Copier {
   std::size_t next_packet_ = 0;
   std::int64_t chunk_ = 0;
   std::int64_t frames_ = 0;
+  std::optional<std::pair<int, int>> size_;  // of the pictures, pixels
 };
 
 }  // namespace
 
 std::optional<ImportResult> import_copy(const fs::path& file, const fs::path& store,
                                         const ImportOptions& options) {
+  const auto cannot = [&](const std::string& why) -> std::optional<ImportResult> {
+    if (options.notice) {
+      options.notice(file.string() + ": " + why + ", so its packets cannot be kept; encoded " +
+                     "without loss as " + std::string(kLosslessInsteadOfCopy) + " instead");
+    }
+    return std::nullopt;
+  };
+  const auto container =
+      media::choose_container(media::Demuxer(file.string(), demuxer_options(options.stream)));
+  if (!container) {
+    return cannot("no container of a store takes this codec");
+  }
   const std::int64_t chunk_size = options.writer.chunk_size > 0 ? options.writer.chunk_size
                                                                 : store::default_chunk_size(true);
   ProgressMeter reading(options.progress, 0, file.string());
   auto plan = plan_copy(file, demuxer_options(options.stream), chunk_size,
                         [&reading] { reading.require(0); });
-  const bool expressible =
-      plan && (!plan->hides_frames ||
-               media::choose_container(
-                   media::Demuxer(file.string(), demuxer_options(options.stream)))
-                   .hides_frames);
-  if (!expressible) {
-    if (options.notice) {
-      options.notice(file.string() + ": hides frames among those it shows (by an edit list), "
-                                     "which cannot be copied; encoded without loss as " +
-                     std::string(kLosslessInsteadOfCopy) + " instead");
-    }
-    return std::nullopt;
+  if (!plan || (plan->hides_frames && !container->hides_frames)) {
+    return cannot("an edit list hides frames among those it shows");
   }
   require_whole(plan->truncation, file.string(), options);
   return Copier(file, store, options, std::move(*plan)).run();
