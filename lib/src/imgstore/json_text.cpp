@@ -197,8 +197,7 @@ void JsonReader::copy_value(std::string& out, int depth) {
     fail("nested too deeply");
   }
   skip_space();
-  const char c = position_ < text_.size() ? text_[position_] : '\0';
-  switch (c) {
+  switch (peek()) {
     case '{':
       return copy_object(out, depth);
     case '[':
@@ -257,14 +256,31 @@ void JsonReader::copy_array(std::string& out, int depth) {
 
 void JsonReader::copy_number(std::string& out) {
   const std::size_t start = position_;
-  if (position_ < text_.size() && text_[position_] == '-') {
-    ++position_;
-    if (position_ < text_.size() && text_[position_] == 'I') {
-      out += '-';
-      return copy_literal(out, "Infinity");
+  take_one_of("-");
+  if (position_ > start && peek() == 'I') {
+    out += '-';
+    return copy_literal(out, "Infinity");
+  }
+  const std::size_t digits = skip_integer();
+  const bool has_fraction = take_one_of(".");
+  if (has_fraction && skip_digits() == 0) {
+    fail("expected a digit after the point");
+  }
+  const bool has_exponent = take_one_of("eE");
+  if (has_exponent) {
+    take_one_of("+-");
+    if (skip_digits() == 0) {
+      fail("expected a digit in the exponent");
     }
   }
-  const bool leading_zero = position_ < text_.size() && text_[position_] == '0';
+  if (!has_fraction && !has_exponent && digits > kMaxIntegerDigits) {
+    fail("an integer of more digits than Python reads");
+  }
+  out += text_.substr(start, position_ - start);
+}
+
+std::size_t JsonReader::skip_integer() {
+  const bool leading_zero = peek() == '0';
   const std::size_t digits = skip_digits();
   if (digits == 0) {
     fail("expected a value");
@@ -272,28 +288,7 @@ void JsonReader::copy_number(std::string& out) {
   if (leading_zero && digits > 1) {
     fail("a number must not begin with a zero");
   }
-  bool integer = true;
-  if (position_ < text_.size() && text_[position_] == '.') {
-    ++position_;
-    integer = false;
-    if (skip_digits() == 0) {
-      fail("expected a digit after the point");
-    }
-  }
-  if (position_ < text_.size() && (text_[position_] == 'e' || text_[position_] == 'E')) {
-    ++position_;
-    integer = false;
-    if (position_ < text_.size() && (text_[position_] == '+' || text_[position_] == '-')) {
-      ++position_;
-    }
-    if (skip_digits() == 0) {
-      fail("expected a digit in the exponent");
-    }
-  }
-  if (integer && digits > kMaxIntegerDigits) {
-    fail("an integer of more digits than Python reads");
-  }
-  out += text_.substr(start, position_ - start);
+  return digits;
 }
 
 void JsonReader::copy_literal(std::string& out, std::string_view literal) {
@@ -305,10 +300,9 @@ void JsonReader::copy_literal(std::string& out, std::string_view literal) {
 }
 
 std::string JsonReader::string() {
-  if (position_ >= text_.size() || text_[position_] != '"') {
+  if (!take_one_of("\"")) {
     fail("expected a string");
   }
-  ++position_;
   std::string out;
   while (position_ < text_.size()) {
     const char c = text_[position_];
@@ -336,7 +330,7 @@ std::string JsonReader::string() {
 void JsonReader::append_escape(std::string& out) {
   constexpr std::string_view kEscapes = "\"\\/bfnrt";
   constexpr std::string_view kMeanings = "\"\\/\b\f\n\r\t";
-  const char c = position_ < text_.size() ? text_[position_] : '\0';
+  const char c = peek();
   if (const std::size_t known = kEscapes.find(c); known != std::string_view::npos) {
     ++position_;
     out += kMeanings[known];
@@ -379,13 +373,21 @@ std::size_t JsonReader::skip_digits() {
   return position_ - start;
 }
 
-bool JsonReader::accept(char c) {
-  skip_space();
-  if (position_ >= text_.size() || text_[position_] != c) {
+char JsonReader::peek() const {
+  return position_ < text_.size() ? text_[position_] : '\0';
+}
+
+bool JsonReader::take_one_of(std::string_view set) {
+  if (position_ >= text_.size() || set.find(text_[position_]) == std::string_view::npos) {
     return false;
   }
   ++position_;
   return true;
+}
+
+bool JsonReader::accept(char c) {
+  skip_space();
+  return take_one_of({&c, 1});
 }
 
 void JsonReader::expect(char c) {

@@ -58,8 +58,11 @@ class JsonReader {
   std::string string();
   void append_escape(std::string& out);
   char32_t four_hex_digits();
+  std::size_t skip_integer();  // these two return how many digits there were
   std::size_t skip_digits();
-  bool accept(char c);
+  char peek() const;  // the next character; 0 at the end
+  bool take_one_of(std::string_view set);
+  bool accept(char c);  // the next character that is no white space, if it is `c`
   void expect(char c);
   void skip_space();
   [[noreturn]] void fail(const std::string& message) const;

@@ -139,6 +139,31 @@ std::int64_t ZipReader::find(const std::string& name) const {
 }
 
 std::vector<std::uint8_t> ZipReader::read(std::int64_t index, std::uint64_t limit) const {
+  const std::uint64_t size = believable_size(index, limit);
+  const std::unique_ptr<zip_file_t, CloseMember> member(
+      zip_fopen_index(archive_.get(), static_cast<zip_uint64_t>(index), 0));
+  if (!member) {
+    fail(index, zip_strerror(archive_.get()));
+  }
+  std::vector<std::uint8_t> bytes;
+  // One byte more than claimed is asked for, since only the read that meets the end verifies the
+  // checksum.
+  for (zip_int64_t n = -1; n != 0;) {
+    const std::uint64_t done = bytes.size();
+    bytes.resize(done + std::min(kBlock, size + 1 - done));
+    n = zip_fread(member.get(), bytes.data() + done, bytes.size() - done);
+    if (n < 0) {
+      fail(index, zip_error_strerror(zip_file_get_error(member.get())));
+    }
+    bytes.resize(done + static_cast<std::uint64_t>(n));
+  }
+  if (bytes.size() != size) {
+    fail(index, "has not the " + std::to_string(size) + " bytes it claims");
+  }
+  return bytes;
+}
+
+std::uint64_t ZipReader::believable_size(std::int64_t index, std::uint64_t limit) const {
   zip_stat_t status;
   zip_stat_init(&status);
   constexpr zip_uint64_t kNeeded = ZIP_STAT_SIZE | ZIP_STAT_COMP_SIZE | ZIP_STAT_COMP_METHOD;
@@ -156,33 +181,7 @@ std::vector<std::uint8_t> ZipReader::read(std::int64_t index, std::uint64_t limi
       status.size > limit) {
     fail(index, "claims " + std::to_string(status.size) + " bytes");
   }
-  const std::unique_ptr<zip_file_t, CloseMember> member(
-      zip_fopen_index(archive_.get(), static_cast<zip_uint64_t>(index), 0));
-  if (!member) {
-    fail(index, zip_strerror(archive_.get()));
-  }
-  std::vector<std::uint8_t> bytes;
-  // One byte more than claimed is asked for, since only the read that meets the end verifies the
-  // checksum.
-  for (std::uint64_t done = 0;;) {
-    bytes.resize(done + std::min(kBlock, status.size + 1 - done));
-    const zip_int64_t n = zip_fread(member.get(), bytes.data() + done, bytes.size() - done);
-    if (n < 0) {
-      fail(index, zip_error_strerror(zip_file_get_error(member.get())));
-    }
-    done += static_cast<std::uint64_t>(n);
-    bytes.resize(done);
-    if (n == 0) {
-      break;
-    }
-    if (done > status.size) {
-      fail(index, "longer than it claims");
-    }
-  }
-  if (bytes.size() != status.size) {
-    fail(index, "ends early");
-  }
-  return bytes;
+  return status.size;
 }
 
 void ZipReader::fail(std::int64_t index, const std::string& what) const {

@@ -30,6 +30,8 @@ class ZipReader {
   struct Discard {
     void operator()(zip* archive) const noexcept;
   };
+  // The size that a member claims, if the file can hold as much. Throws Error.
+  std::uint64_t believable_size(std::int64_t index, std::uint64_t limit) const;
   [[noreturn]] void fail(std::int64_t index, const std::string& what) const;
 
   std::string file_;

@@ -23,7 +23,7 @@ struct FrameRow {
   std::int64_t chunk = 0;
   std::int64_t frame_idx = 0;
   std::int64_t frame_number = 0;
-  double frame_time = 0;
+  double frame_time = 0;  // seconds; may be NaN or infinite
   std::optional<std::int64_t> pts;
 };
 
@@ -74,61 +74,86 @@ struct Extremes {
   double time_min = 0, time_max = 0;
 };
 
-// One connection to one database. For one thread at a time.
+// One connection to one database. For one thread at a time, and not to be carried over a fork.
 //
-// Errors are avstore::Error: not_found (no file), corrupt (SQLite says malformed, or tables are
-// missing), unsupported (a newer schema), io. Messages carry the path and SQLite's words.
+// Errors are avstore::Error: not_found (no file, or not a database of avstore's), corrupt (SQLite
+// says malformed, or tables or rows are missing), unsupported (a newer schema), invalid_argument
+// (also: writing to one opened for reading), io (also: full disk, locked by another writer).
+// Messages carry the path and SQLite's words.
 class Index {
  public:
-  // A new database at `path` (must not exist); ":memory:" makes one in memory.
+  // A new database at `path`; ":memory:" makes one in memory. Throws Error(exists).
   static Index create(const std::filesystem::path& path);
   // An existing one, for reading. Works in a read-only folder, on a database that is being written,
-  // and on one whose writer was killed. The reference's own databases (without our columns) are
+  // and on one whose writer was killed. Where both come together it may have to read a private copy
+  // in the system's temporary folder. The reference's own databases (without our columns) are
   // not_found here: those are read through the chunks' index files.
   static Index open(const std::filesystem::path& path);
-  // An existing one, for writing.
+  // An existing one, for writing. One writer at a time: a second one's changes throw Error(io) or,
+  // where it has not seen the first one's rows, Error(invalid_argument).
   static Index open_for_writing(const std::filesystem::path& path);
 
   Index(Index&&) noexcept;
   Index& operator=(Index&&) noexcept;
   ~Index();
 
-  // --- Writing. Rows given become visible and durable together, at commit(). ---
+  // --- Writing. What is given becomes visible to others and safe from a crash of the process
+  // together, at commit(). Frames given do not show on this connection either before that; all else
+  // does. A call that throws has changed nothing itself, but on io all that was given since the
+  // last commit may be lost: call rollback(), and go on from frame_count(). ---
 
-  // Rows must come in order of frame_index, without gaps, from frame_count() on.
+  // Rows must come in order of frame_index, without gaps, from frame_count() on. A time that is not
+  // a number is kept as such, and makes the times unordered.
   void append(const FrameRow& row);
   void put_chunk(const ChunkRow& row);  // insert or replace
   void append_keyframe(const KeyframeRow& row);
   void append_extra(const ExtraRow& row);
+  // Insert or replace. The names that the index keeps itself are refused (invalid_argument).
   void set_information(const std::string& name, const std::string& value);
-  // Set pts of frames [first, first + pts.size()) of one chunk, and the chunk's keyframes.
+  // Set pts of frames [first, first + pts.size()), all of one chunk, and replace the chunk's
+  // keyframes.
   void set_pts(std::int64_t first_frame_index, std::span<const std::int64_t> pts,
                std::span<const KeyframeRow> keyframes);
   void commit();
   // Forget what was given since the last commit.
   void rollback() noexcept;
-  // Remove frames (with keyframes and extra data) from frame_index on, and chunks left empty.
+  // Remove frames (with keyframes and extra data) from frame_index `frame_count` on, and the chunks
+  // that begin there or later; the chunk that is cut gets its new frame_count. At once on this
+  // connection, at commit() for all others. Nothing happens if there are no more frames than that.
   void truncate(std::int64_t frame_count);
-  // Commit, make secondary indexes if numbers or times are out of order, write the summary table,
-  // merge the write-ahead log and leave a single file. Idempotent.
+  // Commit, make secondary indexes if numbers or times are out of order, merge the write-ahead log
+  // and leave a single file. While another connection has the database open the log's files stay
+  // (empty); whoever closes it for writing once more removes them. Idempotent; reading goes on
+  // afterwards, and so does writing, until the next close(). Does nothing if opened for reading.
   void close();
-  // Write a copy of the whole database to `path` (replaced atomically).
+  // Commit, and write a copy of the whole database to `path` (replaced atomically), as it is:
+  // close() before for the secondary indexes. A connection that has `path` open keeps seeing the
+  // old one.
   void save_as(const std::filesystem::path& path);
 
   // --- Reading ---
 
-  std::int64_t frame_count() const;  // as of the last commit or refresh()
+  // Nothing is locked between calls, nor while a visitor runs, which may call anything here. All
+  // calls see the frames that frame_count() counts, whatever others commit meanwhile.
+
+  std::int64_t frame_count() const;  // as of opening, the last commit or refresh()
   // See what another process has committed since. Returns frame_count().
   std::int64_t refresh();
   Ordering ordering() const;
-  Extremes extremes() const;  // over all frames; zeros when empty
+  // Over all frames; zeros when empty. Times that are not numbers do not count; if none is, NaN.
+  Extremes extremes() const;
   std::optional<std::string> information(const std::string& name) const;
 
-  FrameRow at(std::int64_t frame_index) const;                           // throws end_of_store
+  // Throws Error(end_of_store), also for a negative one.
+  FrameRow at(std::int64_t frame_index) const;
+  // These look at a few rows, or ask a secondary index. Only where numbers (times) are out of order
+  // and the store has not been closed since do they read all rows.
   std::optional<FrameRow> find_number(std::int64_t frame_number) const;  // the first one
+  // The closest number or time: of the next below and the next above, the nearer, or if equally
+  // near the earlier in the store; of equal ones the first. None if there is none, or for NaN.
   std::optional<FrameRow> nearest_number(std::int64_t frame_number) const;
   std::optional<FrameRow> nearest_time(double seconds) const;
-  // Rows of [range.begin, range.end) in order; `visit` returning false stops.
+  // Rows of [range.begin, range.end) in order, as far as they exist; `visit` returning false stops.
   void for_each(IndexRange range, const std::function<bool(const FrameRow&)>& visit) const;
 
   std::optional<ChunkRow> chunk(std::int64_t chunk) const;
@@ -138,9 +163,11 @@ class Index {
   std::optional<KeyframeRow> keyframe_at_or_before(std::int64_t chunk,
                                                    std::int64_t frame_idx) const;
   std::vector<KeyframeRow> keyframes(std::int64_t chunk) const;
+  // In the order given; `visit` returning false stops.
   void for_each_extra(const std::function<bool(const ExtraRow&)>& visit) const;
 
-  // SQLite's own integrity check: empty if all is well, else its findings.
+  // SQLite's own integrity check: empty if all is well, else its findings, one a line. Reads all:
+  // some seconds for ten million frames, half a minute with secondary indexes.
   std::string integrity_findings() const;
 
  private:

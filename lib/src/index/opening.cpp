@@ -38,10 +38,6 @@ bool is_complete_by_itself(const fs::path& path) {
 void copy_for_own_use(const fs::path& from, const fs::path& to) {
   std::error_code error;
   fs::copy_file(from, to, error);
-  if (!error) {
-    // The original may be read-only, and copies inherit that.
-    fs::permissions(to, fs::perms::owner_read | fs::perms::owner_write, error);
-  }
   if (error) {
     throw Error(ErrorKind::io, from.string() + ": cannot copy to " + to.string() +
                                    " to read it there: " + error.message());
@@ -131,7 +127,6 @@ void make_new_file(const fs::path& path) {
     throw Error(kind, path.string() + ": cannot create: " + std::strerror(error));
   }
   ::close(descriptor);
-  remove_companions(path);
 }
 
 void use_write_ahead_log(Database& database) {

@@ -38,8 +38,8 @@ OpenedDatabase open_to_write(const std::filesystem::path& path);
 // A new one without a file.
 OpenedDatabase open_in_memory();
 
-// Makes an empty file, of two writers for one only: the other gets Error(exists). Leftovers of a
-// database of that name that is gone are removed: SQLite would take them for the new one's.
+// Makes an empty file, of two writers for one only: the other gets Error(exists). A log left there
+// by a database that is gone does no harm: SQLite drops it when it finds the file empty.
 void make_new_file(const std::filesystem::path& path);
 
 // Readers go on while rows are committed, and what was committed survives the death of the process.

@@ -6,6 +6,7 @@
 #include "avstore/error.h"
 #include "media/av.h"
 #include "media/convert.h"
+#include "media/image_copy.h"
 
 namespace avstore {
 namespace {
@@ -89,7 +90,34 @@ void for_each_row(const ImageView& image, const Take& take) {
   }
 }
 
+void pack_into(const ImageView& image, std::vector<std::uint8_t>& bytes) {
+  bytes.resize(packed_size(image));
+  std::uint8_t* out = bytes.data();
+  for_each_row(image, [&out](const std::uint8_t* row, std::size_t size) {
+    std::memcpy(out, row, size);
+    out += size;
+  });
+}
+
 }  // namespace
+
+namespace media {
+
+Image copy_into(const ImageView& image, std::shared_ptr<std::vector<std::uint8_t>> bytes) {
+  pack_into(image, *bytes);
+  ImageView view = image;
+  const auto sizes = plane_sizes(image);
+  const std::uint8_t* next = bytes->data();
+  for (std::size_t plane = 0; plane < sizes.size(); ++plane) {
+    const bool present = sizes[plane].rows != 0;
+    view.planes[plane] = present ? next : nullptr;
+    view.strides[plane] = static_cast<std::ptrdiff_t>(sizes[plane].row_bytes);
+    next += sizes[plane].row_bytes * sizes[plane].rows;
+  }
+  return {view, std::move(bytes)};
+}
+
+}  // namespace media
 
 PixelFormat PixelFormat::from_name(std::string_view name) {
   if (name == pixel::array.name()) {
@@ -142,27 +170,13 @@ std::size_t packed_size(PixelFormat format, int width, int height) {
 std::size_t packed_size(const ImageView& image) { return total(plane_sizes(image)); }
 
 std::vector<std::uint8_t> pack(const ImageView& image) {
-  std::vector<std::uint8_t> bytes(packed_size(image));
-  std::uint8_t* out = bytes.data();
-  for_each_row(image, [&out](const std::uint8_t* row, std::size_t size) {
-    std::memcpy(out, row, size);
-    out += size;
-  });
+  std::vector<std::uint8_t> bytes;
+  pack_into(image, bytes);
   return bytes;
 }
 
 Image copy(const ImageView& image) {
-  auto bytes = std::make_shared<std::vector<std::uint8_t>>(pack(image));
-  ImageView view = image;
-  const auto sizes = plane_sizes(image);
-  const std::uint8_t* next = bytes->data();
-  for (std::size_t plane = 0; plane < sizes.size(); ++plane) {
-    const bool present = sizes[plane].rows != 0;
-    view.planes[plane] = present ? next : nullptr;
-    view.strides[plane] = static_cast<std::ptrdiff_t>(sizes[plane].row_bytes);
-    next += sizes[plane].row_bytes * sizes[plane].rows;
-  }
-  return {view, std::move(bytes)};
+  return media::copy_into(image, std::make_shared<std::vector<std::uint8_t>>());
 }
 
 Image convert(const ImageView& image, PixelFormat format) {

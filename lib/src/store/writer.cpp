@@ -14,6 +14,7 @@
 #include "imgstore/metadata.h"
 #include "media/codec_table.h"
 #include "store/chunk_sequence.h"
+#include "store/frame_pool.h"
 #include "store/layout.h"
 #include "store/store_folder.h"
 
@@ -102,6 +103,11 @@ class Writer::Impl {
     queued_bytes_ += bytes;
     ++added_;
     work_.notify_one();
+  }
+
+  void add_copy(const ImageView& view, FrameNumber number, FrameTime time) {
+    check_frame(view);
+    add(pool_.copy(view), number, time);
   }
 
   void add_extra(const std::string& json) {
@@ -276,6 +282,7 @@ class Writer::Impl {
   imgstore::StoreMetadata metadata_;
   std::optional<ImageView> first_;  // its pixels are not looked at
   std::optional<store::ChunkSequence> chunks_;  // used by the worker only
+  store::FramePool pool_;
 
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable work_;
@@ -302,7 +309,7 @@ Writer::Writer(Writer&&) noexcept = default;
 Writer& Writer::operator=(Writer&&) noexcept = default;
 
 void Writer::add(const ImageView& image, FrameNumber number, FrameTime time) {
-  impl_->add(copy(image), number, time);
+  impl_->add_copy(image, number, time);
 }
 void Writer::add(Image image, FrameNumber number, FrameTime time) {
   impl_->add(std::move(image), number, time);

@@ -1,0 +1,246 @@
+// Measures reading and writing of video against bare libav loops doing the same work.
+//
+//   video_bench [FRAMES] [DIR] [ROUNDS]
+//
+// Writes a store of FRAMES (default 600) moving textures of 1280x720 into DIR (default: a fresh folder
+// below TMPDIR). Each measure runs ROUNDS times (default 5) in turn with what it is compared to; the ratios
+// printed are medians of the pairs.
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "avstore/reader.h"
+#include "avstore/writer.h"
+#include "bench/bare_libav.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+constexpr int kWidth = 1280;
+constexpr int kHeight = 720;
+constexpr int kFps = 30;
+constexpr int kGop = 30;
+constexpr int kRandomReads = 40;
+
+double seconds(const std::function<void()>& work) {
+  const auto start = Clock::now();
+  work();
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+struct Pair {
+  double ours = 0;    // median seconds
+  double theirs = 0;  // median seconds
+  double speed = 0;   // median of theirs / ours
+};
+
+Pair compare(int rounds, const std::function<void()>& ours, const std::function<void()>& theirs) {
+  std::vector<double> a;
+  std::vector<double> b;
+  std::vector<double> ratio;
+  for (int i = 0; i < rounds; ++i) {
+    a.push_back(seconds(ours));
+    b.push_back(seconds(theirs));
+    ratio.push_back(b.back() / a.back());
+  }
+  return {median(a), median(b), median(ratio)};
+}
+
+void print_heading() {
+  std::printf("%-46s %12s %12s %8s  %s\n", "measure", "avstore", "bare libav", "speed", "target");
+}
+
+void print_pair(const char* name, const Pair& pair, int frames, double target) {
+  std::printf("%-46s %8.1f f/s %8.1f f/s %7.2fx  >= %.2fx %s\n", name, frames / pair.ours,
+              frames / pair.theirs, pair.speed, target, pair.speed >= target ? "met" : "MISSED");
+  std::fflush(stdout);
+}
+
+// Smooth noise that moves by a few pixels from frame to frame, as a camera's picture does.
+std::vector<std::vector<std::uint8_t>> make_frames(int count) {
+  constexpr int kTile = 2048;
+  std::mt19937 random(1);
+  std::vector<std::uint8_t> texture(static_cast<std::size_t>(kTile) * kTile);
+  for (auto& value : texture) {
+    value = static_cast<std::uint8_t>(random());
+  }
+  const auto at = [&texture](int x, int y) {
+    return static_cast<int>(
+        texture[static_cast<std::size_t>((y & (kTile - 1)) * kTile + (x & (kTile - 1)))]);
+  };
+  // Blurring twice leaves structures some pixels wide.
+  for (int pass = 0; pass < 2; ++pass) {
+    std::vector<std::uint8_t> blurred(texture.size());
+    for (int y = 0; y < kTile; ++y) {
+      for (int x = 0; x < kTile; ++x) {
+        const int sum = at(x, y) * 4 + at(x - 2, y) * 3 + at(x + 2, y) * 3 + at(x, y - 2) * 3 +
+                        at(x, y + 2) * 3;
+        blurred[static_cast<std::size_t>(y * kTile + x)] = static_cast<std::uint8_t>(sum / 16);
+      }
+    }
+    texture.swap(blurred);
+  }
+  std::vector<std::vector<std::uint8_t>> frames;
+  for (int i = 0; i < count; ++i) {
+    std::vector<std::uint8_t> frame(static_cast<std::size_t>(kWidth) * kHeight * 3);
+    std::uint8_t* out = frame.data();
+    for (int y = 0; y < kHeight; ++y) {
+      for (int x = 0; x < kWidth; ++x) {
+        *out++ = static_cast<std::uint8_t>(at(x + 3 * i, y + i));
+        *out++ = static_cast<std::uint8_t>(at(x + 3 * i + 500, y + i));
+        *out++ = static_cast<std::uint8_t>(at(x + 2 * i, y + 2 * i + 900));
+      }
+    }
+    frames.push_back(std::move(frame));
+  }
+  return frames;
+}
+
+avstore::WriterOptions writer_options() {
+  avstore::WriterOptions options;
+  options.format = "avc1/mp4";
+  options.overwrite = true;
+  options.encoder.frame_rate = {kFps, 1};
+  options.encoder.keyframe_interval = kGop;
+  return options;
+}
+
+// The settings that the writer uses by default.
+std::map<std::string, std::string> encoder_options() {
+  return {{"preset", "veryfast"}, {"crf", "21"},       {"rc-lookahead", "0"},
+          {"sc_threshold", "0"},  {"forced-idr", "1"}};
+}
+
+void write_store(const fs::path& store, const std::vector<std::vector<std::uint8_t>>& frames,
+                 int count) {
+  avstore::Writer writer(store, writer_options());
+  for (int i = 0; i < count; ++i) {
+    const auto& pixels = frames[static_cast<std::size_t>(i) % frames.size()];
+    writer.add(avstore::packed_view(avstore::pixel::bgr24, kWidth, kHeight, pixels.data()),
+               avstore::FrameNumber(i), avstore::FrameTime(i / double{kFps}));
+  }
+  writer.close();
+}
+
+// Time that add() takes while the queue has room: a rig hands over a frame and goes on.
+void measure_add(const fs::path& store, const std::vector<std::vector<std::uint8_t>>& frames,
+                 int count) {
+  avstore::WriterOptions options = writer_options();
+  options.queue_frames = 64;
+  avstore::Writer writer(store, options);
+  std::vector<double> times;
+  for (int i = 0; i < count; ++i) {
+    while (i - writer.statistics().frames_encoded > 32) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    const auto& pixels = frames[static_cast<std::size_t>(i) % frames.size()];
+    const auto view =
+        avstore::packed_view(avstore::pixel::bgr24, kWidth, kHeight, pixels.data());
+    times.push_back(seconds([&] {
+      writer.add(view, avstore::FrameNumber(i), avstore::FrameTime(i / double{kFps}));
+    }));
+  }
+  writer.close();
+  std::sort(times.begin(), times.end());
+  const double p999 = times[times.size() * 999 / 1000] * 1e3;
+  std::printf("%-46s %8.3f ms  (median %.3f ms, worst %.3f ms)  <= 1 ms %s\n",
+              "add(), 99.9th percentile", p999, median(times) * 1e3, times.back() * 1e3,
+              p999 <= 1 ? "met" : "MISSED");
+}
+
+avstore::Reader open_store(const fs::path& store) {
+  avstore::ReaderOptions options;
+  options.pixel_format = avstore::pixel::bgr24;
+  return avstore::Reader(store, options);
+}
+
+void measure_many(const fs::path& store, const std::vector<int>& wanted, double single) {
+  avstore::Reader reader = open_store(store);
+  std::vector<avstore::FrameIndex> indices;
+  for (const int i : wanted) {
+    indices.emplace_back(i);
+  }
+  const double time = seconds([&] { reader.read_many(indices); });
+  std::printf("%-46s %8.1f f/s  %.2fx of one by one; decoded %lld frames\n",
+              "the same, many at once", static_cast<double>(wanted.size()) / time, single / time,
+              static_cast<long long>(reader.statistics().frames_decoded));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const int count = argc > 1 ? std::atoi(argv[1]) : 600;
+  std::string folder = (fs::temp_directory_path() / "video-bench-XXXXXX").string();
+  if (argc > 2) {
+    folder = argv[2];
+    fs::create_directories(folder);
+  } else if (mkdtemp(folder.data()) == nullptr) {
+    return 1;
+  }
+  const int rounds = argc > 3 ? std::atoi(argv[3]) : 5;
+  const int threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  const fs::path store = fs::path(folder) / "store";
+  const fs::path chunk = store / "000000.mp4";
+  const auto frames = make_frames(120);
+
+  print_heading();
+  const Pair writing = compare(
+      rounds, [&] { write_store(store, frames, count); },
+      [&] {
+        avstore::bench::bare_encode((fs::path(folder) / "bare.mp4").string(), frames, count, kWidth,
+                                    kHeight, kFps, kGop, threads, encoder_options());
+      });
+  print_pair("write bgr24 as H.264", writing, count, 0.97);
+  measure_add(fs::path(folder) / "added", frames, std::max(count, 1001));
+
+  const Pair sequential = compare(
+      rounds,
+      [&] {
+        avstore::Reader reader = open_store(store);
+        while (reader.next()) {
+        }
+      },
+      [&] { avstore::bench::bare_decode(chunk.string(), threads); });
+  print_pair("read on and on, to bgr24", sequential, count, 1.0);
+
+  std::vector<int> wanted;
+  std::mt19937 random(5);
+  for (int i = 0; i < kRandomReads; ++i) {
+    wanted.push_back(static_cast<int>(random() % static_cast<unsigned>(count)));
+  }
+  avstore::Reader reader = open_store(store);
+  const auto read_random = [&] {
+    for (const int i : wanted) {
+      reader.read(avstore::FrameIndex(i));
+    }
+  };
+  for (const bool slices : {true, false}) {
+    const Pair pair = compare(rounds, read_random, [&] {
+      avstore::bench::bare_random(chunk.string(), wanted, slices, threads);
+    });
+    print_pair(slices ? "read at random; bare: threads share a frame"
+                      : "read at random; bare: threads take frames",
+               pair, kRandomReads, 1 / 1.1);
+    if (!slices) {
+      measure_many(store, wanted, pair.ours);
+    }
+  }
+  std::printf("chunk for the peer: %s\n", chunk.c_str());
+  return 0;
+}
