@@ -31,7 +31,7 @@ void declare(CLI::App& arguments, Options& options) {
   arguments.add_flag("--nearest", options.nearest,
                      "If no frame has the number, take the one whose number is nearest");
   add_path(arguments, "-o,--output", options.file,
-           "The picture to write: .png, .tif, .jpg, .bmp, .ppm, .pgm or .npy")
+           "The picture to write (required): .png, .tif, .jpg, .bmp, .ppm, .pgm or .npy")
       ->type_name("FILE")
       ->required();
   add_parsed(arguments, "--pixel-format", options.pixel_format, parse_pixel_format, "NAME",
@@ -77,11 +77,12 @@ int run(const Options& options, Output& out) {
 }  // namespace
 
 Command extract_command(CLI::App& program) {
-  return make_command<Options>(program,
-                               {"extract", "Write one frame as a picture",
-                                "  avstore extract arena.store --number 8123417 -o frame.png\n"
-                                "  avstore extract arena.store --time 1709292615.25 -o frame.png"},
-                               declare, run);
+  return make_command<Options>(
+      program,
+      {"extract", "Write one frame as a picture: give one of --index, --number and --time",
+       "  avstore extract arena.store --number 8123417 -o frame.png\n"
+       "  avstore extract arena.store --time 1709292615.25 -o frame.png"},
+      declare, run);
 }
 
 }  // namespace avstore::cli

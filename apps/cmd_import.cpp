@@ -49,8 +49,10 @@ void declare_names(CLI::App& arguments, Options& options) {
       add_parsed(arguments, "--numbers", options.import.first_number, take_numbering,
                  "FIRST[:STEP]", "Frame numbers count from FIRST in steps of STEP (default: 0:1)");
   CLI::Option* times =
-      add_path(arguments, "--times", options.times,
-               "A CSV file with the columns frame_number,frame_time and a line for each frame")
+      add_path(
+          arguments, "--times", options.times,
+          "A CSV file with the columns frame_number,frame_time and a line for each frame, instead "
+          "of --start-time and --numbers")
           ->type_name("CSV");
   times->excludes(start)->excludes(numbers);
 }
@@ -60,9 +62,10 @@ void declare(CLI::App& arguments, Options& options) {
   add_path(arguments, "FILE", options.file, "The video file")->required();
   add_path(arguments, "STORE", options.store, "The folder to make")->required();
   CLI::Option* format = add_format(arguments, writer.format);
-  CLI::Option* copy = arguments.add_flag("--copy", options.import.copy,
-                                         "Keep the coded video as it is and cut it into chunks at "
-                                         "keyframes: fast, and nothing is lost");
+  CLI::Option* copy =
+      arguments.add_flag("--copy", options.import.copy,
+                         "Keep the coded video as it is and cut it into chunks at keyframes: fast, "
+                         "and nothing is lost; not with --format and the options of encoding");
   add_parsed(arguments, "--stream", options.import.stream, parse_small_natural, "N",
              "Which stream of the file, counted from 0 (default: the first of video)");
   declare_names(arguments, options);

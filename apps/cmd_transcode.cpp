@@ -24,7 +24,7 @@ void declare(CLI::App& arguments, Options& options) {
   add_path(arguments, "STORE", options.destination, "The folder to make")->required();
   add_format(arguments, writer.format)
       ->required()
-      ->description("How frames are stored, see `avstore formats`");
+      ->description("How frames are stored, see `avstore formats` (required)");
   add_range(arguments, options.range);
   add_store_options(arguments, writer);
   add_json(arguments, options.json);

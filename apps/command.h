@@ -31,7 +31,7 @@ Command make_command(CLI::App& program, const CommandText& text,
                      void (*declare)(CLI::App&, Options&), int (*run)(const Options&, Output&)) {
   auto options = std::make_shared<Options>();
   CLI::App* arguments = program.add_subcommand(text.name, text.description);
-  arguments->footer("\nExample:\n" + text.example);
+  arguments->footer("Example:\n" + text.example);
   declare(*arguments, *options);
   return {arguments, [options, run](Output& out) { return run(*options, out); }};
 }

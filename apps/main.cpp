@@ -5,11 +5,13 @@
 
 #include <csignal>
 #include <cstdio>
+#include <memory>
 #include <new>
 #include <string>
 #include <vector>
 
 #include "command.h"
+#include "help_formatter.h"
 #include "messages.h"
 
 namespace avstore::cli {
@@ -91,9 +93,11 @@ int run_program(int argc, char** argv) {
   CLI::App program(
       "avstore keeps video of lab recordings so that any frame comes back exactly, at "
       "once.");
+  program.name("avstore");
+  program.formatter(std::make_shared<HelpFormatter>());
   program.set_version_flag("--version", AVSTORE_VERSION, "Print the version and exit");
   program.require_subcommand(0, 1);
-  program.footer("\n`avstore COMMAND --help` says more of each command.");
+  program.footer("`avstore COMMAND --help` says more of each command.");
   Output out;
   try {
     return parse_and_run(program, argc, argv, out);

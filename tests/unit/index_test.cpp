@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cmath>
 #include <csignal>
 #include <cstdio>
@@ -96,6 +97,12 @@ int wait_for(pid_t child) {
   int status = 0;
   REQUIRE(::waitpid(child, &status, 0) == child);
   return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+bool is_running(pid_t child) {
+  siginfo_t ended{};
+  REQUIRE(::waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOHANG | WNOWAIT) == 0);
+  return ended.si_pid == 0;
 }
 
 template <typename Body>
@@ -1601,6 +1608,34 @@ TEST_CASE("index: follows a writer in a folder that only the writer can write") 
   append_plain(writer, 200);
   writer.commit();
   two_hundred.send();
+  CHECK(wait_for(reader) == 0);
+}
+
+TEST_CASE("index: can be opened at every moment of a writer's coming and going") {
+  const auto unprivileged = GENERATE(false, true);
+  INFO((unprivileged ? "in a folder that only the writer can write" : "in the writer's folder"));
+  const TemporaryFolder folder;
+  const fs::path path = closed_database(folder, 10);
+  fs::permissions(path.parent_path(), fs::perms(unprivileged ? 0555 : 0755));
+  const pid_t reader = start_child([&] {
+    if (unprivileged) {
+      become_nobody();
+    }
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+    while (std::chrono::steady_clock::now() < end) {
+      Index index = Index::open(path);
+      const std::int64_t count = index.frame_count();
+      if (!same(index.at(count - 1), plain_row(count - 1)) || index.refresh() < count) {
+        return 1;
+      }
+    }
+    return 0;
+  });
+  while (is_running(reader)) {
+    Index writer = Index::open_for_writing(path);
+    append_plain(writer, writer.frame_count() + 10);
+    writer.close();
+  }
   CHECK(wait_for(reader) == 0);
 }
 

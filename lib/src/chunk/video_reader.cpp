@@ -5,7 +5,9 @@
 // read a frame, decoding starts at the last seek point before it. Neither the demuxer's seek nor the
 // decoder is trusted: the packet landed on must be the seek point's, its frame must come out, and the
 // frame wanted must carry its PTS. If not, an earlier start is taken, in the end the file's beginning.
+#include <deque>
 #include <optional>
+#include <unordered_map>
 #include <utility>
 
 #include "avstore/error.h"
@@ -19,6 +21,40 @@ namespace {
 using media::SeekPoint;
 using media::Threading;
 
+// Frames that were decoded only on the way to another one. Going backwards asks for these next, and would
+// otherwise decode from the keyframe again for each.
+class PassedFrames {
+ public:
+  // Images are shared, so keeping one costs its memory and no copy.
+  void keep(std::int64_t frame_idx, Image image) {
+    const std::size_t bytes = packed_size(image.view());
+    if (bytes > kMaxBytes || !frames_.try_emplace(frame_idx, std::move(image)).second) {
+      return;
+    }
+    order_.push_back(frame_idx);
+    bytes_ += bytes;
+    while (bytes_ > kMaxBytes) {
+      const auto oldest = frames_.find(order_.front());
+      order_.pop_front();
+      bytes_ -= packed_size(oldest->second.view());
+      frames_.erase(oldest);
+    }
+  }
+
+  std::optional<Image> find(std::int64_t frame_idx) const {
+    const auto found = frames_.find(frame_idx);
+    return found == frames_.end() ? std::nullopt : std::optional(found->second);
+  }
+
+ private:
+  // Some forty pictures of 1280x720: more than a usual keyframe interval.
+  static constexpr std::size_t kMaxBytes = std::size_t{64} << 20;
+
+  std::unordered_map<std::int64_t, Image> frames_;
+  std::deque<std::int64_t> order_;  // of their arrival
+  std::size_t bytes_ = 0;
+};
+
 class VideoReader final : public ChunkReader {
  public:
   VideoReader(const std::filesystem::path& file, int stream, int threads, const FrameMap& map)
@@ -30,6 +66,9 @@ class VideoReader final : public ChunkReader {
     if (frame_idx < 0 || frame_idx >= map_.frame_count()) {
       throw Error(ErrorKind::end_of_store, describe(frame_idx) + ": the chunk has " +
                                                std::to_string(map_.frame_count()));
+    }
+    if (auto image = passed_.find(frame_idx)) {
+      return std::move(*image);
     }
     const auto start = map_.seek_point(frame_idx);
     if (can_go_on(frame_idx, start, access)) {
@@ -186,13 +225,13 @@ class VideoReader final : public ChunkReader {
         awaited_.reset();
       }
       const std::int64_t here = (*next_)++;
-      if (here < frame_idx) {
-        continue;
+      if (frame->pts != map_.pts(here)) {
+        break;
       }
-      if (here == frame_idx && frame->pts == map_.pts(frame_idx)) {
+      if (here == frame_idx) {
         return std::move(frame->image);
       }
-      break;
+      passed_.keep(here, std::move(frame->image));
     }
     next_.reset();
     return std::nullopt;
@@ -234,6 +273,7 @@ class VideoReader final : public ChunkReader {
   std::optional<media::Decoder>* decoder_ = nullptr;  // the one in use
   std::optional<media::Packet> pending_;  // read, but not yet given to the decoder
   std::optional<SeekPoint> awaited_;      // its frame has not come out yet
+  PassedFrames passed_;
   std::optional<std::int64_t> next_;      // frame_idx of the frame that comes out next; none: unknown
   bool ended_ = false;                    // the decoder has been given all packets
   ReadStatistics statistics_;             // of demuxers closed since

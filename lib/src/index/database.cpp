@@ -2,8 +2,9 @@
 
 #include <sqlite3.h>
 
-#include <cmath>
+#include <chrono>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 namespace avstore::index {
@@ -60,6 +61,16 @@ int primary_code(int code) {
   return code & 0xff;
 }
 
+// What a connection for reading meets where it may not make files beside the database: there is no
+// write-ahead log although the header says so, or it cannot be read yet. A writer that is opening
+// or closing just now passes by; a writer that died does not.
+bool is_for_want_of_a_log(int code) {
+  return primary_code(code) == SQLITE_CANTOPEN || primary_code(code) == SQLITE_READONLY;
+}
+
+constexpr std::chrono::milliseconds first_pause{1};
+constexpr std::chrono::milliseconds last_pause{128};
+
 }  // namespace
 
 ErrorKind error_kind(int sqlite_code) {
@@ -82,17 +93,33 @@ ErrorKind error_kind(int sqlite_code) {
 
 // --- Statement ---
 
+template <typename Call>
+int Database::patiently(const Call& call) const {
+  int code = call();
+  if (mode_ != OpenMode::read_only) {
+    return code;
+  }
+  for (auto pause = first_pause; is_for_want_of_a_log(code) && pause < last_pause; pause *= 2) {
+    std::this_thread::sleep_for(pause);
+    code = call();
+  }
+  return code;
+}
+
 void Statement::Finalize::operator()(sqlite3_stmt* statement) const noexcept {
   sqlite3_finalize(statement);
 }
 
 Statement::Statement(const Database& database, std::string_view sql) : database_(&database) {
-  sqlite3_stmt* statement = nullptr;
-  const int code =
-      sqlite3_prepare_v3(database.handle_.get(), sql.data(), static_cast<int>(sql.size()),
-                         SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
-  handle_.reset(statement);
-  check(code);
+  // Reads the schema if nothing has yet.
+  check(database.patiently([&] {
+    sqlite3_stmt* statement = nullptr;
+    const int code =
+        sqlite3_prepare_v3(database.handle_.get(), sql.data(), static_cast<int>(sql.size()),
+                           SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
+    handle_.reset(statement);
+    return code;
+  }));
 }
 
 void Statement::check(int code) const {
@@ -119,8 +146,14 @@ void Statement::bind(int parameter, const std::optional<std::int64_t>& value) {
               : sqlite3_bind_null(handle_.get(), parameter));
 }
 
+// Of the errors that patiently() tries again after, a statement can only meet those at its first
+// step, so starting it anew repeats no row.
+int Statement::step_code() {
+  return database_->patiently([this] { return sqlite3_step(handle_.get()); });
+}
+
 bool Statement::step() {
-  const int code = sqlite3_step(handle_.get());
+  const int code = step_code();
   if (code != SQLITE_ROW && code != SQLITE_DONE) {
     database_->fail(code);
   }
@@ -188,10 +221,13 @@ bool Database::in_transaction() const {
   return sqlite3_get_autocommit(handle_.get()) == 0;
 }
 
+int Database::execute_code(const char* sql) const {
+  return patiently([&] { return sqlite3_exec(handle_.get(), sql, nullptr, nullptr, nullptr); });
+}
+
 bool Database::readable_in_place() {
-  const int code = sqlite3_exec(handle_.get(), "PRAGMA schema_version", nullptr, nullptr, nullptr);
-  const int primary = primary_code(code);
-  if (primary == SQLITE_CANTOPEN || primary == SQLITE_READONLY) {
+  const int code = execute_code("PRAGMA schema_version");
+  if (is_for_want_of_a_log(code)) {
     return false;
   }
   if (code != SQLITE_OK) {
@@ -201,7 +237,7 @@ bool Database::readable_in_place() {
 }
 
 void Database::execute(const char* sql) {
-  const int code = sqlite3_exec(handle_.get(), sql, nullptr, nullptr, nullptr);
+  const int code = execute_code(sql);
   if (code != SQLITE_OK) {
     fail(code);
   }

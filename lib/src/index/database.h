@@ -50,6 +50,7 @@ class Statement {
   };
 
   void check(int code) const;
+  int step_code();
 
   const Database* database_;
   std::unique_ptr<sqlite3_stmt, Finalize> handle_;
@@ -148,6 +149,12 @@ class Database {
   struct Close {
     void operator()(sqlite3* connection) const noexcept;
   };
+
+  // Calls SQLite, and again for some time where a connection for reading is refused for a reason
+  // that passes by. Returns SQLite's code.
+  template <typename Call>
+  int patiently(const Call& call) const;
+  int execute_code(const char* sql) const;
 
   OpenMode mode_;
   std::filesystem::path location_;

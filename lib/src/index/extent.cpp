@@ -116,7 +116,8 @@ void Progress::add(const FrameRow& row) {
 Extent load_extent(Database& database) {
   Query query = database.query("SELECT max(frame_index) + 1 FROM frames");
   query.next();
-  return {.frame_count = query.integer(0),
+  // Only a tampered table has rows below 0.
+  return {.frame_count = std::max<std::int64_t>(query.integer(0), 0),
           .numbers_unordered_at = stored_place(database, information_name::numbers_unordered_at),
           .times_unordered_at = stored_place(database, information_name::times_unordered_at)};
 }

@@ -1,5 +1,6 @@
 // Index: rows out by their place, and the tables beside `frames`.
 #include <algorithm>
+#include <functional>
 #include <limits>
 #include <string>
 
@@ -117,7 +118,7 @@ FrameRow Index::at(std::int64_t frame_index) const {
 void Index::for_each(IndexRange range, const std::function<bool(const FrameRow&)>& visit) const {
   const std::int64_t end = std::min(range.end, frame_count());
   for (std::int64_t begin = std::max<std::int64_t>(range.begin, 0); begin < end;) {
-    const IndexRange block{begin, std::min(begin + block_rows, end)};
+    const IndexRange block{begin, begin + std::min(block_rows, end - begin)};
     const auto rows = frame_rows(impl_->database(), block);
     for (const FrameRow& row : rows) {
       if (row.frame_index != begin) {
@@ -180,7 +181,7 @@ void Index::for_each_extra(const std::function<bool(const ExtraRow&)>& visit) co
   std::int64_t record = 0;
   while (true) {
     const auto rows = extra_rows(impl_->database(), record);
-    if (rows.empty() || !std::all_of(rows.begin(), rows.end(), visit)) {
+    if (rows.empty() || !std::all_of(rows.begin(), rows.end(), std::cref(visit))) {
       return;
     }
   }

@@ -1,0 +1,63 @@
+# shellcheck shell=bash
+#
+# The Debian packages that avstore needs, and a function that installs those that are missing. The one list of them:
+# sourced by apps/quickstart.sh, tests/run.sh and tests/bench.sh.
+
+# shellcheck disable=SC2034 # used by the scripts that source this
+build_packages=(
+    g++ meson ninja-build pkg-config
+    libavcodec-dev libavdevice-dev libavformat-dev libavutil-dev libswscale-dev
+    libcli11-dev libfmt-dev libhowardhinnant-date-dev libsqlite3-dev libyaml-dev libzip-dev nlohmann-json3-dev
+)
+# shellcheck disable=SC2034
+test_packages=(catch2 ffmpeg python3 python3-numpy python3-yaml sqlite3 unzip)
+# shellcheck disable=SC2034
+lint_packages=(clang-format clang-tidy shellcheck)
+# shellcheck disable=SC2034
+bench_packages=(ffmpeg python3 python3-numpy python3-opencv)
+
+missing_packages() {
+    local package
+    for package in "$@"; do
+        [[ $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) == installed ]] || echo "$package"
+    done
+}
+
+as_root() {
+    if (( EUID == 0 )); then
+        "$@"
+    else
+        sudo "$@"
+    fi
+}
+
+can_be_root() {
+    (( EUID == 0 )) && return
+    command -v sudo >/dev/null || return
+    # somebody at a terminal can type a password
+    [[ -t 0 ]] || sudo -n true 2>/dev/null
+}
+
+apt_get() {
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 \
+        -o Dpkg::Use-Pty=0 "$@" </dev/null
+}
+
+# install_missing PACKAGE...: nothing is asked of the network if all are there.
+install_missing() {
+    if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
+        echo "There is no apt-get here. What Debian calls the following has to be installed by other means: $*" >&2
+        return
+    fi
+    local missing
+    mapfile -t missing < <(missing_packages "$@")
+    (( ${#missing[@]} > 0 )) || return 0
+    if ! can_be_root; then
+        echo "Packages are missing, and installing them takes root. Run this as root or as a user who may use sudo," >&2
+        echo "or have them installed:  apt-get install --no-install-recommends ${missing[*]}" >&2
+        return 1
+    fi
+    echo "Installing: ${missing[*]}"
+    apt_get update
+    apt_get install --no-install-recommends "${missing[@]}" >/dev/null
+}
