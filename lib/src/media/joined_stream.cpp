@@ -33,6 +33,8 @@ class JoinedStream::Impl {
  public:
   explicit Impl(const AVCodecParameters* first) : first_(clone(first)), source_(clone(first)) {}
 
+  const AVCodecParameters* parameters() const { return first_.get(); }
+
   bool can_join(const AVCodecParameters& source) const {
     const bool same_kind = source.codec_id == first_->codec_id && source.width == first_->width &&
                            source.height == first_->height && source.format == first_->format;
@@ -76,6 +78,7 @@ JoinedStream::JoinedStream(const AVCodecParameters* first)
     : impl_(std::make_unique<Impl>(first)) {}
 JoinedStream::~JoinedStream() = default;
 
+const AVCodecParameters* JoinedStream::parameters() const { return impl_->parameters(); }
 bool JoinedStream::can_join(const AVCodecParameters* source) const {
   return impl_->can_join(*source);
 }

@@ -21,6 +21,8 @@ class JoinedStream {
   explicit JoinedStream(const AVCodecParameters* first);
   ~JoinedStream();
 
+  // What the container is to state; owned by this.
+  const AVCodecParameters* parameters() const;
   // Whether packets of that source can follow in this stream.
   bool can_join(const AVCodecParameters* source) const;
   // From now on packets come from that source.

@@ -182,7 +182,7 @@ class Exporter {
       options.time_base = encoder_time_base();
       options.frame_rate = frame_rate_;
       options.fragmented = false;
-      muxer_.emplace(temporary_, parameters, options);
+      muxer_.emplace(temporary_, joined_ ? joined_->parameters() : parameters, options);
     }
     if (joined_) {
       joined_->change_source(parameters);
@@ -191,9 +191,6 @@ class Exporter {
 
   void copy(const ExportSegment& segment) {
     media::Demuxer demuxer = open(segment);
-    if (!muxer_ && joined_) {
-      joined_.emplace(demuxer.parameters());
-    }
     start(demuxer.parameters());
     std::unordered_map<std::int64_t, std::int64_t> place;  // PTS -> exported frame
     reader_.for_each_info(segment.frames, [&](const FrameInfo& info) {
