@@ -36,9 +36,9 @@ class Input {
     decoder_->thread_count = threads;
     decoder_->thread_type = thread_type;
     require(avcodec_open2(decoder_, codec, nullptr), "open decoder");
-    sws_ = sws_getContext(decoder_->width, decoder_->height, decoder_->pix_fmt, decoder_->width,
-                          decoder_->height, AV_PIX_FMT_BGR24, SWS_BICUBIC, nullptr, nullptr,
-                          nullptr);
+    sws_ =
+        sws_getContext(decoder_->width, decoder_->height, decoder_->pix_fmt, decoder_->width,
+                       decoder_->height, AV_PIX_FMT_BGR24, SWS_BICUBIC, nullptr, nullptr, nullptr);
     bgr_.resize(static_cast<std::size_t>(decoder_->width * decoder_->height * 3));
   }
   ~Input() {

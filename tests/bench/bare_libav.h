@@ -11,9 +11,9 @@ namespace avstore::bench {
 // Decode a file from its beginning and convert each frame to bgr24. Returns the number of frames.
 int bare_decode(const std::string& file, int threads);
 
-// For each frame wanted: seek to the keyframe before it, decode up to it, convert it to bgr24. Frames are
-// evenly spaced from PTS 0. `slice_threads`: the decoder's threads share a frame; else frames, and
-// what is inside is drained to get the last one out.
+// For each frame wanted: seek to the keyframe before it, decode up to it, convert it to bgr24.
+// Frames are evenly spaced from PTS 0. `slice_threads`: the decoder's threads share a frame; else
+// frames, and what is inside is drained to get the last one out.
 void bare_random(const std::string& file, const std::vector<int>& frames, bool slice_threads,
                  int threads);
 

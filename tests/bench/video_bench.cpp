@@ -2,9 +2,9 @@
 //
 //   video_bench [FRAMES] [DIR] [ROUNDS]
 //
-// Writes a store of FRAMES (default 600) moving textures of 1280x720 into DIR (default: a fresh folder
-// below TMPDIR). Each measure runs ROUNDS times (default 5) in turn with what it is compared to; the ratios
-// printed are medians of the pairs.
+// Writes a store of FRAMES (default 600) moving textures of 1280x720 into DIR (default: a fresh
+// folder below TMPDIR). Each measure runs ROUNDS times (default 5) in turn with what it is compared
+// to; the ratios printed are medians of the pairs.
 #include <unistd.h>
 
 #include <algorithm>
@@ -123,8 +123,11 @@ avstore::WriterOptions writer_options() {
 
 // The settings that the writer uses by default.
 std::map<std::string, std::string> encoder_options() {
-  return {{"preset", "veryfast"}, {"crf", "21"},       {"rc-lookahead", "0"},
-          {"sc_threshold", "0"},  {"forced-idr", "1"}};
+  return {{"preset", "veryfast"},
+          {"crf", "21"},
+          {"rc-lookahead", "0"},
+          {"sc_threshold", "0"},
+          {"forced-idr", "1"}};
 }
 
 void write_store(const fs::path& store, const std::vector<std::vector<std::uint8_t>>& frames,
@@ -150,11 +153,9 @@ void measure_add(const fs::path& store, const std::vector<std::vector<std::uint8
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
     const auto& pixels = frames[static_cast<std::size_t>(i) % frames.size()];
-    const auto view =
-        avstore::packed_view(avstore::pixel::bgr24, kWidth, kHeight, pixels.data());
-    times.push_back(seconds([&] {
-      writer.add(view, avstore::FrameNumber(i), avstore::FrameTime(i / double{kFps}));
-    }));
+    const auto view = avstore::packed_view(avstore::pixel::bgr24, kWidth, kHeight, pixels.data());
+    times.push_back(seconds(
+        [&] { writer.add(view, avstore::FrameNumber(i), avstore::FrameTime(i / double{kFps})); }));
   }
   writer.close();
   std::sort(times.begin(), times.end());

@@ -11,7 +11,9 @@ namespace {
 using avstore::test::TestVideo;
 
 // The picture changes its size, which no store can hold.
-bool changes_size(const TestVideo& video) { return video.name.starts_with("size-change"); }
+bool changes_size(const TestVideo& video) {
+  return video.name.starts_with("size-change");
+}
 
 // Encoded without loss, but with the bytes of a pixel in another order.
 bool changes_layout(const TestVideo& video) {
@@ -22,9 +24,9 @@ bool changes_layout(const TestVideo& video) {
 
 // No container that we write can say which frames are hidden there, or hold this codec.
 bool must_be_encoded(const TestVideo& video) {
-  static const std::set<std::string> kNames{
-      "mp4-empty-and-preroll-edit.mp4", "mp4-three-edits.mp4",    "mp4-edits-out-of-order.mp4",
-      "mp4-edits-with-gap.mp4",         "rawvideo.y4m"};
+  static const std::set<std::string> kNames{"mp4-empty-and-preroll-edit.mp4", "mp4-three-edits.mp4",
+                                            "mp4-edits-out-of-order.mp4", "mp4-edits-with-gap.mp4",
+                                            "rawvideo.y4m"};
   return kNames.contains(video.name) || changes_layout(video);
 }
 

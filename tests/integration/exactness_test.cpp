@@ -77,7 +77,8 @@ bool demuxer_lands_wrong(const std::string& name) {
 }
 
 ScanMap scan_map(const TestVideo& video) {
-  return ScanMap(avstore::media::scan(video.path, std::nullopt, avstore::media::ScanMethod::decode));
+  return ScanMap(
+      avstore::media::scan(video.path, std::nullopt, avstore::media::ScanMethod::decode));
 }
 
 }  // namespace
@@ -94,8 +95,7 @@ TEST_CASE("any frame in any order equals a linear decode") {
       }
       for (const Order order : {Order::forward, Order::reverse, Order::shuffled}) {
         CAPTURE(static_cast<int>(order));
-        const auto reader =
-            avstore::chunk::open_video_chunk(video.path, map.scan().stream, 2, map);
+        const auto reader = avstore::chunk::open_video_chunk(video.path, map.scan().stream, 2, map);
         CHECK(wrong_frames(*reader, oracle, order).empty());
         const ReadStatistics s = reader->statistics();
         INFO("seeks " << s.seeks << " recoveries " << s.seek_recoveries << " opened "

@@ -13,8 +13,8 @@
 
 namespace avstore {
 
-// How pixels lie in memory. A value holds a name: one of the constants below, or any other name of a
-// libav pixel format ("yuv444p10le"), which is what a decoder's own planes may come in.
+// How pixels lie in memory. A value holds a name: one of the constants below, or any other name of
+// a libav pixel format ("yuv444p10le"), which is what a decoder's own planes may come in.
 class PixelFormat {
  public:
   constexpr PixelFormat() = default;

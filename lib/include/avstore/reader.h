@@ -19,7 +19,8 @@ struct ReaderOptions {
   // Convert every image to this format. Empty: hand out the decoder's own planes.
   PixelFormat pixel_format;
   int threads = 0;  // of decoding; 0: as many as the machine has cores
-  // Save an index made from the chunks beside them if the store has none and its folder is writable.
+  // Save an index made from the chunks beside them if the store has none and its folder is
+  // writable.
   bool save_index = true;
   // Called with a line of text for each thing that is wrong but could be worked around.
   std::function<void(const std::string&)> on_warning;
@@ -82,7 +83,8 @@ class Reader {
   // Throws Error(not_found) in an empty store.
   FrameInfo find(FrameTime time) const;
 
-  // Calls `visit` for each frame of the range in order of frame_index, without decoding; false stops.
+  // Calls `visit` for each frame of the range in order of frame_index, without decoding; false
+  // stops.
   void for_each_info(IndexRange range, const std::function<bool(const FrameInfo&)>& visit) const;
   // All of the range at once.
   std::vector<FrameInfo> infos(IndexRange range) const;

@@ -58,16 +58,16 @@ struct ImportResult {
   bool copied = false;  // packets were kept
 };
 
-// Make a store of a video file (anything libavformat reads). If it fails or is stopped, the store is
-// removed again.
-// Throws Error as Writer does, and: corrupt (no video, damaged or cut off), invalid_argument (more or
-// fewer names than frames, the picture changes its size midway).
+// Make a store of a video file (anything libavformat reads). If it fails or is stopped, the store
+// is removed again. Throws Error as Writer does, and: corrupt (no video, damaged or cut off),
+// invalid_argument (more or fewer names than frames, the picture changes its size midway).
 ImportResult import_file(const std::filesystem::path& file, const std::filesystem::path& store,
                          const ImportOptions& options);
 
 struct RecordOptions {
   WriterOptions writer;
-  std::string input_format;  // libav demuxer or device: "v4l2", "lavfi", "rawvideo"; empty: by content
+  std::string
+      input_format;  // libav demuxer or device: "v4l2", "lavfi", "rawvideo"; empty: by content
   std::map<std::string, std::string> input_options;  // of that, by libav names
   std::optional<int> stream;
   std::optional<std::int64_t> frames;  // stop after so many
@@ -82,9 +82,9 @@ struct RecordResult {
   double seconds = 0;  // from the first frame's arrival to the last's
 };
 
-// Record from a live source: frame_number counts frames, frame_time is the Unix time of arrival. The
-// store is closed properly however this ends; what came before an error is kept.
-// Throws Error: not_found or io (the source does not open), as Writer does.
+// Record from a live source: frame_number counts frames, frame_time is the Unix time of arrival.
+// The store is closed properly however this ends; what came before an error is kept. Throws Error:
+// not_found or io (the source does not open), as Writer does.
 RecordResult record(const std::string& source, const std::filesystem::path& store,
                     const RecordOptions& options);
 
@@ -95,10 +95,11 @@ struct TranscodeOptions {
   Notice notice;
 };
 
-// Write a store's frames anew in another format: numbers, times, metadata and extra data are carried
-// over. Returns the number of frames. If it fails or is stopped, the new store is removed again.
-std::int64_t transcode(const std::filesystem::path& source, const std::filesystem::path& destination,
-                       const TranscodeOptions& options);
+// Write a store's frames anew in another format: numbers, times, metadata and extra data are
+// carried over. Returns the number of frames. If it fails or is stopped, the new store is removed
+// again.
+std::int64_t transcode(const std::filesystem::path& source,
+                       const std::filesystem::path& destination, const TranscodeOptions& options);
 
 struct ExportOptions {
   Timing timing = Timing::real;
@@ -131,8 +132,8 @@ struct VerifyResult {
   std::vector<std::string> findings;  // empty: all is well
 };
 
-// Check rows against files: the database's integrity, each chunk's file, index file, number of frames
-// and PTS; deep: every frame decodes, linearly and after seeking to each keyframe alike.
+// Check rows against files: the database's integrity, each chunk's file, index file, number of
+// frames and PTS; deep: every frame decodes, linearly and after seeking to each keyframe alike.
 VerifyResult verify(const std::filesystem::path& store, const VerifyOptions& options);
 
 // Make the database anew from the chunks and their index files. Returns the number of frames.

@@ -22,7 +22,8 @@ struct FrameNumber {
   auto operator<=>(const FrameNumber&) const = default;
 };
 
-// When the frame was taken, in seconds; usually Unix time. It need not increase from frame to frame.
+// When the frame was taken, in seconds; usually Unix time. It need not increase from frame to
+// frame.
 struct FrameTime {
   double seconds = 0;
   constexpr explicit FrameTime(double s = 0) : seconds(s) {}

@@ -50,7 +50,7 @@ struct WriterOptions {
   std::string timezone_local;  // IANA name; empty: this machine's
   // Whether frames handed in are colour. Taken from the first frame if not set.
   std::optional<bool> color;
-  std::size_t queue_frames = 64;                  // at most this many frames wait
+  std::size_t queue_frames = 64;                   // at most this many frames wait
   std::size_t queue_bytes = std::size_t{1} << 28;  // and at most about this many bytes
 };
 
@@ -66,8 +66,8 @@ struct WriterStatistics {
 // indexed by a thread of the writer's own; `add` waits while the queue is full.
 //
 // All frames must have the size and pixel format of the first. A failure behind the queue (full
-// disk, failing encoder) is thrown by the next add(), flush() or close(); frames durable by then stay
-// readable. Member functions may be called from any thread, one at a time.
+// disk, failing encoder) is thrown by the next add(), flush() or close(); frames durable by then
+// stay readable. Member functions may be called from any thread, one at a time.
 class Writer {
  public:
   // Makes the store's folder. Nothing else is written before the first frame or close().

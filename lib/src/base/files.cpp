@@ -116,8 +116,7 @@ std::string read_text(const std::filesystem::path& path, std::uint64_t limit) {
   return {bytes.begin(), bytes.end()};
 }
 
-void write_file_atomically(const std::filesystem::path& path,
-                           std::span<const std::uint8_t> bytes) {
+void write_file_atomically(const std::filesystem::path& path, std::span<const std::uint8_t> bytes) {
   std::filesystem::path temporary = path;
   temporary += ".tmp" + std::to_string(::getpid());
   try {
@@ -126,8 +125,7 @@ void write_file_atomically(const std::filesystem::path& path,
     file.sync();
     file.close();
     if (::rename(temporary.c_str(), path.c_str()) != 0) {
-      throw Error(ErrorKind::io,
-                  path.string() + ": cannot put in place: " + std::strerror(errno));
+      throw Error(ErrorKind::io, path.string() + ": cannot put in place: " + std::strerror(errno));
     }
   } catch (...) {
     ::unlink(temporary.c_str());
@@ -136,8 +134,8 @@ void write_file_atomically(const std::filesystem::path& path,
 }
 
 void write_file_atomically(const std::filesystem::path& path, std::string_view text) {
-  write_file_atomically(
-      path, std::span(reinterpret_cast<const std::uint8_t*>(text.data()), text.size()));
+  write_file_atomically(path,
+                        std::span(reinterpret_cast<const std::uint8_t*>(text.data()), text.size()));
 }
 
 void write_file(const std::filesystem::path& path, std::span<const std::uint8_t> bytes) {

@@ -16,8 +16,8 @@ std::vector<std::uint8_t> read_file(const std::filesystem::path& path,
 std::string read_text(const std::filesystem::path& path,
                       std::uint64_t limit = std::uint64_t{1} << 30);
 
-// Write to a temporary file beside `path`, flush it to disk, and rename it there: whoever looks sees
-// the old file or the whole new one. Throws Error(io) with the system's words.
+// Write to a temporary file beside `path`, flush it to disk, and rename it there: whoever looks
+// sees the old file or the whole new one. Throws Error(io) with the system's words.
 void write_file_atomically(const std::filesystem::path& path, std::span<const std::uint8_t> bytes);
 void write_file_atomically(const std::filesystem::path& path, std::string_view text);
 

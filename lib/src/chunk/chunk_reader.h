@@ -13,7 +13,8 @@
 
 namespace avstore::chunk {
 
-// What is known about the frames of a video chunk: the view that a chunk has of the store's database.
+// What is known about the frames of a video chunk: the view that a chunk has of the store's
+// database.
 class FrameMap {
  public:
   virtual ~FrameMap() = default;

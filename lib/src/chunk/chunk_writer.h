@@ -26,8 +26,8 @@ class ChunkWriter {
  public:
   virtual ~ChunkWriter() = default;
 
-  // Add the next frame. `seconds` is its time since the chunk's first frame; it becomes the PTS where
-  // real timing is asked for.
+  // Add the next frame. `seconds` is its time since the chunk's first frame; it becomes the PTS
+  // where real timing is asked for.
   virtual void add(const Image& image, double seconds) = 0;
   // Bring every frame added into the file, without ending the chunk.
   virtual void flush() = 0;
@@ -36,7 +36,7 @@ class ChunkWriter {
   // The frames that have reached the file since the last call, in order of frame_idx.
   virtual std::vector<StoredFrame> take_stored() = 0;
 
-  virtual Rational time_base() const = 0;  // of PTS; 0/1 if there are none
+  virtual Rational time_base() const = 0;   // of PTS; 0/1 if there are none
   virtual std::string encoder() const = 0;  // libav's name; empty if there is none
   virtual std::int64_t bytes() const = 0;   // of the file or files, so far as flushed
 };

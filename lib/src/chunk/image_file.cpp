@@ -10,7 +10,9 @@
 namespace avstore::chunk {
 namespace {
 
-bool is_npy(const std::filesystem::path& path) { return path.extension() == ".npy"; }
+bool is_npy(const std::filesystem::path& path) {
+  return path.extension() == ".npy";
+}
 
 // Pixel formats whose memory is a NumPy array as it stands.
 struct ArrayLayout {
@@ -79,7 +81,8 @@ Image decode_npy(const std::string& name, const std::vector<std::uint8_t>& file)
   view.height = static_cast<int>(header.shape[0]);
   view.width = static_cast<int>(header.shape[1]);
   view.planes[0] = pixels->data();
-  view.strides[0] = view.height == 0 ? 0 : static_cast<std::ptrdiff_t>(pixels->size()) / view.height;
+  view.strides[0] =
+      view.height == 0 ? 0 : static_cast<std::ptrdiff_t>(pixels->size()) / view.height;
   for (const ArrayLayout& layout : layouts()) {
     const std::int64_t channels = header.shape.size() == 3 ? header.shape[2] : 0;
     if (layout.dtype == header.dtype && layout.channels == channels) {

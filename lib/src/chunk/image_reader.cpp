@@ -24,8 +24,8 @@ class ImageReader final : public ChunkReader {
       return image;
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::not_found) {
-        throw Error(ErrorKind::corrupt, std::string(error.what()) +
-                                            "; the index has this frame, its file is gone");
+        throw Error(ErrorKind::corrupt,
+                    std::string(error.what()) + "; the index has this frame, its file is gone");
       }
       throw;
     }

@@ -15,9 +15,7 @@ class ImageWriter final : public ChunkWriter {
  public:
   ImageWriter(std::filesystem::path folder, std::string extension,
               std::map<std::string, std::string> options)
-      : folder_(std::move(folder)),
-        extension_(std::move(extension)),
-        options_(std::move(options)) {
+      : folder_(std::move(folder)), extension_(std::move(extension)), options_(std::move(options)) {
     std::error_code error;
     std::filesystem::create_directory(folder_, error);
     if (error) {

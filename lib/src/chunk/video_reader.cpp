@@ -2,9 +2,10 @@
 //
 // The one truth is what a decode from the start of the file gives. The index says which frame has
 // which PTS and from which packets decoding can start without changing anything (seek points). To
-// read a frame, decoding starts at the last seek point before it. Neither the demuxer's seek nor the
-// decoder is trusted: the packet landed on must be the seek point's, its frame must come out, and the
-// frame wanted must carry its PTS. If not, an earlier start is taken, in the end the file's beginning.
+// read a frame, decoding starts at the last seek point before it. Neither the demuxer's seek nor
+// the decoder is trusted: the packet landed on must be the seek point's, its frame must come out,
+// and the frame wanted must carry its PTS. If not, an earlier start is taken, in the end the file's
+// beginning.
 #include <deque>
 #include <optional>
 #include <unordered_map>
@@ -21,8 +22,8 @@ namespace {
 using media::SeekPoint;
 using media::Threading;
 
-// Frames that were decoded only on the way to another one. Going backwards asks for these next, and would
-// otherwise decode from the keyframe again for each.
+// Frames that were decoded only on the way to another one. Going backwards asks for these next, and
+// would otherwise decode from the keyframe again for each.
 class PassedFrames {
  public:
   // Images are shared, so keeping one costs its memory and no copy.
@@ -64,8 +65,8 @@ class VideoReader final : public ChunkReader {
 
   Image read(std::int64_t frame_idx, Access access) override {
     if (frame_idx < 0 || frame_idx >= map_.frame_count()) {
-      throw Error(ErrorKind::end_of_store, describe(frame_idx) + ": the chunk has " +
-                                               std::to_string(map_.frame_count()));
+      throw Error(ErrorKind::end_of_store,
+                  describe(frame_idx) + ": the chunk has " + std::to_string(map_.frame_count()));
     }
     if (auto image = passed_.find(frame_idx)) {
       return std::move(*image);
@@ -145,17 +146,16 @@ class VideoReader final : public ChunkReader {
     if (auto image = decode_up_to(frame_idx)) {
       return std::move(*image);
     }
-    throw Error(ErrorKind::corrupt,
-                describe(frame_idx) + ": decoding does not give the frame of PTS " +
-                    std::to_string(map_.pts(frame_idx)) +
-                    "; file and index do not match, see `avstore verify`");
+    throw Error(ErrorKind::corrupt, describe(frame_idx) +
+                                        ": decoding does not give the frame of PTS " +
+                                        std::to_string(map_.pts(frame_idx)) +
+                                        "; file and index do not match, see `avstore verify`");
   }
 
   void use_decoder(Threading threading) {
     auto& chosen = threading == Threading::frame ? frame_decoder_ : slice_decoder_;
     if (!chosen) {
-      chosen.emplace(*demuxer_,
-                     media::DecoderOptions{.threads = threads_, .threading = threading});
+      chosen.emplace(*demuxer_, media::DecoderOptions{.threads = threads_, .threading = threading});
     }
     decoder_ = &chosen;
   }
@@ -271,12 +271,12 @@ class VideoReader final : public ChunkReader {
   std::optional<media::Decoder> slice_decoder_;
   std::optional<media::Decoder> frame_decoder_;
   std::optional<media::Decoder>* decoder_ = nullptr;  // the one in use
-  std::optional<media::Packet> pending_;  // read, but not yet given to the decoder
-  std::optional<SeekPoint> awaited_;      // its frame has not come out yet
+  std::optional<media::Packet> pending_;              // read, but not yet given to the decoder
+  std::optional<SeekPoint> awaited_;                  // its frame has not come out yet
   PassedFrames passed_;
-  std::optional<std::int64_t> next_;      // frame_idx of the frame that comes out next; none: unknown
-  bool ended_ = false;                    // the decoder has been given all packets
-  ReadStatistics statistics_;             // of demuxers closed since
+  std::optional<std::int64_t> next_;  // frame_idx of the frame that comes out next; none: unknown
+  bool ended_ = false;                // the decoder has been given all packets
+  ReadStatistics statistics_;         // of demuxers closed since
 };
 
 }  // namespace

@@ -48,10 +48,10 @@ class VideoWriter final : public ChunkWriter {
       return;
     }
     drain();
-    // An encoder that has been drained takes no more frames. A new one with the same settings writes
-    // the same headers, so its packets go on in the same stream.
-    encoder_ = media::Encoder(format_, encoder_.name(), options_.encoder, encoder_time_base(),
-                              first_);
+    // An encoder that has been drained takes no more frames. A new one with the same settings
+    // writes the same headers, so its packets go on in the same stream.
+    encoder_ =
+        media::Encoder(format_, encoder_.name(), options_.encoder, encoder_time_base(), first_);
   }
 
   void finish() override {
@@ -99,10 +99,12 @@ class VideoWriter final : public ChunkWriter {
     std::int64_t pts = count_++;
     if (options_.timing == Timing::real) {
       // Frames must ascend by at least one tick of the container, whatever their times say.
-      const auto step = static_cast<std::int64_t>(
-          std::ceil(muxer_.time_base().value() * kMicroseconds));
+      const auto step =
+          static_cast<std::int64_t>(std::ceil(muxer_.time_base().value() * kMicroseconds));
       const auto wanted = std::llround(seconds * kMicroseconds);
-      pts = count_ == 1 ? 0 : std::max<std::int64_t>(wanted, last_pts_ + std::max(step, std::int64_t{1}));
+      pts = count_ == 1
+                ? 0
+                : std::max<std::int64_t>(wanted, last_pts_ + std::max(step, std::int64_t{1}));
     }
     last_pts_ = pts;
     return pts;
@@ -144,8 +146,8 @@ class VideoWriter final : public ChunkWriter {
                               : packet.key() || packets_since_flush_ >= 2 * half_second;
   }
 
-  // From the encoder's time base to the muxer's. The first packet's DTS becomes 0: containers differ
-  // in what they do to negative ones, and the index must know what will be read back.
+  // From the encoder's time base to the muxer's. The first packet's DTS becomes 0: containers
+  // differ in what they do to negative ones, and the index must know what will be read back.
   void to_muxer_time(media::Packet& packet) {
     const Rational from = encoder_.time_base();
     const Rational to = muxer_.time_base();
@@ -172,8 +174,8 @@ class VideoWriter final : public ChunkWriter {
         return;
       }
     }
-    throw Error(ErrorKind::io, file_.string() + ": encoder " + encoder_.name() +
-                                   " gave a packet for no frame");
+    throw Error(ErrorKind::io,
+                file_.string() + ": encoder " + encoder_.name() + " gave a packet for no frame");
   }
 
   // Frames are reported in presentation order, each once all before it are there.

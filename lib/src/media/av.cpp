@@ -105,7 +105,9 @@ PixelFormat from_av(AVPixelFormat format) {
   return name == nullptr ? PixelFormat() : PixelFormat(std::string_view(name));
 }
 
-bool is_full_range_yuvj(AVPixelFormat format) { return without_yuvj(format) != format; }
+bool is_full_range_yuvj(AVPixelFormat format) {
+  return without_yuvj(format) != format;
+}
 
 AVPixelFormat without_yuvj(AVPixelFormat format) {
   switch (format) {

@@ -60,7 +60,8 @@ using CodecParametersPtr = std::unique_ptr<AVCodecParameters, CodecParametersDel
 // libav's text for one of its error codes.
 std::string error_text(int code);
 
-// Throws Error when `code` is negative: "WHERE: WHAT: libav's words". The kind follows from the code.
+// Throws Error when `code` is negative: "WHERE: WHAT: libav's words". The kind follows from the
+// code.
 int check(int code, const std::string& where, const std::string& what);
 
 // Never null: throws std::bad_alloc.
@@ -85,8 +86,8 @@ class Dictionary {
   AVDictionary* dictionary_ = nullptr;
 };
 
-AVPixelFormat to_av(PixelFormat format);      // AV_PIX_FMT_NONE for "array" and the empty one
-PixelFormat from_av(AVPixelFormat format);    // the constants' names where there is one
+AVPixelFormat to_av(PixelFormat format);        // AV_PIX_FMT_NONE for "array" and the empty one
+PixelFormat from_av(AVPixelFormat format);      // the constants' names where there is one
 bool is_full_range_yuvj(AVPixelFormat format);  // the deprecated yuvj formats
 // The same layout without the range in its name: yuvj420p is yuv420p.
 AVPixelFormat without_yuvj(AVPixelFormat format);
@@ -94,7 +95,9 @@ AVPixelFormat without_yuvj(AVPixelFormat format);
 inline AVRational to_av(Rational r) {
   return {static_cast<int>(r.num), static_cast<int>(r.den)};
 }
-inline Rational from_av(AVRational r) { return {r.num, r.den}; }
+inline Rational from_av(AVRational r) {
+  return {r.num, r.den};
+}
 
 // A frame that refers to the view's pixels without copying; `owner` is kept until libav lets go.
 AvFrame wrap(const ImageView& view, std::shared_ptr<const void> owner);

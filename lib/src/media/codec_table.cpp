@@ -13,8 +13,8 @@ namespace {
 
 using Options = std::map<std::string, std::string>;
 
-// No look-ahead and no scene cuts: a frame leaves the encoder as soon as it is encoded, and keyframes
-// come at the interval asked for and nowhere else.
+// No look-ahead and no scene cuts: a frame leaves the encoder as soon as it is encoded, and
+// keyframes come at the interval asked for and nowhere else.
 EncoderChoice x264() {
   return {"libx264",
           "veryfast",
@@ -46,7 +46,9 @@ EncoderChoice aom_av1() {
   return {"libaom-av1", "8", "cpu-used", {{"usage", "realtime"}, {"lag-in-frames", "0"}}};
 }
 
-EncoderChoice mjpeg() { return {"mjpeg", "", "", {{"huffman", "optimal"}}}; }
+EncoderChoice mjpeg() {
+  return {"mjpeg", "", "", {{"huffman", "optimal"}}};
+}
 
 EncoderChoice ffv1() {
   return {"ffv1", "", "", {{"level", "3"}, {"slicecrc", "1"}, {"context", "0"}, {"coder", "1"}}};
@@ -117,8 +119,8 @@ struct QualityScale {
 
 const std::vector<QualityScale>& quality_scales() {
   static const std::vector<QualityScale> kScales{
-      {"libx264", "crf", 45, 21, 10},   {"libx264rgb", "crf", 45, 21, 10},
-      {"libx265", "crf", 45, 23, 12},   {"libsvtav1", "crf", 60, 32, 15},
+      {"libx264", "crf", 45, 21, 10},    {"libx264rgb", "crf", 45, 21, 10},
+      {"libx265", "crf", 45, 23, 12},    {"libsvtav1", "crf", 60, 32, 15},
       {"libaom-av1", "crf", 60, 28, 10}, {"mjpeg", "global_quality", 31, 3, 1},
   };
   return kScales;
@@ -126,10 +128,9 @@ const std::vector<QualityScale>& quality_scales() {
 
 double on_scale(const QualityScale& scale, double quality) {
   const double q = std::clamp(quality, 0.0, 100.0);
-  return q <= kDefaultQuality
-             ? scale.worst + (scale.usual - scale.worst) * q / kDefaultQuality
-             : scale.usual + (scale.best - scale.usual) * (q - kDefaultQuality) /
-                                 (100 - kDefaultQuality);
+  return q <= kDefaultQuality ? scale.worst + (scale.usual - scale.worst) * q / kDefaultQuality
+                              : scale.usual + (scale.best - scale.usual) * (q - kDefaultQuality) /
+                                                  (100 - kDefaultQuality);
 }
 
 bool takes(const std::string& encoder, AVPixelFormat format) {
@@ -181,8 +182,8 @@ std::optional<EncoderInput> lossy_input(const VideoFormat& format, const ImageVi
   const bool jpeg = format.format.name == "mjpeg/avi";
   EncoderInput made;
   made.pixel_format = from_av(jpeg ? AV_PIX_FMT_YUVJ420P : AV_PIX_FMT_YUV420P);
-  made.color = is_rgb(from) || is_gray(from) ? Colorimetry{"smpte170m", is_gray(from)}
-                                             : input.color;
+  made.color =
+      is_rgb(from) || is_gray(from) ? Colorimetry{"smpte170m", is_gray(from)} : input.color;
   if (jpeg) {  // JFIF knows one matrix and one range only
     made.color = {"smpte170m", true};
   }

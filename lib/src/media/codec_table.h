@@ -23,7 +23,7 @@ struct EncoderChoice {
 // How a video format is written.
 struct VideoFormat {
   Format format;
-  std::string muxer;                   // libav's name
+  std::string muxer;                    // libav's name
   std::vector<EncoderChoice> encoders;  // in the order tried
   bool intra_only = false;              // every frame is a keyframe
 };
@@ -36,7 +36,8 @@ const VideoFormat& find_video_format(const std::string& name);
 // "avc1/mp4"), or the name itself.
 std::string canonical_format_name(const std::string& name);
 
-// The user's quality, 0 (smallest) to 100 (best), as options of the encoder. Lossless formats have none.
+// The user's quality, 0 (smallest) to 100 (best), as options of the encoder. Lossless formats have
+// none.
 std::map<std::string, std::string> quality_options(const VideoFormat& format,
                                                    const std::string& encoder, double quality);
 
@@ -51,7 +52,8 @@ struct EncoderInput {
 std::optional<EncoderInput> encoder_input(const VideoFormat& format, const std::string& encoder,
                                           const ImageView& input);
 
-// The one of gray8, gray16 (where `gray16_allowed`), bgr24 and bgra that keeps most of a pixel format.
+// The one of gray8, gray16 (where `gray16_allowed`), bgr24 and bgra that keeps most of a pixel
+// format.
 PixelFormat nearest_packed_format(PixelFormat format, bool gray16_allowed);
 
 // Whether this format stores frames in halved chroma, so that sizes must be even.

@@ -15,8 +15,8 @@ struct Container {
   bool hides_frames = false;  // it can say that frames before the first shown are only for decoding
 };
 
-// MP4 for what came in MP4 or QuickTime and fits there, AVI for Motion JPEG in AVI, else Matroska. None
-// if that does not take it either.
+// MP4 for what came in MP4 or QuickTime and fits there, AVI for Motion JPEG in AVI, else Matroska.
+// None if that does not take it either.
 std::optional<Container> choose_container(const Demuxer& source);
 
 }  // namespace avstore::media

@@ -15,7 +15,9 @@ bool is_gray(AVPixelFormat format) {
   return desc->nb_components <= 2 && (desc->flags & AV_PIX_FMT_FLAG_PAL) == 0;
 }
 
-bool is_yuv(AVPixelFormat format) { return !is_rgb(format) && !is_gray(format); }
+bool is_yuv(AVPixelFormat format) {
+  return !is_rgb(format) && !is_gray(format);
+}
 
 // Whether plane 0 of the source, as it is, is the gray image wanted.
 bool has_gray_plane(const ImageView& image, AVPixelFormat from, AVPixelFormat to) {

@@ -12,8 +12,8 @@ class Decoder::Impl {
     const AVCodecParameters* parameters = demuxer.parameters();
     const AVCodec* codec = avcodec_find_decoder(parameters->codec_id);
     if (codec == nullptr) {
-      throw Error(ErrorKind::unsupported, where_ + ": no decoder for codec " +
-                                              avcodec_get_name(parameters->codec_id));
+      throw Error(ErrorKind::unsupported,
+                  where_ + ": no decoder for codec " + avcodec_get_name(parameters->codec_id));
     }
     context_.reset(avcodec_alloc_context3(codec));
     if (!context_) {
@@ -78,8 +78,7 @@ class Decoder::Impl {
 #else
     decoded.interlaced = frame->interlaced_frame != 0;
 #endif
-    decoded.damaged =
-        frame->decode_error_flags != 0 || (frame->flags & AV_FRAME_FLAG_CORRUPT) != 0;
+    decoded.damaged = frame->decode_error_flags != 0 || (frame->flags & AV_FRAME_FLAG_CORRUPT) != 0;
     if (frame->sample_aspect_ratio.num > 0 && frame->sample_aspect_ratio.den > 0) {
       decoded.sample_aspect_ratio = av_q2d(frame->sample_aspect_ratio);
     }
@@ -98,10 +97,20 @@ Decoder::Decoder(Decoder&&) noexcept = default;
 Decoder& Decoder::operator=(Decoder&&) noexcept = default;
 Decoder::~Decoder() = default;
 
-void Decoder::send(const Packet& packet) { impl_->send(packet.get()); }
-void Decoder::send_end() { impl_->send(nullptr); }
-std::optional<DecodedFrame> Decoder::receive() { return impl_->receive(); }
-void Decoder::flush() { impl_->flush(); }
-std::int64_t Decoder::frames_decoded() const { return impl_->frames_decoded(); }
+void Decoder::send(const Packet& packet) {
+  impl_->send(packet.get());
+}
+void Decoder::send_end() {
+  impl_->send(nullptr);
+}
+std::optional<DecodedFrame> Decoder::receive() {
+  return impl_->receive();
+}
+void Decoder::flush() {
+  impl_->flush();
+}
+std::int64_t Decoder::frames_decoded() const {
+  return impl_->frames_decoded();
+}
 
 }  // namespace avstore::media

@@ -209,7 +209,7 @@ class Demuxer::Impl {
 
   std::string url_;
   InputContext file_;
-  Bsf unpacker_;  // none unless asked for
+  Bsf unpacker_;                // none unless asked for
   AVStream* stream_ = nullptr;  // owned by file_
   StreamInfo info_;
   bool ordinal_timestamps_ = false;
@@ -225,9 +225,15 @@ Demuxer::Demuxer(Demuxer&&) noexcept = default;
 Demuxer& Demuxer::operator=(Demuxer&&) noexcept = default;
 Demuxer::~Demuxer() = default;
 
-const std::string& Demuxer::url() const { return impl_->url(); }
-const StreamInfo& Demuxer::stream() const { return impl_->stream(); }
-std::string Demuxer::container() const { return impl_->file()->iformat->name; }
+const std::string& Demuxer::url() const {
+  return impl_->url();
+}
+const StreamInfo& Demuxer::stream() const {
+  return impl_->stream();
+}
+std::string Demuxer::container() const {
+  return impl_->file()->iformat->name;
+}
 
 std::string Demuxer::creation_time() const {
   for (const AVDictionary* tags : {impl_->file()->metadata, impl_->av_stream()->metadata}) {
@@ -239,14 +245,32 @@ std::string Demuxer::creation_time() const {
   return {};
 }
 
-std::vector<StreamInfo> Demuxer::video_streams() const { return impl_->video_streams(); }
-bool Demuxer::read(Packet& packet) { return impl_->read(packet); }
-std::string Demuxer::truncation() const { return impl_->truncation(); }
-bool Demuxer::seek(std::int64_t timestamp) { return impl_->seek(timestamp); }
-bool Demuxer::counts_packets() const { return impl_->counts_packets(); }
-bool Demuxer::timestamps_in_decode_order() const { return impl_->decode_order(); }
-std::int64_t Demuxer::packets_read() const { return impl_->packets_read(); }
-std::int64_t Demuxer::seeks() const { return impl_->seeks(); }
-const AVCodecParameters* Demuxer::parameters() const { return impl_->av_stream()->codecpar; }
+std::vector<StreamInfo> Demuxer::video_streams() const {
+  return impl_->video_streams();
+}
+bool Demuxer::read(Packet& packet) {
+  return impl_->read(packet);
+}
+std::string Demuxer::truncation() const {
+  return impl_->truncation();
+}
+bool Demuxer::seek(std::int64_t timestamp) {
+  return impl_->seek(timestamp);
+}
+bool Demuxer::counts_packets() const {
+  return impl_->counts_packets();
+}
+bool Demuxer::timestamps_in_decode_order() const {
+  return impl_->decode_order();
+}
+std::int64_t Demuxer::packets_read() const {
+  return impl_->packets_read();
+}
+std::int64_t Demuxer::seeks() const {
+  return impl_->seeks();
+}
+const AVCodecParameters* Demuxer::parameters() const {
+  return impl_->av_stream()->codecpar;
+}
 
 }  // namespace avstore::media

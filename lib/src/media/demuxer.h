@@ -18,40 +18,42 @@ namespace avstore::media {
 
 // What a file says of its video stream.
 struct StreamInfo {
-  int index = 0;              // libav's stream index in the file
-  std::string codec;          // libav's name, such as "h264"
-  std::string profile;        // empty if unknown
-  int width = 0;              // pixels as coded, before any display rotation
+  int index = 0;        // libav's stream index in the file
+  std::string codec;    // libav's name, such as "h264"
+  std::string profile;  // empty if unknown
+  int width = 0;        // pixels as coded, before any display rotation
   int height = 0;
-  std::string pixel_format;   // libav's name; empty if unknown
-  Rational time_base;         // seconds a tick
-  Rational frame_rate;        // guessed, frames per second; 0/1 if unknown
+  std::string pixel_format;      // libav's name; empty if unknown
+  Rational time_base;            // seconds a tick
+  Rational frame_rate;           // guessed, frames per second; 0/1 if unknown
   std::int64_t frame_count = 0;  // as the container claims; 0 if it does not
-  double duration = 0;        // seconds, as the container claims; 0 if it does not
-  bool intra_only = false;    // every packet can be decoded on its own
+  double duration = 0;           // seconds, as the container claims; 0 if it does not
+  bool intra_only = false;       // every packet can be decoded on its own
 };
 
 struct DemuxerOptions {
   // libav's index of the stream to read. Empty: the first video stream that is no cover picture.
   std::optional<int> stream;
-  std::string input_format;                    // libav demuxer; empty: by content
-  std::map<std::string, std::string> options;  // of the demuxer or protocol; unknown ones are errors
-  // MPEG-4 in AVI may come with two frames in one packet; give one a packet, as other containers want.
+  std::string input_format;  // libav demuxer; empty: by content
+  std::map<std::string, std::string>
+      options;  // of the demuxer or protocol; unknown ones are errors
+  // MPEG-4 in AVI may come with two frames in one packet; give one a packet, as other containers
+  // want.
   bool unpack_b_frames = false;
-  // Number the packets from 0 instead of taking the container's timestamps, for files in which these
-  // are missing. Seeking is not possible then.
+  // Number the packets from 0 instead of taking the container's timestamps, for files in which
+  // these are missing. Seeking is not possible then.
   bool count_packets = false;
-  // Open a fragmented MP4 by the table at its end instead of walking through all fragments. The times in
-  // that table are right only if PTS and DTS agree at the start of each fragment.
+  // Open a fragmented MP4 by the table at its end instead of walking through all fragments. The
+  // times in that table are right only if PTS and DTS agree at the start of each fragment.
   bool use_fragment_table = false;
 };
 
 // Opens a file (or any URL libavformat takes) and reads one video stream of it, in file order.
 // For one thread at a time.
 //
-// A packet's PTS is what tells it apart from the others of the stream. AVI files and elementary streams
-// store none; there it is the DTS that the container gives, or the packet's ordinal: in decode order
-// then, see timestamps_in_decode_order().
+// A packet's PTS is what tells it apart from the others of the stream. AVI files and elementary
+// streams store none; there it is the DTS that the container gives, or the packet's ordinal: in
+// decode order then, see timestamps_in_decode_order().
 class Demuxer {
  public:
   // Throws Error naming the file: not_found, io, corrupt (not a media file), not_found (no video

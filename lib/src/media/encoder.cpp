@@ -16,7 +16,9 @@ namespace {
 
 using Options = std::map<std::string, std::string>;
 
-int core_count() { return std::max(1, static_cast<int>(std::thread::hardware_concurrency())); }
+int core_count() {
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
 
 const EncoderChoice* find_choice(const VideoFormat& format, const std::string& encoder) {
   for (const EncoderChoice& choice : format.encoders) {
@@ -36,7 +38,9 @@ void merge(Options& into, const Options& from) {
 }
 
 // Threads are worth more to the slices of FFV1 than one frame can use by default.
-int slice_count(int threads) { return threads <= 4 ? 4 : threads <= 9 ? 9 : 16; }
+int slice_count(int threads) {
+  return threads <= 4 ? 4 : threads <= 9 ? 9 : 16;
+}
 
 Options all_options(const VideoFormat& format, const std::string& encoder,
                     const EncoderOptions& wanted, int threads) {
@@ -140,10 +144,9 @@ class Encoder::Impl {
   void choose_input(const VideoFormat& format, const ImageView& first) {
     const auto input = encoder_input(format, name_, first);
     if (!input) {
-      throw Error(ErrorKind::unsupported,
-                  where_ + ": format " + format.format.name + " cannot hold " +
-                      std::string(first.format.name()) +
-                      " frames; ffv1/mkv, png, tif or npy may");
+      throw Error(ErrorKind::unsupported, where_ + ": format " + format.format.name +
+                                              " cannot hold " + std::string(first.format.name()) +
+                                              " frames; ffv1/mkv, png, tif or npy may");
     }
     input_ = *input;
     const int mask = needs_even_size(format) ? ~1 : ~0;
@@ -161,10 +164,10 @@ class Encoder::Impl {
     context_->pix_fmt = to_av(input_.pixel_format);
     context_->time_base = to_av(time_base);
     context_->framerate = to_av(options.frame_rate);
-    context_->gop_size = format.intra_only                ? 1
-                         : options.keyframe_interval > 0 ? options.keyframe_interval
-                                                         : default_keyframe_interval(
-                                                               options.frame_rate);
+    context_->gop_size = format.intra_only ? 1
+                         : options.keyframe_interval > 0
+                             ? options.keyframe_interval
+                             : default_keyframe_interval(options.frame_rate);
     context_->keyint_min = context_->gop_size;
     context_->max_b_frames = options.b_frames;
     context_->thread_count = options.threads > 0 ? options.threads : core_count();
@@ -175,8 +178,7 @@ class Encoder::Impl {
     if ((desc->flags & AV_PIX_FMT_FLAG_RGB) == 0) {
       context_->color_range = input_.color.full_range ? AVCOL_RANGE_JPEG : AVCOL_RANGE_MPEG;
       const int matrix = av_color_space_from_name(input_.color.matrix.c_str());
-      context_->colorspace =
-          matrix < 0 ? AVCOL_SPC_UNSPECIFIED : static_cast<AVColorSpace>(matrix);
+      context_->colorspace = matrix < 0 ? AVCOL_SPC_UNSPECIFIED : static_cast<AVColorSpace>(matrix);
     }
     chroma_shift_x_ = desc->log2_chroma_w;
     chroma_shift_y_ = desc->log2_chroma_h;
@@ -184,16 +186,13 @@ class Encoder::Impl {
 
   void open(const VideoFormat& format, const EncoderOptions& options) {
     Dictionary dictionary(all_options(format, name_, options, context_->thread_count));
-    const int code =
-        avcodec_open2(context_.get(), context_->codec, dictionary.address());
+    const int code = avcodec_open2(context_.get(), context_->codec, dictionary.address());
     if (code < 0) {
-      throw Error(ErrorKind::unsupported, where_ + ": does not open for " +
-                                              std::to_string(width_) + "x" +
-                                              std::to_string(height_) + " " +
-                                              std::string(input_.pixel_format.name()) + ": " +
-                                              error_text(code) +
-                                              (last_log_line().empty() ? "" : ": ") +
-                                              last_log_line());
+      throw Error(ErrorKind::unsupported,
+                  where_ + ": does not open for " + std::to_string(width_) + "x" +
+                      std::to_string(height_) + " " + std::string(input_.pixel_format.name()) +
+                      ": " + error_text(code) + (last_log_line().empty() ? "" : ": ") +
+                      last_log_line());
     }
     dictionary.require_all_used(where_);
   }
@@ -263,14 +262,30 @@ Encoder::~Encoder() = default;
 void Encoder::send(const Image& image, std::int64_t pts, bool force_keyframe) {
   impl_->send(image, pts, force_keyframe);
 }
-void Encoder::send_end() { impl_->send_end(); }
-bool Encoder::receive(Packet& packet) { return impl_->receive(packet); }
-std::string Encoder::name() const { return impl_->name(); }
-Rational Encoder::time_base() const { return from_av(impl_->context().time_base); }
-int Encoder::width() const { return impl_->context().width; }
-int Encoder::height() const { return impl_->context().height; }
-int Encoder::keyframe_interval() const { return impl_->context().gop_size; }
-const AVCodecParameters* Encoder::parameters() const { return impl_->parameters(); }
+void Encoder::send_end() {
+  impl_->send_end();
+}
+bool Encoder::receive(Packet& packet) {
+  return impl_->receive(packet);
+}
+std::string Encoder::name() const {
+  return impl_->name();
+}
+Rational Encoder::time_base() const {
+  return from_av(impl_->context().time_base);
+}
+int Encoder::width() const {
+  return impl_->context().width;
+}
+int Encoder::height() const {
+  return impl_->context().height;
+}
+int Encoder::keyframe_interval() const {
+  return impl_->context().gop_size;
+}
+const AVCodecParameters* Encoder::parameters() const {
+  return impl_->parameters();
+}
 
 std::vector<std::string> encoder_candidates(const VideoFormat& format,
                                             const EncoderOptions& options) {

@@ -167,7 +167,9 @@ std::size_t packed_size(PixelFormat format, int width, int height) {
   return total(plane_sizes(format, width, height));
 }
 
-std::size_t packed_size(const ImageView& image) { return total(plane_sizes(image)); }
+std::size_t packed_size(const ImageView& image) {
+  return total(plane_sizes(image));
+}
 
 std::vector<std::uint8_t> pack(const ImageView& image) {
   std::vector<std::uint8_t> bytes;

@@ -9,7 +9,8 @@
 
 namespace avstore::media {
 
-// The image's pixels without padding in `bytes`, which is resized as needed and owned by the result.
+// The image's pixels without padding in `bytes`, which is resized as needed and owned by the
+// result.
 Image copy_into(const ImageView& image, std::shared_ptr<std::vector<std::uint8_t>> bytes);
 
 }  // namespace avstore::media

@@ -38,7 +38,8 @@ class JoinedStream::Impl {
   bool can_join(const AVCodecParameters& source) const {
     const bool same_kind = source.codec_id == first_->codec_id && source.width == first_->width &&
                            source.height == first_->height && source.format == first_->format;
-    return same_kind && (has_nal_units(source) ? has_usable_framing() : same_headers(source, *first_));
+    return same_kind &&
+           (has_nal_units(source) ? has_usable_framing() : same_headers(source, *first_));
   }
 
   void change_source(const AVCodecParameters* source) {
@@ -74,17 +75,20 @@ class JoinedStream::Impl {
   bool headers_due_ = false;     // the next keyframe must carry its source's headers
 };
 
-JoinedStream::JoinedStream(const AVCodecParameters* first)
-    : impl_(std::make_unique<Impl>(first)) {}
+JoinedStream::JoinedStream(const AVCodecParameters* first) : impl_(std::make_unique<Impl>(first)) {}
 JoinedStream::~JoinedStream() = default;
 
-const AVCodecParameters* JoinedStream::parameters() const { return impl_->parameters(); }
+const AVCodecParameters* JoinedStream::parameters() const {
+  return impl_->parameters();
+}
 bool JoinedStream::can_join(const AVCodecParameters* source) const {
   return impl_->can_join(*source);
 }
 void JoinedStream::change_source(const AVCodecParameters* source) {
   impl_->change_source(source);
 }
-void JoinedStream::fit(Packet& packet) { impl_->fit(packet); }
+void JoinedStream::fit(Packet& packet) {
+  impl_->fit(packet);
+}
 
 }  // namespace avstore::media

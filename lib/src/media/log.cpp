@@ -26,8 +26,8 @@ void keep_errors(void* context, int level, const char* format, va_list arguments
   }
   // "[mov,mp4 @ 0x5581] moov atom not found": the address says nothing to a user.
   const std::size_t end = line.rfind("] ");
-  line_of_this_thread() = line.starts_with('[') && end != std::string::npos ? line.substr(end + 2)
-                                                                            : line;
+  line_of_this_thread() =
+      line.starts_with('[') && end != std::string::npos ? line.substr(end + 2) : line;
 }
 
 }  // namespace
@@ -37,7 +37,11 @@ void capture_log() {
   std::call_once(once, [] { av_log_set_callback(keep_errors); });
 }
 
-std::string last_log_line() { return line_of_this_thread(); }
-void clear_log() { line_of_this_thread().clear(); }
+std::string last_log_line() {
+  return line_of_this_thread();
+}
+void clear_log() {
+  line_of_this_thread().clear();
+}
 
 }  // namespace avstore::media

@@ -128,9 +128,17 @@ bool Muxer::takes(const std::string& muxer, const AVCodecParameters* codec) {
   return avformat_write_header(raw, nullptr) >= 0;
 }
 
-Rational Muxer::time_base() const { return impl_->time_base(); }
-void Muxer::write(Packet& packet) { impl_->write(packet.get()); }
-void Muxer::flush() { impl_->flush(); }
-void Muxer::finish() { impl_->finish(); }
+Rational Muxer::time_base() const {
+  return impl_->time_base();
+}
+void Muxer::write(Packet& packet) {
+  impl_->write(packet.get());
+}
+void Muxer::flush() {
+  impl_->flush();
+}
+void Muxer::finish() {
+  impl_->finish();
+}
 
 }  // namespace avstore::media

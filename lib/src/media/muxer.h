@@ -14,11 +14,11 @@ struct AVCodecParameters;
 namespace avstore::media {
 
 struct MuxerOptions {
-  std::string muxer;         // libav's name: "mp4", "matroska", "avi", ...
+  std::string muxer;          // libav's name: "mp4", "matroska", "avi", ...
   Rational time_base{1, 25};  // wished for; the container may have its own
   Rational frame_rate{25, 1};
-  // MP4: in fragments, cut at each flush(), so that a file cut off anywhere plays up to the last one.
-  // Otherwise the file can be read only after finish().
+  // MP4: in fragments, cut at each flush(), so that a file cut off anywhere plays up to the last
+  // one. Otherwise the file can be read only after finish().
   bool fragmented = true;
 };
 
@@ -39,8 +39,8 @@ class Muxer {
   // The container's own; packets' timestamps must be in it.
   Rational time_base() const;
 
-  // Packets must come in decode order, with timestamps that this writes unchanged. The last before a
-  // flush must have its duration set.
+  // Packets must come in decode order, with timestamps that this writes unchanged. The last before
+  // a flush must have its duration set.
   void write(Packet& packet);
   // Hand everything written so far to the operating system, in a form that can be read.
   void flush();

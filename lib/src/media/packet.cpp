@@ -16,7 +16,9 @@ std::optional<std::int64_t> known(std::int64_t timestamp) {
 }  // namespace
 
 Packet::Packet() : packet_(make_packet().release()) {}
-Packet::~Packet() { av_packet_free(&packet_); }
+Packet::~Packet() {
+  av_packet_free(&packet_);
+}
 Packet::Packet(Packet&& other) noexcept
     : stated_pts_(other.stated_pts_), packet_(std::exchange(other.packet_, nullptr)) {}
 Packet& Packet::operator=(Packet&& other) noexcept {
@@ -37,18 +39,30 @@ Packet& Packet::operator=(const Packet& other) {
   return *this;
 }
 
-std::optional<std::int64_t> Packet::pts() const { return known(packet_->pts); }
-std::optional<std::int64_t> Packet::dts() const { return known(packet_->dts); }
-std::int64_t Packet::duration() const { return packet_->duration; }
+std::optional<std::int64_t> Packet::pts() const {
+  return known(packet_->pts);
+}
+std::optional<std::int64_t> Packet::dts() const {
+  return known(packet_->dts);
+}
+std::int64_t Packet::duration() const {
+  return packet_->duration;
+}
 void Packet::set_timestamps(std::optional<std::int64_t> pts, std::optional<std::int64_t> dts,
                             std::int64_t duration) {
   packet_->pts = pts.value_or(AV_NOPTS_VALUE);
   packet_->dts = dts.value_or(AV_NOPTS_VALUE);
   packet_->duration = duration;
 }
-std::int64_t Packet::position() const { return packet_->pos; }
-bool Packet::key() const { return (packet_->flags & AV_PKT_FLAG_KEY) != 0; }
-bool Packet::discard() const { return (packet_->flags & AV_PKT_FLAG_DISCARD) != 0; }
+std::int64_t Packet::position() const {
+  return packet_->pos;
+}
+bool Packet::key() const {
+  return (packet_->flags & AV_PKT_FLAG_KEY) != 0;
+}
+bool Packet::discard() const {
+  return (packet_->flags & AV_PKT_FLAG_DISCARD) != 0;
+}
 std::span<const std::uint8_t> Packet::bytes() const {
   return {packet_->data, static_cast<std::size_t>(packet_->size)};
 }

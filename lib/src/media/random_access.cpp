@@ -8,8 +8,8 @@
 namespace avstore::media {
 namespace {
 
-// Reads bits of a NAL unit's payload, most significant first, passing over emulation prevention bytes
-// (ITU-T H.264, 7.3.1).
+// Reads bits of a NAL unit's payload, most significant first, passing over emulation prevention
+// bytes (ITU-T H.264, 7.3.1).
 class BitReader {
  public:
   explicit BitReader(Bytes data) : data_(data) {}
@@ -112,8 +112,8 @@ class H264Start {
   bool found_ = false;
 };
 
-// An intra random access point (ITU-T H.265, 7.4.2.2): pictures that follow it in presentation order
-// depend on nothing before it.
+// An intra random access point (ITU-T H.265, 7.4.2.2): pictures that follow it in presentation
+// order depend on nothing before it.
 class HevcStart {
  public:
   bool operator()(Bytes nal) {

@@ -66,8 +66,8 @@ class Scanner {
 
  private:
   void note(const Packet& packet) {
-    packets_.push_back({packet.pts().value(), packet.dts(), packet.position(),
-                        access_.can_start_at(packet)});
+    packets_.push_back(
+        {packet.pts().value(), packet.dts(), packet.position(), access_.can_start_at(packet)});
     report(packets_.size());
   }
 
@@ -125,8 +125,8 @@ class Scanner {
     return scan;
   }
 
-  // Where a packet that can start decoding begins a frame, provided that nothing presented after that
-  // frame was decoded before it, and that its PTS is like no other.
+  // Where a packet that can start decoding begins a frame, provided that nothing presented after
+  // that frame was decoded before it, and that its PTS is like no other.
   std::vector<SeekPoint> find_seek_points() const {
     std::unordered_map<std::int64_t, std::int64_t> place;  // PTS -> frame_idx; -1: several
     place.reserve(frames_.size());
@@ -152,8 +152,8 @@ class Scanner {
     return without_damaged(points);
   }
 
-  // What a decoder makes up for a damaged frame may be taken from before the keyframe, so decoding of
-  // such a stretch must start earlier, where all is whole.
+  // What a decoder makes up for a damaged frame may be taken from before the keyframe, so decoding
+  // of such a stretch must start earlier, where all is whole.
   std::vector<SeekPoint> without_damaged(const std::vector<SeekPoint>& points) const {
     std::vector<SeekPoint> whole;
     auto damage = damaged_.begin();

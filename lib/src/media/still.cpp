@@ -108,7 +108,9 @@ CodecContext open_encoder(const StillCodec& codec, const Image& image,
 
 }  // namespace
 
-bool is_still_extension(const std::string& extension) { return find_codec(extension) != nullptr; }
+bool is_still_extension(const std::string& extension) {
+  return find_codec(extension) != nullptr;
+}
 
 std::vector<std::uint8_t> encode_still(const ImageView& image, const std::string& extension,
                                        const std::map<std::string, std::string>& options,

@@ -11,12 +11,14 @@
 
 namespace avstore::media {
 
-// Whether that extension (with the dot, any case) is one of .png .tif .tiff .jpg .jpeg .bmp .ppm .pgm
+// Whether that extension (with the dot, any case) is one of .png .tif .tiff .jpg .jpeg .bmp .ppm
+// .pgm
 bool is_still_extension(const std::string& extension);
 
-// The bytes of an image file. 16-bit gray is kept where the format can hold it (png, tif, pgm), else
-// an error; .ppm makes colour and .pgm gray of everything. `options` are libav options of the encoder.
-// Throws Error(unsupported) if the format cannot hold such pixels; `where` is for messages.
+// The bytes of an image file. 16-bit gray is kept where the format can hold it (png, tif, pgm),
+// else an error; .ppm makes colour and .pgm gray of everything. `options` are libav options of the
+// encoder. Throws Error(unsupported) if the format cannot hold such pixels; `where` is for
+// messages.
 std::vector<std::uint8_t> encode_still(const ImageView& image, const std::string& extension,
                                        const std::map<std::string, std::string>& options,
                                        const std::string& where);

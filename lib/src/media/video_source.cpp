@@ -11,8 +11,7 @@ namespace {
 
 // Presentation times for streams that state times in decode order only: as frames come out in
 // presentation order, each takes the earliest time not taken yet.
-using EarliestFirst =
-    std::priority_queue<std::int64_t, std::vector<std::int64_t>, std::greater<>>;
+using EarliestFirst = std::priority_queue<std::int64_t, std::vector<std::int64_t>, std::greater<>>;
 
 }  // namespace
 
@@ -85,8 +84,14 @@ VideoSource::VideoSource(const std::string& url, const DemuxerOptions& options, 
     : impl_(std::make_unique<Impl>(url, options, threads, low_delay)) {}
 VideoSource::~VideoSource() = default;
 
-std::optional<SourceFrame> VideoSource::next() { return impl_->next(); }
-const Demuxer& VideoSource::demuxer() const { return impl_->demuxer(); }
-std::string VideoSource::truncation() const { return impl_->truncation(); }
+std::optional<SourceFrame> VideoSource::next() {
+  return impl_->next();
+}
+const Demuxer& VideoSource::demuxer() const {
+  return impl_->demuxer();
+}
+std::string VideoSource::truncation() const {
+  return impl_->truncation();
+}
 
 }  // namespace avstore::media

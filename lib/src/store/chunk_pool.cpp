@@ -8,8 +8,8 @@
 namespace avstore::store {
 namespace {
 
-// Random access over a store hits a new chunk nearly every time however many are kept; going back and
-// forth at a border needs two. Each keeps decoder buffers of some tens of frames.
+// Random access over a store hits a new chunk nearly every time however many are kept; going back
+// and forth at a border needs two. Each keeps decoder buffers of some tens of frames.
 constexpr std::size_t kMaxOpen = 4;
 
 std::string image_extension(const imgstore::StoreMetadata& metadata) {

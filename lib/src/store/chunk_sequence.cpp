@@ -9,7 +9,8 @@
 namespace avstore::store {
 namespace {
 
-// The shape that the metadata states: [rows, columns] reads back as gray, [rows, columns, 3] as colour.
+// The shape that the metadata states: [rows, columns] reads back as gray, [rows, columns, 3] as
+// colour.
 chunk::ArrayDescription describe_frames(const media::VideoFormat& format,
                                         const WriterOptions& options, const ImageView& first) {
   chunk::ArrayDescription description = chunk::describe_as_array(first);
@@ -33,7 +34,9 @@ chunk::ArrayDescription describe_frames(const media::VideoFormat& format,
 
 }  // namespace
 
-std::int64_t default_chunk_size(bool video) { return video ? 10000 : 200; }
+std::int64_t default_chunk_size(bool video) {
+  return video ? 10000 : 200;
+}
 
 ChunkSequence::ChunkSequence(std::filesystem::path folder, imgstore::StoreMetadata metadata,
                              const WriterOptions& options, const ImageView& first)
@@ -129,8 +132,8 @@ void ChunkSequence::record_stored() {
   for (const chunk::StoredFrame& frame : stored) {
     const Pending& names = pending_[static_cast<std::size_t>(&frame - stored.data())];
     const std::int64_t frame_idx = stored_ - chunk_first_frame_;
-    index_.append({stored_, chunk_number_, frame_idx, names.frame_number, names.frame_time,
-                   frame.pts});
+    index_.append(
+        {stored_, chunk_number_, frame_idx, names.frame_number, names.frame_time, frame.pts});
     if (frame.seek_point) {
       index_.append_keyframe({chunk_number_, frame_idx, frame.seek_point->pts,
                               frame.seek_point->dts, frame.seek_point->position});

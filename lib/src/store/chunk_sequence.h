@@ -63,11 +63,11 @@ class ChunkSequence {
   std::int64_t chunk_number_ = -1;
   std::int64_t chunk_first_frame_ = 0;
   double chunk_first_time_ = 0;
-  std::vector<Pending> pending_;         // in order; their rows are not made yet
-  imgstore::ChunkIndex chunk_index_;     // of the frames stored in this chunk
+  std::vector<Pending> pending_;              // in order; their rows are not made yet
+  imgstore::ChunkIndex chunk_index_;          // of the frames stored in this chunk
   std::vector<imgstore::ExtraRecord> extra_;  // of this chunk
   std::int64_t added_ = 0;
-  std::int64_t stored_ = 0;  // rows made
+  std::int64_t stored_ = 0;   // rows made
   std::int64_t durable_ = 0;  // rows committed
   std::int64_t bytes_ = 0;
   Pending newest_;

@@ -8,8 +8,8 @@
 
 namespace avstore::store {
 
-// All records of the writer API's JSON files, ordered by frame_index; none if there are no such files.
-// Throws Error(corrupt) naming the file.
+// All records of the writer API's JSON files, ordered by frame_index; none if there are no such
+// files. Throws Error(corrupt) naming the file.
 std::deque<imgstore::ExtraRecord> read_extra_records(const std::filesystem::path& store);
 
 }  // namespace avstore::store

@@ -10,8 +10,9 @@
 
 namespace avstore::store {
 
-// Copies frames into buffers that are used again and again: fresh memory of a frame's size costs more in
-// page faults than the copy itself. Images it made may outlive it and be freed on any thread.
+// Copies frames into buffers that are used again and again: fresh memory of a frame's size costs
+// more in page faults than the copy itself. Images it made may outlive it and be freed on any
+// thread.
 class FramePool {
  public:
   Image copy(const ImageView& image);

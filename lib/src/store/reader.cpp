@@ -21,7 +21,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-int core_count() { return std::max(1, static_cast<int>(std::thread::hardware_concurrency())); }
+int core_count() {
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
 
 StoreInfo describe(const fs::path& folder, const imgstore::StoreMetadata& metadata,
                    const index::Index& index) {
@@ -89,14 +91,13 @@ class Reader::Impl {
 
   FrameInfo find(FrameNumber number, Match match) const {
     return index_.with([&](const index::Index& db) {
-      const auto row = match == Match::exact ? db.find_number(number.value)
-                                             : db.nearest_number(number.value);
+      const auto row =
+          match == Match::exact ? db.find_number(number.value) : db.nearest_number(number.value);
       if (!row) {
         throw Error(ErrorKind::not_found,
-                    folder_.string() + (info_.frame_count == 0
-                                            ? ": the store has no frames"
-                                            : ": no frame has number " +
-                                                  std::to_string(number.value)));
+                    folder_.string() + (info_.frame_count == 0 ? ": the store has no frames"
+                                                               : ": no frame has number " +
+                                                                     std::to_string(number.value)));
       }
       return to_info(db, *row);
     });
@@ -106,7 +107,8 @@ class Reader::Impl {
     return index_.with([&](const index::Index& db) {
       const auto row = db.nearest_time(time.seconds);
       if (!row) {
-        throw Error(ErrorKind::not_found, folder_.string() + ": the store has no frames with a time");
+        throw Error(ErrorKind::not_found,
+                    folder_.string() + ": the store has no frames with a time");
       }
       return to_info(db, *row);
     });
@@ -128,8 +130,8 @@ class Reader::Impl {
         while (next_key != keyframes.cend() && next_key->frame_idx < row.frame_idx) {
           ++next_key;
         }
-        const bool key = !is_video() || (next_key != keyframes.cend() &&
-                                         next_key->frame_idx == row.frame_idx);
+        const bool key =
+            !is_video() || (next_key != keyframes.cend() && next_key->frame_idx == row.frame_idx);
         return visit(to_info(row, key));
       });
       return true;
@@ -202,8 +204,7 @@ class Reader::Impl {
 
   std::vector<DecodeRun> plan(std::span<const FrameIndex> indices) const;
   void decode_run(const DecodeRun& run, store::ChunkPool& pool, media::Converter& converter,
-                  std::mutex& visiting,
-                  const std::function<void(std::size_t, Frame)>& visit) const;
+                  std::mutex& visiting, const std::function<void(std::size_t, Frame)>& visit) const;
 
   ReaderOptions options_;
   fs::path folder_;
@@ -216,8 +217,8 @@ class Reader::Impl {
   ReadStatistics finished_;           // of read_many()
 };
 
-// Sorted and without repeats, then cut where a keyframe begins: each piece can be decoded on its own,
-// and no two decode the same frame.
+// Sorted and without repeats, then cut where a keyframe begins: each piece can be decoded on its
+// own, and no two decode the same frame.
 std::vector<DecodeRun> Reader::Impl::plan(std::span<const FrameIndex> indices) const {
   std::vector<std::size_t> order(indices.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
@@ -252,9 +253,8 @@ void Reader::Impl::decode_run(const DecodeRun& run, store::ChunkPool& pool,
                               media::Converter& converter, std::mutex& visiting,
                               const std::function<void(std::size_t, Frame)>& visit) const {
   for (const DecodeRun::Wanted& wanted : run.frames) {
-    const Image image =
-        finish(pool.get(wanted.info.chunk).read(wanted.info.frame_idx, chunk::Access::random),
-               converter);
+    const Image image = finish(
+        pool.get(wanted.info.chunk).read(wanted.info.frame_idx, chunk::Access::random), converter);
     const std::lock_guard lock(visiting);
     for (const std::size_t position : wanted.positions) {
       visit(position, {wanted.info, image});
@@ -310,11 +310,21 @@ Reader::~Reader() = default;
 Reader::Reader(Reader&&) noexcept = default;
 Reader& Reader::operator=(Reader&&) noexcept = default;
 
-const StoreInfo& Reader::info() const { return impl_->info(); }
-std::int64_t Reader::frame_count() const { return impl_->info().frame_count; }
-FrameInfo Reader::find(FrameIndex index) const { return impl_->find(index); }
-FrameInfo Reader::find(FrameNumber number, Match match) const { return impl_->find(number, match); }
-FrameInfo Reader::find(FrameTime time) const { return impl_->find(time); }
+const StoreInfo& Reader::info() const {
+  return impl_->info();
+}
+std::int64_t Reader::frame_count() const {
+  return impl_->info().frame_count;
+}
+FrameInfo Reader::find(FrameIndex index) const {
+  return impl_->find(index);
+}
+FrameInfo Reader::find(FrameNumber number, Match match) const {
+  return impl_->find(number, match);
+}
+FrameInfo Reader::find(FrameTime time) const {
+  return impl_->find(time);
+}
 
 void Reader::for_each_info(IndexRange range,
                            const std::function<bool(const FrameInfo&)>& visit) const {
@@ -330,16 +340,23 @@ std::vector<FrameInfo> Reader::infos(IndexRange range) const {
   return all;
 }
 
-Frame Reader::read(FrameIndex index) { return impl_->read(find(index)); }
-Frame Reader::read(FrameNumber number, Match match) { return impl_->read(find(number, match)); }
-Frame Reader::read(FrameTime time) { return impl_->read(find(time)); }
-std::optional<Frame> Reader::next() { return impl_->next(); }
+Frame Reader::read(FrameIndex index) {
+  return impl_->read(find(index));
+}
+Frame Reader::read(FrameNumber number, Match match) {
+  return impl_->read(find(number, match));
+}
+Frame Reader::read(FrameTime time) {
+  return impl_->read(find(time));
+}
+std::optional<Frame> Reader::next() {
+  return impl_->next();
+}
 
 std::vector<Frame> Reader::read_many(std::span<const FrameIndex> indices) {
   std::vector<Frame> frames(indices.size());
-  read_many(indices, [&frames](std::size_t position, Frame frame) {
-    frames[position] = std::move(frame);
-  });
+  read_many(indices,
+            [&frames](std::size_t position, Frame frame) { frames[position] = std::move(frame); });
   return frames;
 }
 
@@ -348,6 +365,8 @@ void Reader::read_many(std::span<const FrameIndex> indices,
   impl_->read_many(indices, visit);
 }
 
-ReadStatistics Reader::statistics() const { return impl_->statistics(); }
+ReadStatistics Reader::statistics() const {
+  return impl_->statistics();
+}
 
 }  // namespace avstore

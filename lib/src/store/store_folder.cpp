@@ -20,8 +20,8 @@ namespace fs = std::filesystem;
 // Chunks, their indexes and extra data are all named by a number of six or more digits.
 bool is_chunk_name(const std::string& name) {
   const std::string stem = name.substr(0, name.find('.'));
-  return stem.size() >= 6 &&
-         std::all_of(stem.begin(), stem.end(), [](unsigned char c) { return std::isdigit(c) != 0; });
+  return stem.size() >= 6 && std::all_of(stem.begin(), stem.end(),
+                                         [](unsigned char c) { return std::isdigit(c) != 0; });
 }
 
 bool belongs_to_store(const std::string& name) {
@@ -33,7 +33,9 @@ bool belongs_to_store(const std::string& name) {
   throw Error(ErrorKind::io, path.string() + ": " + what + ": " + error.message());
 }
 
-bool is_store(const fs::path& folder) { return fs::exists(folder / kMetadataFile); }
+bool is_store(const fs::path& folder) {
+  return fs::exists(folder / kMetadataFile);
+}
 
 }  // namespace
 

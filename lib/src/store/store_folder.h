@@ -15,8 +15,8 @@ void prepare_folder(const std::filesystem::path& folder, bool overwrite);
 // Throws Error(exists) if prepare_folder() with these arguments would.
 void require_free(const std::filesystem::path& folder, bool overwrite);
 
-// A store that comes into being beside its place and is put there when it is complete, so that a store
-// that is overwritten stays until then, and nothing half-made looks whole.
+// A store that comes into being beside its place and is put there when it is complete, so that a
+// store that is overwritten stays until then, and nothing half-made looks whole.
 class NewStore {
  public:
   // Throws Error: exists, io. The folder at path() is there and empty afterwards.

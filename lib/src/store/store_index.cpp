@@ -20,8 +20,8 @@ bool is_video(const imgstore::StoreMetadata& metadata) {
   return metadata.store_class == "VideoImgStore";
 }
 
-// What differs between a closed store's database and the files in its folder; empty if nothing does.
-// Costs one look at each chunk's size, never at frames.
+// What differs between a closed store's database and the files in its folder; empty if nothing
+// does. Costs one look at each chunk's size, never at frames.
 std::string find_mismatch(const fs::path& folder, const imgstore::StoreMetadata& metadata,
                           const index::Index& index) {
   std::set<std::int64_t> present;
@@ -38,8 +38,7 @@ std::string find_mismatch(const fs::path& folder, const imgstore::StoreMetadata&
     std::error_code error;
     const auto size = fs::file_size(folder / row.path, error);
     if (!error && row.bytes != 0 && static_cast<std::int64_t>(size) != row.bytes) {
-      return row.path + " has " + std::to_string(size) + " bytes, not " +
-             std::to_string(row.bytes);
+      return row.path + " has " + std::to_string(size) + " bytes, not " + std::to_string(row.bytes);
     }
   }
   for (const std::int64_t chunk : present) {
@@ -183,8 +182,7 @@ void IndexedChunk::scan(const fs::path& file) {
     scan_ = media::scan(file, std::nullopt, media::ScanMethod::decode);
   }
   if (static_cast<std::int64_t>(scan_->pts.size()) < row_.frame_count) {
-    throw Error(ErrorKind::corrupt, file.string() + ": holds " +
-                                        std::to_string(scan_->pts.size()) +
+    throw Error(ErrorKind::corrupt, file.string() + ": holds " + std::to_string(scan_->pts.size()) +
                                         " frames, its index says " +
                                         std::to_string(row_.frame_count));
   }

@@ -18,18 +18,18 @@ namespace avstore::store {
 using Warn = std::function<void(const std::string&)>;
 
 // Open FOLDER/.index.sqlite. Where it is missing, damaged, or does not match the chunks in the
-// folder, make one from the chunks' own index files and say so through `warn` (missing is normal and
-// not mentioned); with `save` it is put in the store, if the folder can be written.
-// Throws Error(unsupported) for one of a newer version, Error(corrupt) where the chunks do not allow.
+// folder, make one from the chunks' own index files and say so through `warn` (missing is normal
+// and not mentioned); with `save` it is put in the store, if the folder can be written. Throws
+// Error(unsupported) for one of a newer version, Error(corrupt) where the chunks do not allow.
 struct OpenedIndex {
   index::Index index;
   bool in_memory = false;
 };
-OpenedIndex open_index(const std::filesystem::path& folder,
-                       const imgstore::StoreMetadata& metadata, bool save, const Warn& warn);
+OpenedIndex open_index(const std::filesystem::path& folder, const imgstore::StoreMetadata& metadata,
+                       bool save, const Warn& warn);
 
-// A database in memory made from the chunks' index files. Chunks without a readable one are left out
-// with a warning. PTS of video chunks are not known yet.
+// A database in memory made from the chunks' index files. Chunks without a readable one are left
+// out with a warning. PTS of video chunks are not known yet.
 index::Index index_from_chunks(const std::filesystem::path& folder,
                                const imgstore::StoreMetadata& metadata, const Warn& warn);
 
@@ -71,8 +71,8 @@ class SharedIndex {
   bool save_;
 };
 
-// The frames of one video chunk, as the database knows them. If their PTS are not known yet, the file
-// is scanned for them now.
+// The frames of one video chunk, as the database knows them. If their PTS are not known yet, the
+// file is scanned for them now.
 class IndexedChunk final : public chunk::FrameMap {
  public:
   // Throws Error(corrupt) if the file holds fewer frames than the index says.

@@ -42,10 +42,9 @@ imgstore::StoreMetadata initial_metadata(const WriterOptions& options) {
   metadata.chunksize =
       options.chunk_size > 0 ? options.chunk_size : store::default_chunk_size(format.video);
   metadata.encoding = options.encoding;
-  metadata.created_utc =
-      options.created_utc.empty() ? imgstore::utc_now() : options.created_utc;
-  metadata.timezone_local = options.timezone_local.empty() ? imgstore::local_timezone_name()
-                                                           : options.timezone_local;
+  metadata.created_utc = options.created_utc.empty() ? imgstore::utc_now() : options.created_utc;
+  metadata.timezone_local =
+      options.timezone_local.empty() ? imgstore::local_timezone_name() : options.timezone_local;
   metadata.uuid = imgstore::new_uuid();
   metadata.user_yaml = imgstore::normalize_user_yaml(options.metadata_yaml);
   return metadata;
@@ -171,14 +170,15 @@ class Writer::Impl {
     if (view.format != first_->format || view.width != first_->width ||
         view.height != first_->height || view.array != first_->array) {
       throw Error(ErrorKind::invalid_argument,
-                  folder_.string() + ": frame " + std::to_string(added_) + " is " +
-                      describe(view) + ", the first was " + describe(*first_));
+                  folder_.string() + ": frame " + std::to_string(added_) + " is " + describe(view) +
+                      ", the first was " + describe(*first_));
     }
   }
 
   static std::string describe(const ImageView& view) {
     return std::to_string(view.width) + "x" + std::to_string(view.height) + " " +
-           std::string(view.format.name()) + (view.array.dtype.empty() ? "" : " " + view.array.dtype);
+           std::string(view.format.name()) +
+           (view.array.dtype.empty() ? "" : " " + view.array.dtype);
   }
 
   bool has_room(std::size_t bytes) const {
@@ -280,7 +280,7 @@ class Writer::Impl {
   WriterOptions options_;
   std::filesystem::path folder_;
   imgstore::StoreMetadata metadata_;
-  std::optional<ImageView> first_;  // its pixels are not looked at
+  std::optional<ImageView> first_;              // its pixels are not looked at
   std::optional<store::ChunkSequence> chunks_;  // used by the worker only
   store::FramePool pool_;
 
@@ -314,10 +314,20 @@ void Writer::add(const ImageView& image, FrameNumber number, FrameTime time) {
 void Writer::add(Image image, FrameNumber number, FrameTime time) {
   impl_->add(std::move(image), number, time);
 }
-void Writer::add_extra(const std::string& json) { impl_->add_extra(json); }
-void Writer::flush() { impl_->flush(); }
-void Writer::close() { impl_->close(); }
-std::filesystem::path Writer::path() const { return impl_->path(); }
-WriterStatistics Writer::statistics() const { return impl_->statistics(); }
+void Writer::add_extra(const std::string& json) {
+  impl_->add_extra(json);
+}
+void Writer::flush() {
+  impl_->flush();
+}
+void Writer::close() {
+  impl_->close();
+}
+std::filesystem::path Writer::path() const {
+  return impl_->path();
+}
+WriterStatistics Writer::statistics() const {
+  return impl_->statistics();
+}
 
 }  // namespace avstore

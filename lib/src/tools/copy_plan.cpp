@@ -94,8 +94,7 @@ class Planner {
     if (demuxer_.timestamps_in_decode_order() && !demuxer_.stream().intra_only) {
       // Only decoding tells; tags of packets that give no frame are not in it.
       return media::scan(file_, options_.stream,
-                         counting_ ? media::ScanMethod::decode_counting
-                                   : media::ScanMethod::decode)
+                         counting_ ? media::ScanMethod::decode_counting : media::ScanMethod::decode)
           .pts;
     }
     for (const SourcePacket& packet : packets_) {
@@ -267,8 +266,8 @@ class Planner {
   std::int64_t chunk_size_;
   const std::function<void()>& progress_;
   std::vector<SourcePacket> packets_;
-  std::vector<double> times_;        // of the frames, by rank, seconds
-  std::vector<std::size_t> cuts_;    // packets that begin a chunk, but for the first
+  std::vector<double> times_;      // of the frames, by rank, seconds
+  std::vector<std::size_t> cuts_;  // packets that begin a chunk, but for the first
   CopyPlan plan_;
 };
 

@@ -27,17 +27,15 @@ struct CopyPlan {
   std::vector<PlannedPacket> packets;  // as the demuxer gives them; what comes after is not needed
   std::int64_t chunk_count = 0;
   bool count_packets = false;  // see media::DemuxerOptions
-  bool hides_frames = false;  // the first chunk has packets that are not shown
-  std::string truncation;     // see Demuxer::truncation()
+  bool hides_frames = false;   // the first chunk has packets that are not shown
+  std::string truncation;      // see Demuxer::truncation()
 };
 
 // Reads all packets of the stream (and decodes them, where only that tells their order). Chunks get
-// at least one frame and, where keyframes allow, at most `chunk_size`; they are cut only where nothing
-// on one side needs anything of the other.
-// Where timestamps are missing or not unique, packets are counted instead; `count_packets` says so to
-// who reads the file again.
-// None if frames are hidden elsewhere than before the first one shown: no container that we write can
-// say that.
+// at least one frame and, where keyframes allow, at most `chunk_size`; they are cut only where
+// nothing on one side needs anything of the other. Where timestamps are missing or not unique,
+// packets are counted instead; `count_packets` says so to who reads the file again. None if frames
+// are hidden elsewhere than before the first one shown: no container that we write can say that.
 std::optional<CopyPlan> plan_copy(const std::filesystem::path& file,
                                   const media::DemuxerOptions& options, std::int64_t chunk_size,
                                   const std::function<void()>& progress);

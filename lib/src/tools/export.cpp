@@ -40,8 +40,7 @@ Target target_of(const fs::path& file) {
   if (file.extension() == ".mkv" || file.extension() == ".MKV") {
     return {"matroska", {{"h264", "h264/mkv"}, {"hevc", "hevc/mkv"}}};
   }
-  throw Error(ErrorKind::invalid_argument,
-              file.string() + ": exported files are .mp4 or .mkv");
+  throw Error(ErrorKind::invalid_argument, file.string() + ": exported files are .mp4 or .mkv");
 }
 
 // Presentation times of the exported frames, in ticks; each at least one after the one before it.
@@ -80,8 +79,7 @@ class Timeline {
 
  private:
   std::int64_t step() const {
-    return count() > 1 ? std::max<std::int64_t>(1, (ticks_.back() - ticks_[0]) / (count() - 1))
-                       : 1;
+    return count() > 1 ? std::max<std::int64_t>(1, (ticks_.back() - ticks_[0]) / (count() - 1)) : 1;
   }
 
   std::vector<std::int64_t> ticks_;
@@ -171,9 +169,7 @@ class Exporter {
                                      options_.encoder, encoder_time_base(), first);
   }
 
-  Rational encoder_time_base() const {
-    return Timeline::time_base(options_.timing, frame_rate_);
-  }
+  Rational encoder_time_base() const { return Timeline::time_base(options_.timing, frame_rate_); }
 
   void start(const AVCodecParameters* parameters) {
     if (!muxer_) {
@@ -256,9 +252,7 @@ class Exporter {
       joined_->fit(packet);
     }
     const Rational from = encoder_time_base();
-    const auto ticks = [&](std::int64_t t) {
-      return media::rescale(t, from, muxer_->time_base());
-    };
+    const auto ticks = [&](std::int64_t t) { return media::rescale(t, from, muxer_->time_base()); };
     packet.set_timestamps(ticks(timeline_.pts(frame)),
                           ticks(timeline_.dts(packets_++, plan_.delay)),
                           ticks(timeline_.duration(frame)));
@@ -276,7 +270,7 @@ class Exporter {
   Timeline timeline_;
   tools::ProgressMeter meter_;
   ExportPlan plan_;
-  std::string codec_;  // of what is copied
+  std::string codec_;                          // of what is copied
   std::optional<media::JoinedStream> joined_;  // none if everything is encoded
   std::optional<media::Muxer> muxer_;
   std::int64_t packets_ = 0;

@@ -32,8 +32,7 @@ class ChunkCuts {
 
   // Whether frames before and from this one on need nothing of each other.
   bool can_begin_at(std::int64_t frame_idx) const {
-    return frame_idx == frame_count_ ||
-           std::binary_search(cuts_.begin(), cuts_.end(), frame_idx);
+    return frame_idx == frame_count_ || std::binary_search(cuts_.begin(), cuts_.end(), frame_idx);
   }
   // Whether what is shown from this frame on can be left out.
   bool can_end_at(std::int64_t frame_idx) const { return delay_ == 0 || can_begin_at(frame_idx); }
@@ -61,8 +60,7 @@ class ChunkCuts {
     return place;
   }
 
-  void read(media::Demuxer& demuxer,
-            const std::unordered_map<std::int64_t, std::int64_t>& place) {
+  void read(media::Demuxer& demuxer, const std::unordered_map<std::int64_t, std::int64_t>& place) {
     const media::RandomAccess access(demuxer);
     std::vector<std::int64_t> order;  // frame_idx of each packet
     std::vector<bool> can_start;
@@ -82,8 +80,7 @@ class ChunkCuts {
   }
 
   void find_cuts(const std::vector<std::int64_t>& order, const std::vector<bool>& can_start) {
-    std::vector<std::int64_t> later_min(order.size() + 1,
-                                        std::numeric_limits<std::int64_t>::max());
+    std::vector<std::int64_t> later_min(order.size() + 1, std::numeric_limits<std::int64_t>::max());
     for (std::size_t i = order.size(); i-- > 0;) {
       later_min[i] = std::min(later_min[i + 1], order[i]);
     }
@@ -122,8 +119,8 @@ void plan_chunk(ExportPlan& plan, const store::IndexedChunk& chunk, const fs::pa
   const std::int64_t copy_begin = cuts.copyable() ? std::min(cuts.next_begin(begin), end) : end;
   const std::int64_t copy_end = std::max(copy_begin, cuts.copyable() ? cuts.last_end(end) : end);
   const auto segment = [&](bool copied, std::int64_t from, std::int64_t to) {
-    return ExportSegment{copied, {first + from, first + to}, chunk.row().chunk, file,
-                         chunk.row().stream};
+    return ExportSegment{
+        copied, {first + from, first + to}, chunk.row().chunk, file, chunk.row().stream};
   };
   add_segment(plan, segment(false, begin, copy_begin));
   add_segment(plan, segment(true, copy_begin, copy_end));
@@ -141,8 +138,8 @@ ExportPlan plan_export(const fs::path& store, Reader& reader, IndexRange range) 
   }
   const fs::path folder = imgstore::store_folder(store);
   const auto quiet = [](const std::string&) {};
-  store::SharedIndex index(
-      store::open_index(folder, imgstore::read_metadata(folder), true, quiet), folder, true);
+  store::SharedIndex index(store::open_index(folder, imgstore::read_metadata(folder), true, quiet),
+                           folder, true);
   for (std::int64_t i = range.begin; i < range.end;) {
     const FrameInfo info = reader.find(FrameIndex(i));
     const store::IndexedChunk chunk(index, info.chunk);

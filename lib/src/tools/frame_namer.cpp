@@ -37,19 +37,18 @@ FrameNames FrameNamer::next(double seconds) {
             FrameTime(start_time_ + seconds)};
   }
   if (place >= static_cast<std::int64_t>(options_.names.size())) {
-    throw Error(ErrorKind::invalid_argument,
-                file_ + ": has more frames than the " + std::to_string(options_.names.size()) +
-                    " numbers and times given");
+    throw Error(ErrorKind::invalid_argument, file_ + ": has more frames than the " +
+                                                 std::to_string(options_.names.size()) +
+                                                 " numbers and times given");
   }
   return options_.names[static_cast<std::size_t>(place)];
 }
 
 void FrameNamer::require_all_used() const {
   if (!options_.names.empty() && count_ != static_cast<std::int64_t>(options_.names.size())) {
-    throw Error(ErrorKind::invalid_argument, file_ + ": has " + std::to_string(count_) +
-                                                 " frames, but " +
-                                                 std::to_string(options_.names.size()) +
-                                                 " numbers and times were given");
+    throw Error(ErrorKind::invalid_argument,
+                file_ + ": has " + std::to_string(count_) + " frames, but " +
+                    std::to_string(options_.names.size()) + " numbers and times were given");
   }
 }
 

@@ -112,9 +112,9 @@ SourceInfo probe_source(const fs::path& file, std::optional<int> stream) {
   require_file(file);
   const media::Demuxer demuxer(file.string(), demuxer_options(stream));
   const media::StreamInfo& found = demuxer.stream();
-  return {demuxer.container(), found.codec,      found.pixel_format, found.width,
-          found.height,        found.frame_rate, found.frame_count,  found.duration,
-          demuxer.creation_time()};
+  return {demuxer.container(), found.codec,    found.pixel_format,
+          found.width,         found.height,   found.frame_rate,
+          found.frame_count,   found.duration, demuxer.creation_time()};
 }
 
 }  // namespace avstore

@@ -47,15 +47,15 @@ imgstore::StoreMetadata make_metadata(const media::Demuxer& source,
   metadata.chunksize =
       options.chunk_size > 0 ? options.chunk_size : store::default_chunk_size(true);
   metadata.created_utc = options.created_utc.empty() ? imgstore::utc_now() : options.created_utc;
-  metadata.timezone_local = options.timezone_local.empty() ? imgstore::local_timezone_name()
-                                                           : options.timezone_local;
+  metadata.timezone_local =
+      options.timezone_local.empty() ? imgstore::local_timezone_name() : options.timezone_local;
   metadata.uuid = imgstore::new_uuid();
   metadata.user_yaml = imgstore::normalize_user_yaml(options.metadata_yaml);
   return metadata;
 }
 
-// Copies the packets as planned, chunk by chunk, and makes rows of what each chunk then really gives
-// when it is decoded.
+// Copies the packets as planned, chunk by chunk, and makes rows of what each chunk then really
+// gives when it is decoded.
 class Copier {
  public:
   Copier(const fs::path& file, const fs::path& store, const ImportOptions& options, CopyPlan plan)
@@ -130,8 +130,7 @@ class Copier {
       return;
     }
     muxer_->finish();
-    const media::Scan scan =
-        media::scan(chunk_file(), std::nullopt, media::ScanMethod::decode);
+    const media::Scan scan = media::scan(chunk_file(), std::nullopt, media::ScanMethod::decode);
     require_one_size(scan);
     record(scan);
     muxer_.reset();
@@ -227,8 +226,8 @@ std::optional<ImportResult> import_copy(const fs::path& file, const fs::path& st
   if (!container) {
     return cannot("no container of a store takes this codec");
   }
-  const std::int64_t chunk_size = options.writer.chunk_size > 0 ? options.writer.chunk_size
-                                                                : store::default_chunk_size(true);
+  const std::int64_t chunk_size =
+      options.writer.chunk_size > 0 ? options.writer.chunk_size : store::default_chunk_size(true);
   ProgressMeter reading(options.progress, 0, file.string());
   auto plan = plan_copy(file, demuxer_options(options.stream), chunk_size,
                         [&reading] { reading.require(0); });

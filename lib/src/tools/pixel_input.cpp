@@ -24,10 +24,10 @@ Image PixelInput::prepare(Image image) {
     wanted_ = choose(*first_);
   }
   if (image.width() != first_->width || image.height() != first_->height) {
-    throw Error(ErrorKind::invalid_argument,
-                source_ + ": the picture changes its size from " + size_of(*first_) + " to " +
-                    size_of(image.view()) + " at frame " + std::to_string(count_) +
-                    "; a store has one size");
+    throw Error(ErrorKind::invalid_argument, source_ + ": the picture changes its size from " +
+                                                 size_of(*first_) + " to " + size_of(image.view()) +
+                                                 " at frame " + std::to_string(count_) +
+                                                 "; a store has one size");
   }
   if (image.format() != first_->format && !said_ && notice_) {
     said_ = true;

@@ -72,8 +72,8 @@ class Recording {
 
   bool enough() const {
     const bool frames = options_.frames && frames_ >= *options_.frames;
-    const bool time = options_.duration && frames_ > 0 &&
-                      unix_now() - first_time_ >= *options_.duration;
+    const bool time =
+        options_.duration && frames_ > 0 && unix_now() - first_time_ >= *options_.duration;
     return frames || time;
   }
 

@@ -105,8 +105,8 @@ class Verifier {
   void check_size(const index::ChunkRow& row, const fs::path& path) {
     if (is_video() && row.state == index::ChunkState::closed && row.bytes != 0 &&
         static_cast<std::int64_t>(fs::file_size(path)) != row.bytes) {
-      find(row.path + ": has " + std::to_string(fs::file_size(path)) + " bytes, the database says " +
-           std::to_string(row.bytes));
+      find(row.path + ": has " + std::to_string(fs::file_size(path)) +
+           " bytes, the database says " + std::to_string(row.bytes));
     }
   }
 
@@ -172,7 +172,8 @@ class Verifier {
     for (const fs::directory_entry& entry : fs::directory_iterator(path)) {
       files += entry.path().extension() == extension ? 1 : 0;
     }
-    if (files < row.frame_count || (files > row.frame_count && row.state == index::ChunkState::closed)) {
+    if (files < row.frame_count ||
+        (files > row.frame_count && row.state == index::ChunkState::closed)) {
       find(row.path + ": has " + std::to_string(files) + " images, the database says " +
            std::to_string(row.frame_count));
     }
