@@ -27,9 +27,9 @@ using media::Threading;
 class PassedFrames {
  public:
   // Images are shared, so keeping one costs its memory and no copy.
-  void keep(std::int64_t frame_idx, Image image) {
+  void keep(std::int64_t frame_idx, const Image& image) {
     const std::size_t bytes = packed_size(image.view());
-    if (bytes > kMaxBytes || !frames_.try_emplace(frame_idx, std::move(image)).second) {
+    if (bytes > kMaxBytes || !frames_.try_emplace(frame_idx, image).second) {
       return;
     }
     order_.push_back(frame_idx);
@@ -231,7 +231,7 @@ class VideoReader final : public ChunkReader {
       if (here == frame_idx) {
         return std::move(frame->image);
       }
-      passed_.keep(here, std::move(frame->image));
+      passed_.keep(here, frame->image);
     }
     next_.reset();
     return std::nullopt;

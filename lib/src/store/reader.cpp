@@ -193,12 +193,12 @@ class Reader::Impl {
 
   Frame read(const FrameInfo& info, chunk::Access access) {
     last_.reset();  // a failed read leaves no place to go on from
-    Image image = pool_->get(info.chunk).read(info.frame_idx, access);
+    const Image image = pool_->get(info.chunk).read(info.frame_idx, access);
     last_ = info.index.value;
-    return {info, finish(std::move(image), converter_)};
+    return {info, finish(image, converter_)};
   }
 
-  Image finish(Image image, media::Converter& converter) const {
+  Image finish(const Image& image, media::Converter& converter) const {
     return options_.pixel_format.empty() ? image : converter.convert(image, options_.pixel_format);
   }
 
@@ -293,6 +293,7 @@ void Reader::Impl::read_many(std::span<const FrameIndex> indices,
     store::accumulate(finished_, pool.statistics());
   };
   std::vector<std::thread> threads;
+  threads.reserve(static_cast<std::size_t>(workers));
   for (int i = 0; i < workers; ++i) {
     threads.emplace_back(work);
   }
