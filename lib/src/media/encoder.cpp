@@ -112,15 +112,24 @@ class Encoder::Impl {
           "cannot read parameters");
   }
 
+  ~Impl() { settle(); }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+
   void send(const Image& image, std::int64_t pts, bool force_keyframe) {
     AvFrame frame = prepare(image);
     frame->pts = pts;
     frame->pict_type = force_keyframe ? AV_PICTURE_TYPE_I : AV_PICTURE_TYPE_NONE;
     frame->quality = context_->global_quality;
     check(avcodec_send_frame(context_.get(), frame.get()), where_, "cannot encode a frame");
+    started_ = true;
   }
 
   void send_end() {
+    if (!started_) {
+      return;  // see settle()
+    }
+    ended_ = true;
     const int code = avcodec_send_frame(context_.get(), nullptr);
     if (code != AVERROR_EOF) {
       check(code, where_, "cannot finish");
@@ -128,6 +137,9 @@ class Encoder::Impl {
   }
 
   bool receive(Packet& packet) {
+    if (!started_) {
+      return false;
+    }
     const int code = avcodec_receive_packet(context_.get(), packet.get());
     if (code == AVERROR(EAGAIN) || code == AVERROR_EOF) {
       return false;
@@ -141,6 +153,31 @@ class Encoder::Impl {
   const AVCodecParameters* parameters() const { return parameters_.get(); }
 
  private:
+  // SVT-AV1's threads wait for ever if it is closed before it has had a frame and been told of the end.
+  void settle() noexcept {
+    if (name_ != "libsvtav1" || !context_ || avcodec_is_open(context_.get()) == 0) {
+      return;
+    }
+    if (!started_) {
+      const std::unique_ptr<AVFrame, FrameDeleter> blank(av_frame_alloc());
+      if (blank) {
+        blank->format = context_->pix_fmt;
+        blank->width = width_;
+        blank->height = height_;
+        if (av_frame_get_buffer(blank.get(), 0) >= 0) {
+          avcodec_send_frame(context_.get(), blank.get());
+        }
+      }
+    }
+    if (!ended_) {
+      avcodec_send_frame(context_.get(), nullptr);
+    }
+    const std::unique_ptr<AVPacket, PacketDeleter> packet(av_packet_alloc());
+    while (packet && avcodec_receive_packet(context_.get(), packet.get()) >= 0) {
+      av_packet_unref(packet.get());
+    }
+  }
+
   void choose_input(const VideoFormat& format, const ImageView& first) {
     const auto input = encoder_input(format, name_, first);
     if (!input) {
@@ -185,7 +222,9 @@ class Encoder::Impl {
   }
 
   void open(const VideoFormat& format, const EncoderOptions& options) {
-    Dictionary dictionary(all_options(format, name_, options, context_->thread_count));
+    const Options all = all_options(format, name_, options, context_->thread_count);
+    require_known(all);
+    Dictionary dictionary(all);
     const int code = avcodec_open2(context_.get(), context_->codec, dictionary.address());
     if (code < 0) {
       throw Error(ErrorKind::unsupported,
@@ -195,6 +234,15 @@ class Encoder::Impl {
                       last_log_line());
     }
     dictionary.require_all_used(where_);
+  }
+
+  // Before opening, because closing what was opened in vain takes time.
+  void require_known(const Options& options) const {
+    for (const auto& [key, value] : options) {
+      if (av_opt_find(context_.get(), key.c_str(), nullptr, 0, AV_OPT_SEARCH_CHILDREN) == nullptr) {
+        throw Error(ErrorKind::invalid_argument, where_ + ": unknown option '" + key + "'");
+      }
+    }
   }
 
   AvFrame prepare(const Image& image) {
@@ -246,6 +294,8 @@ class Encoder::Impl {
   int chroma_shift_x_ = 0;
   int chroma_shift_y_ = 0;
   CodecContext context_;
+  bool started_ = false;  // has had a frame
+  bool ended_ = false;    // has been told that no more come
   CodecParametersPtr parameters_;
   Converter converter_;
   std::shared_ptr<std::vector<std::uint8_t>> neutral_;

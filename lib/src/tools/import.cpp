@@ -53,7 +53,7 @@ ImportResult encode_anew(const fs::path& file, const fs::path& store,
 
   std::optional<Writer> writer;
   while (auto frame = source.next()) {
-    const Image image = input.prepare(std::move(frame->image));
+    const Image image = input.prepare(frame->image);
     if (!writer) {
       writer.emplace(store, writer_options);
     }

@@ -18,7 +18,7 @@ std::string size_of(const ImageView& view) {
 PixelInput::PixelInput(const Format& format, std::string source, const Notice& notice)
     : format_(format), source_(std::move(source)), notice_(notice), converter_(1) {}
 
-Image PixelInput::prepare(Image image) {
+Image PixelInput::prepare(const Image& image) {
   if (!first_) {
     first_ = image.view();
     wanted_ = choose(*first_);

@@ -19,7 +19,7 @@ class PixelInput {
   PixelInput(const Format& format, std::string source, const Notice& notice);
 
   // Throws Error(invalid_argument) where the size changes, saying at which frame.
-  Image prepare(Image image);
+  Image prepare(const Image& image);
 
  private:
   PixelFormat choose(const ImageView& first) const;

@@ -82,7 +82,7 @@ class Recording {
     if (frames_ == 0) {
       first_time_ = last_time_;
     }
-    writer_.add(input_.prepare(std::move(frame.image)),
+    writer_.add(input_.prepare(frame.image),
                 FrameNumber(options_.first_number + frames_), FrameTime(last_time_));
     ++frames_;
   }

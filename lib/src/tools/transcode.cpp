@@ -67,7 +67,7 @@ std::int64_t transcode(const std::filesystem::path& source,
     if (!wanted.empty()) {
       frame.image = gray.convert(frame.image, wanted);
     }
-    writer.add(input.prepare(std::move(frame.image)), frame.info.number, frame.info.time);
+    writer.add(input.prepare(frame.image), frame.info.number, frame.info.time);
     for (; !extra.empty() && extra.front().frame_index <= i; extra.pop_front()) {
       if (extra.front().frame_index >= range.begin) {
         writer.add_extra(extra.front().json);

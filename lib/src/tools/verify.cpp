@@ -60,7 +60,6 @@ class Verifier {
 
   // The database as it is, so that its faults are found; without one, what the chunks give.
   store::OpenedIndex open_index() {
-    const auto warn = [this](const std::string& text) { find(text); };
     try {
       index::Index saved = index::Index::open(folder_ / store::kIndexFile);
       const std::string damage = saved.integrity_findings();
@@ -75,7 +74,9 @@ class Verifier {
         throw;
       }
     }
-    return {store::index_from_chunks(folder_, metadata_, warn), true};
+    return {store::index_from_chunks(folder_, metadata_,
+                                     [this](const std::string& text) { find(text); }),
+            true};
   }
 
   void check_chunk(const index::ChunkRow& row) {
