@@ -65,7 +65,8 @@ class FrameStream {
   void begin(const ImageView& image) {
     first_ = image;
     if (stream_ == Stream::y4m) {
-      out_.write(y4m_header(image, plausible_rate(mean_frame_rate(info_).value_or(0))));
+      out_.write(y4m_header(image, plausible_rate(mean_frame_rate(info_).value_or(0)),
+                            info_.path.string()));
     }
   }
 

@@ -37,7 +37,8 @@ void report(const Options& options, const VerifyResult& result, Output& out) {
     out.print("{}\n", finding);
   }
   if (result.findings.empty()) {
-    out.print("{}: {} frames in {} chunks, all well\n", store, result.frames, result.chunks);
+    out.print("{}: {} frames in {} chunk{}, all well\n", store, result.frames, result.chunks,
+              result.chunks == 1 ? "" : "s");
   }
 }
 
@@ -52,7 +53,9 @@ int run(const Options& options, Output& out) {
     return kDone;
   }
   out.flush();
-  say(fmt::format("{}: {} found to be wrong", options.store.string(), result.findings.size()));
+  const std::size_t count = result.findings.size();
+  say(fmt::format("{}: {} thing{} wrong, listed on standard output", options.store.string(), count,
+                  count == 1 ? " is" : "s are"));
   return kFailed;
 }
 

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <map>
+#include <optional>
 #include <string_view>
 
 namespace avstore::cli {
@@ -15,7 +16,7 @@ bool is_full_range(const ImageView& image) {
   return image.color.full_range || image.format.name().starts_with("yuvj");
 }
 
-std::string color_space(const ImageView& image) {
+std::optional<std::string> find_color_space(const ImageView& image) {
   const bool full = is_full_range(image);
   const std::map<std::string_view, std::string> known = {
       {"gray8", "mono"},       {"gray", "mono"},    {"yuv420p", full ? "420jpeg" : "420mpeg2"},
@@ -23,13 +24,7 @@ std::string color_space(const ImageView& image) {
       {"yuv444p", "444"},      {"yuvj444p", "444"},
   };
   const auto found = known.find(image.format.name());
-  if (found == known.end()) {
-    throw Error(ErrorKind::unsupported,
-                fmt::format("y4m cannot hold {} pixels; add --pixel-format yuv420p or gray8, or "
-                            "write --as rawvideo",
-                            image.format.name()));
-  }
-  return found->second;
+  return found == known.end() ? std::nullopt : std::optional(found->second);
 }
 
 bool is_gray(const ImageView& image) {
@@ -38,10 +33,18 @@ bool is_gray(const ImageView& image) {
 
 }  // namespace
 
-std::string y4m_header(const ImageView& image, Rational frame_rate) {
+std::string y4m_header(const ImageView& image, Rational frame_rate, const std::string& store) {
+  const auto color_space = find_color_space(image);
+  if (!color_space) {
+    throw Error(
+        ErrorKind::unsupported,
+        fmt::format("{}: y4m cannot hold {} pixels; add --pixel-format yuv420p or gray8, or "
+                    "write --as rawvideo",
+                    store, image.format.name()));
+  }
   const bool full = is_full_range(image) || is_gray(image);
   return fmt::format("YUV4MPEG2 W{} H{} F{}:{} Ip A1:1 C{} XCOLORRANGE={}\n", image.width,
-                     image.height, frame_rate.num, frame_rate.den, color_space(image),
+                     image.height, frame_rate.num, frame_rate.den, *color_space,
                      full ? "FULL" : "LIMITED");
 }
 

@@ -85,6 +85,8 @@ pid_t start_child(const Body& body) {
       status = body();
     } catch (const std::exception& error) {
       std::fprintf(stderr, "child: %s\n", error.what());
+    } catch (...) {
+      // A failed assertion: Catch has said so, and must not go on with the other tests in here.
     }
     ::_exit(status);
   }
@@ -1576,10 +1578,13 @@ TEST_CASE("index: reads in a folder that cannot be written") {
     return fs::is_empty(temporary) ? 0 : 3;
   });
   CHECK(status == 0);
-  CHECK(run_child([&] {
-          become_nobody();
-          return kind_of_error([&] { Index::open_for_writing(path); }) == ErrorKind::io ? 0 : 1;
-        }) == 0);
+  // Where all belongs to another user it cannot be written either.
+  if (::geteuid() == 0) {
+    CHECK(run_child([&] {
+            become_nobody();
+            return kind_of_error([&] { Index::open_for_writing(path); }) == ErrorKind::io ? 0 : 1;
+          }) == 0);
+  }
 }
 
 TEST_CASE("index: follows a writer in a folder that only the writer can write") {

@@ -1,0 +1,810 @@
+#!/usr/bin/env bash
+# Tests of the program `avstore`: every command, wrong usage, bad input, signals and closed pipes. What comes out is compared
+# with what the programs ffmpeg, ffprobe and sqlite3 say of the same files. The last line is `N passed, N failed, N skipped`.
+#
+# usage: cli_test.sh AVSTORE_PROGRAM WORKDIR
+#
+# WORKDIR is made, and must be empty if it is there. Videos and stores stay in it.
+set -uo pipefail
+
+(( $# == 2 )) || { sed -n '5p' "$0" | cut -c3- >&2; exit 2; }
+avstore=$(realpath "$1")
+mkdir -p "$2" && cd "$2" || exit 1
+[[ -z $(ls -A) ]] || { echo "$2 is not empty" >&2; exit 1; }
+
+passed=0 failed=0 skipped=0
+out=$PWD/out err=$PWD/err status=0
+minutes_each=4 # more than that is hanging
+
+# ---------------------------------------------------------------------------------------------------------------- how it works
+
+ok() {
+    passed=$((passed + 1))
+    echo "ok - $1"
+}
+
+# not_ok NAME WHAT
+not_ok() {
+    failed=$((failed + 1))
+    echo "not ok - $1: $2"
+    if [[ -s $err ]]; then
+        sed 's/^/    stderr: /' "$err" | head -n 5
+    fi
+}
+
+skip() {
+    skipped=$((skipped + 1))
+    echo "skipped - $1: $2"
+}
+
+# same NAME EXPECTED ACTUAL
+same() {
+    if [[ $2 == "$3" ]]; then
+        ok "$1"
+    else
+        not_ok "$1" "expected '${2:0:200}', got '${3:0:200}'"
+    fi
+}
+
+# matches NAME PATTERN TEXT: a regular expression
+matches() {
+    if [[ $3 =~ $2 ]]; then
+        ok "$1"
+    else
+        not_ok "$1" "'${3:0:300}' does not match '$2'"
+    fi
+}
+
+# holds NAME COMMAND...: the command must succeed
+holds() {
+    local name=$1; shift
+    if "$@" >"$out" 2>"$err" </dev/null; then
+        ok "$name"
+    else
+        not_ok "$name" "failed: $*"
+    fi
+}
+
+# av ARGUMENT...: runs the program; leaves $status and the files $out and $err
+av() {
+    timeout -k 5 $((60 * minutes_each)) "$avstore" "$@" >"$out" 2>"$err" </dev/null
+    status=$?
+}
+
+# prints ARGUMENT...: what the program writes to standard output
+prints() {
+    timeout -k 5 $((60 * minutes_each)) "$avstore" "$@" 2>"$err" </dev/null
+}
+
+# works NAME ARGUMENT...: the program must succeed and complain of nothing
+works() {
+    local name=$1; shift
+    av "$@"
+    if (( status == 0 )) && [[ ! -s $err ]]; then
+        ok "$name"
+    else
+        not_ok "$name" "status $status of avstore $*"
+    fi
+}
+
+# ends NAME STATUS PATTERN ARGUMENT...: the program must end with this status and one line of message, which the regular
+# expression matches
+ends() {
+    local name=$1 expected=$2 pattern=$3; shift 3
+    av "$@"
+    if (( status != expected )); then
+        not_ok "$name" "status $status instead of $expected of avstore $*"
+    elif (( $(wc -l <"$err") != 1 )) || [[ $(cat "$err") != "avstore: "* ]]; then
+        not_ok "$name" "not one line of message"
+    elif [[ ! $(cat "$err") =~ $pattern ]]; then
+        not_ok "$name" "the message does not match '$pattern'"
+    else
+        ok "$name"
+    fi
+}
+
+fails() { # NAME PATTERN ARGUMENT...
+    local name=$1 pattern=$2; shift 2
+    ends "$name" 1 "$pattern" "$@"
+}
+
+misused() { # NAME PATTERN ARGUMENT...
+    local name=$1 pattern=$2; shift 2
+    ends "$name" 2 "$pattern.*--help" "$@"
+}
+
+# nothing_left NAME PATH: neither it nor something beside it whose name begins alike
+nothing_left() {
+    local found
+    found=$(compgen -G "$2*")
+    same "$1" "" "$found"
+}
+
+# ------------------------------------------------------------------------------------------------------------- the other opinion
+
+quiet_ffmpeg() {
+    ffmpeg -nostdin -loglevel error -y "$@"
+}
+
+# md5 of every frame of video files, in order, decoded from the beginning
+ffmpeg_md5() {
+    local file
+    for file in "$@"; do
+        ffmpeg -nostdin -loglevel error -i "$file" -map 0:v:0 -fps_mode passthrough -f framemd5 - | sed '/^#/d; s/.*, *//'
+    done
+}
+
+# md5 of every frame of a store, by frame_index; further arguments say how it is read
+store_md5() {
+    prints framemd5 "$@" | sort -t , -k 1,1n | cut -d , -f 4
+}
+
+# values_of SECTION=KEY FILE: of every frame or packet of its first video stream, a line each
+values_of() {
+    # ffprobe puts lines of its own after frames that have side data
+    ffprobe -loglevel error -select_streams v:0 -show_entries "$1" -of csv=p=0 "$2" | grep -oE '^-?[0-9.]+'
+}
+
+frame_count_of() {
+    ffprobe -loglevel error -select_streams v:0 -count_frames -show_entries stream=nb_read_frames -of csv=p=0 "$1" | head -n 1
+}
+
+sql() { # STORE QUERY
+    sqlite3 -readonly "$1/.index.sqlite" "$2"
+}
+
+md5_of() {
+    md5sum | cut -d ' ' -f 1
+}
+
+# json EXPRESSION: what Python makes of the JSON document d on standard input
+json() {
+    python3 -c "import json, sys; d = json.load(sys.stdin); print($1)"
+}
+
+# column NUMBER of the table of frames
+column() {
+    sed 1d | cut -d , -f "$1"
+}
+
+# until_true SECONDS COMMAND...: waits for the command to succeed
+until_true() {
+    local tries=$(($1 * 10)); shift
+    until "$@" 2>/dev/null; do
+        (( tries-- > 0 )) || return 1
+        sleep 0.1
+    done
+}
+
+# --------------------------------------------------------------------------------------------------------------------- test data
+
+frames=60
+make_media() {
+    quiet_ffmpeg -f lavfi -i testsrc2=size=160x96:rate=25 -frames:v $frames -c:v libx264 -g 12 -bf 2 -pix_fmt yuv420p \
+        -metadata creation_time=2024-03-01T12:00:00Z clip.mp4 &&
+        quiet_ffmpeg -f lavfi -i testsrc2=size=160x96:rate=25 -frames:v 10 -pix_fmt gray -f rawvideo gray.raw &&
+        quiet_ffmpeg -f lavfi -i testsrc2=size=160x96:rate=25 -f lavfi -i testsrc=size=64x48:rate=25 -map 0 -map 1 \
+            -t 0.8 -c:v libx264 two.mp4 &&
+        quiet_ffmpeg -f lavfi -i testsrc2=size=1280x720:rate=25 -frames:v 250 -c:v libx264 -preset ultrafast long.mp4 &&
+        quiet_ffmpeg -f lavfi -i sine=duration=1 sound.m4a &&
+        quiet_ffmpeg -f lavfi -i testsrc2=size=160x96:rate=25 -frames:v 200 -c:v libx264 -g 25 -movflags +faststart whole.mp4 &&
+        quiet_ffmpeg -i clip.mp4 -c copy "Versuch ä ß 1.mp4" &&
+        head -c $(($(stat -c %s whole.mp4) * 2 / 3)) whole.mp4 >cut.mp4 &&
+        head -c 5000 /dev/zero >zeros.mp4 && : >empty.mp4 && mkdir folder
+}
+
+# ------------------------------------------------------------------------------------------------------------------------- tests
+
+usage() {
+    av
+    same "without a command: status" 2 "$status"
+    matches "without a command: help on stderr" "Usage: avstore.*import.*framemd5" "$(tr '\n' ' ' <"$err")"
+    same "without a command: nothing on stdout" "" "$(cat "$out")"
+    works "--help" --help
+    matches "--help is a result" "Usage: avstore" "$(cat "$out")"
+    works "--version" --version
+    matches "--version says it" '^avstore [0-9]+\.[0-9]+' "$(cat "$out")"
+    local command
+    for command in import record info frames formats extract cat export transcode timecodes verify index framemd5; do
+        av "$command" --help
+        if (( status == 0 )) && grep -q "^Example:" "$out" && grep -q "^  .*avstore $command" "$out"; then
+            ok "$command --help has an example"
+        else
+            not_ok "$command --help has an example" "status $status"
+        fi
+        [[ $command == formats ]] || misused "$command without arguments" "required" "$command"
+        misused "$command with an unknown option" "--nosuch|required" "$command" a b --nosuch
+    done
+    misused "unknown command" "'imprt' is no command" imprt a b
+    misused "unknown option" "--nosuch" --nosuch
+    misused "one argument too many" "three" import one two three
+    misused "--format unknown" "known are .*avc1/mp4.*png" import clip.mp4 no.store --format vhs
+    misused "--format and --copy" "excludes" import clip.mp4 no.store --format png --copy
+    misused "--quality and --copy" "excludes" import clip.mp4 no.store --quality 5 --copy
+    misused "--times and --numbers" "excludes" import clip.mp4 no.store --times x.csv --numbers 5
+    misused "--chunk-size 0" "too small" import clip.mp4 no.store --chunk-size 0
+    misused "--chunk-size x" "whole number" import clip.mp4 no.store --chunk-size 1e3
+    misused "--quality 101" "between 0 .* and 100" import clip.mp4 no.store --quality 101
+    misused "--fps 0" "frame rate" import clip.mp4 no.store --fps 0
+    misused "--fps 30/0" "frame rate" import clip.mp4 no.store --fps 30/0
+    misused "--start-time yesterday" "no time" import clip.mp4 no.store --start-time yesterday
+    misused "--start-time of the 30th of February" "no time" import clip.mp4 no.store --start-time 2024-02-30
+    misused "--metadata without =" "KEY=VALUE" import clip.mp4 no.store --metadata subject
+    misused "--metadata that is no YAML" "metadata" import clip.mp4 no.store --metadata 'a=[1'
+    misused "--timing unknown" "nominal and real" import clip.mp4 no.store --timing exact
+    misused "--numbers x" "whole number" import clip.mp4 no.store --numbers 5:x
+    misused "--size wrong" "WIDTHxHEIGHT" record - no.store --size 64
+    misused "transcode without --format" "format is required" transcode a b
+    nothing_left "wrong usage makes nothing" no.store
+}
+
+import_tests() {
+    works "import" import clip.mp4 plain.store
+    same "import: result" "plain.store: $frames frames as avc1/mp4" "$(cat "$out")"
+    same "import: rows" $frames "$(sql plain.store 'SELECT count(*) FROM frames')"
+    same "import: frames in the chunk" $frames "$(frame_count_of plain.store/000000.mp4)"
+    same "import: time starts at creation_time" 1709294400.0 "$(sql plain.store 'SELECT min(frame_time) FROM frames')"
+    same "import: not locked any more" "" "$(compgen -G 'plain.store/.lock')"
+
+    works "import --copy" import clip.mp4 copy.store --copy --chunk-size 24 --json
+    same "import --json" "copy.store $frames avc1/mp4 True" "$(json '*[d[k] for k in ("store", "frames", "format", "copied")]' <"$out")"
+    same "import --copy: chunks" 3 "$(compgen -G 'copy.store/*.mp4' | wc -l)"
+    same "import --copy: every frame is the source's" "$(ffmpeg_md5 clip.mp4)" "$(store_md5 copy.store)"
+
+    works "import into a lossless format" import clip.mp4 lossless.store --format ffv1/mkv --chunk-size 25
+    same "import into a lossless format: every frame is the source's" "$(ffmpeg_md5 clip.mp4)" "$(store_md5 lossless.store)"
+
+    works "paths with blanks and umlauts" import "Versuch ä ß 1.mp4" "Aufnahme ö 1.store" --metadata "ort=Straße 1"
+    same "paths with blanks and umlauts: metadata" "Straße 1" "$(prints info "Aufnahme ö 1.store" --json | json 'd["metadata"]["ort"]')"
+
+    works "import --stream" import two.mp4 second.store --stream 1
+    same "import --stream: takes that one" "64 48" "$(prints info second.store --json | json 'str(d["width"]) + " " + str(d["height"])')"
+    fails "import --stream that is not there" "two.mp4" import two.mp4 no.store --stream 7
+
+    works "import with encoder options" import clip.mp4 options.store --format avc1/mp4 --encoder libx264 --preset ultrafast \
+        --quality 30 --keyframe-interval 10 --b-frames 0 --threads 1 --option tune=zerolatency --option crf=40 --fps 50 \
+        --chunk-size 40
+    same "--keyframe-interval" "0 10 20 30 40 50" "$(prints frames options.store | awk -F , '$7 == 1 {print $1}' | xargs)"
+    same "--keyframe-interval: the video's own" "0 10 20 30" "$(values_of frame=key_frame options.store/000000.mp4 |
+        awk '$1 == 1 {print NR - 1}' | xargs)"
+    same "--fps" "50/1" "$(ffprobe -loglevel error -select_streams v -show_entries stream=r_frame_rate -of csv=p=0 \
+        options.store/000000.mp4 | head -n 1)"
+    fails "--option unknown" "nosuch" import clip.mp4 no.store --option nosuch=1
+    fails "--encoder unknown" "nosuch" import clip.mp4 no.store --encoder nosuch
+    nothing_left "refused options leave nothing" no.store
+}
+
+names_tests() {
+    works "--numbers and --start-time" import clip.mp4 names.store --numbers -10:-3 --start-time 1500001000.25 --copy
+    same "--numbers" "$(seq -10 -3 $((-10 - 3 * (frames - 1))))" "$(prints frames names.store | column 2)"
+    same "--start-time: first" 1500001000.25 "$(prints frames names.store --range :1 | column 3)"
+    same "--start-time: sixth" 1500001000.45 "$(prints frames names.store --range 5:6 | column 3)"
+    local date
+    for date in 2017-07-14T04:56:40.25+02:00 2017-07-14T02:56:40.25Z "2017-07-14 02:56:40.25"; do
+        av import clip.mp4 iso.store --copy --overwrite --start-time "$date"
+        same "--start-time $date" 1500001000.25 "$(prints frames iso.store --range :1 | column 3)"
+    done
+    av import clip.mp4 iso.store --copy --overwrite --start-time -1.5
+    same "--start-time negative" -1.5 "$(prints frames iso.store --range :1 | column 3)"
+
+    awk -v n=$frames 'BEGIN {for (i = 0; i < n; ++i) printf "%d,%.17g\n", 1000 - 7 * i, 1e9 + i * i / 8}' >bare.csv
+    works "--times without a header" import clip.mp4 times.store --copy --times bare.csv
+    same "--times: numbers" "$(cut -d , -f 1 bare.csv)" "$(sql times.store 'SELECT frame_number FROM frames ORDER BY rowid')"
+    same "--times: times" "$(awk -F , '{printf "%.3f\n", $2}' bare.csv)" \
+        "$(sql times.store 'SELECT frame_time FROM frames ORDER BY rowid' | awk '{printf "%.3f\n", $1}')"
+    prints frames times.store | sed 's/$/\r/' >table.csv
+    works "--times takes what frames prints" import clip.mp4 again.store --copy --times table.csv
+    same "--times takes what frames prints: same names" "$(prints frames times.store)" "$(prints frames again.store)"
+    head -n 50 bare.csv >short.csv
+    fails "--times with too few lines" "50" import clip.mp4 no.store --copy --times short.csv
+    fails "--times with too few lines, encoding" "50" import clip.mp4 no.store --times short.csv
+    (cat bare.csv; echo 1,1) >many.csv
+    fails "--times with too many lines" "61" import clip.mp4 no.store --times many.csv
+    (head -n 3 bare.csv; echo 7,later) >wrong.csv
+    fails "--times with a line that is wrong" "wrong.csv: line 4: 'later'" import clip.mp4 no.store --times wrong.csv
+    fails "--times with columns of other names" "frame_number" import clip.mp4 no.store --times <(echo number,time)
+    fails "--times that is not there" "nosuch.csv.*No such file" import clip.mp4 no.store --times nosuch.csv
+    fails "--times that is a folder" "folder.*directory" import clip.mp4 no.store --times folder
+    fails "--times that is empty" "empty.mp4" import clip.mp4 no.store --times empty.mp4
+    nothing_left "refused times leave nothing" no.store
+}
+
+bad_input() {
+    local how
+    for how in "" --copy; do
+        # shellcheck disable=SC2086 # no argument if empty
+        {
+            fails "import $how: not there" "nosuch.mp4.*no such file" import nosuch.mp4 no.store $how
+            fails "import $how: empty" "empty.mp4" import empty.mp4 no.store $how
+            fails "import $how: not a video" "zeros.mp4" import zeros.mp4 no.store $how
+            fails "import $how: text" "bare.csv" import bare.csv no.store $how
+            fails "import $how: sound only" "sound.m4a.*no video" import sound.m4a no.store $how
+            fails "import $how: a folder" "folder.*is a folder" import folder no.store $how
+            fails "import $how: a store" "plain.store.*is a folder" import plain.store no.store $how
+            fails "import $how: cut off" "cut.mp4.*cut off" import cut.mp4 no.store $how
+            nothing_left "import $how: bad input leaves nothing" no.store
+            fails "import $how: below a file" "Not a directory" import clip.mp4 empty.mp4/no.store $how
+            fails "import $how: where nothing can be made" "/proc" import clip.mp4 /proc/no.store $how
+        }
+    done
+    local before
+    before=$(prints framemd5 plain.store)
+    fails "import: the store is there" "plain.store.*there already" import clip.mp4 plain.store
+    fails "import: something else is there" "bare.csv" import clip.mp4 bare.csv
+    fails "import --overwrite: something else is there" "bare.csv" import clip.mp4 bare.csv --overwrite
+    fails "import --overwrite: bad input" "zeros.mp4" import zeros.mp4 plain.store --overwrite
+    same "a refused import leaves the store as it was" "$before" "$(prints framemd5 plain.store)"
+    av import clip.mp4 over.store --copy
+    works "import --overwrite" import second.store/000000.mp4 over.store --overwrite
+    same "import --overwrite: the new one is there" 20 "$(sql over.store 'SELECT count(*) FROM frames')"
+
+    av import cut.mp4 cut.store --allow-truncated
+    same "import --allow-truncated: status" 0 "$status"
+    matches "import --allow-truncated: says so" "^avstore: cut.mp4.*cut off" "$(cat "$err")"
+    local count
+    count=$(sql cut.store 'SELECT count(*) FROM frames')
+    if (( count > 100 && count < 200 )); then
+        ok "import --allow-truncated: takes what there is"
+    else
+        not_ok "import --allow-truncated: takes what there is" "$count frames"
+    fi
+
+    local command
+    for command in info frames timecodes verify index framemd5 cat; do
+        fails "$command: no such store" "nosuch" "$command" nosuch
+        fails "$command: a folder that is no store" "folder" "$command" folder
+        fails "$command: a file that is no store" "clip.mp4" "$command" clip.mp4
+    done
+    fails "extract: no such store" "nosuch" extract nosuch --index 0 -o no.png
+    fails "export: no such store" "nosuch" export nosuch no.mp4
+    fails "transcode: no such store" "nosuch" transcode nosuch no.store --format png
+    cp -r copy.store newer.store
+    sed -i 's/version: 2/version: 3/' newer.store/metadata.yaml
+    fails "a store of a newer version" "newer.store.*version" info newer.store
+    nothing_left "reading nothing writes nothing" no.
+}
+
+info_tests() {
+    works "import with metadata" import clip.mp4 meta.store --copy --metadata subject.id=7 --metadata "subject.name='8'" \
+        --metadata 'tags=[a, b]' --metadata rate=2.5 --metadata dark=yes --start-time 1500000000
+    works "info" info meta.store
+    local field
+    for field in "Format +avc1/mp4" "Images +160x96, colour, uint8" "Frames +$frames in 1 chunk" "Numbers +0 to $((frames - 1))" \
+        "Times +1500000000 .2017-07-14 02:40:00 UTC" "Duration +2.360 s, 25 frames/s" "subject:"; do
+        matches "info: $field" "$field" "$(cat "$out")"
+    done
+    works "info of metadata.yaml" info meta.store/metadata.yaml
+    works "info --json" info meta.store --json
+    same "info --json: fields" "avc1/mp4 160 96 True uint8 10000 1 $frames 0 $((frames - 1)) 1500000000.0 False" "$(json '*[d[k] for k in
+        ("format", "width", "height", "color", "dtype", "chunk_size", "chunk_count", "frame_count", "frame_number_min",
+         "frame_number_max", "frame_time_min", "open_for_writing")]' <"$out")"
+    same "info --json: metadata" "{'subject': {'id': 7, 'name': '8'}, 'tags': ['a', 'b'], 'rate': 2.5, 'dark': True}" \
+        "$(json 'd["metadata"]' <"$out")"
+    same "info --json: mean rate" "2.36 25.0" "$(json 'round(d["duration"], 6), round(d["mean_frame_rate"], 3)' <"$out" | tr -d '(),')"
+}
+
+frames_tests() {
+    works "frames" frames copy.store
+    same "frames: header" "frame_index,frame_number,frame_time,chunk,frame_idx,pts,keyframe" "$(head -n 1 "$out")"
+    same "frames: what the database says" \
+        "$(sql copy.store 'SELECT frame_index, frame_number, chunk, frame_idx, pts FROM frames ORDER BY rowid' | tr '|' ,)" \
+        "$(sed 1d "$out" | cut -d , -f 1,2,4-6)"
+    same "frames: keyframes" "$(values_of frame=key_frame clip.mp4)" "$(column 7 <"$out")"
+    local whole range
+    whole=$(sed 1d "$out")
+    for range in "0:5 1,5p" "55: 56,60p" ":3 1,3p" "-2: 59,60p" "-60:-58 1,2p" "58:900 59,60p" ": 1,60p"; do
+        same "frames --range ${range% *}" "$(sed -n "${range#* }" <<<"$whole")" "$(prints frames copy.store --range "${range% *}" | sed 1d)"
+    done
+    fails "frames --range past the end" "copy.store.*60" frames copy.store --range 60:
+    misused "frames --range of no numbers" "whole number" frames copy.store --range a:b
+    misused "frames --range of one number" "A:B" frames copy.store --range 5
+    same "frames --json" "$(sed -n '3,12p' <<<"$whole" | cut -d , -f 1-6)" "$(prints frames copy.store --range 2:12 --json |
+        json '"\n".join(",".join(str(f[k]) for k in ("frame_index", "frame_number", "frame_time", "chunk", "frame_idx", "pts"))
+            for f in d)' | sed -E 's/^([^,]*,[^,]*,[0-9]+)\.0,/\1,/')"
+    same "frames --json: keyframe is a boolean" "True False" "$(prints frames copy.store --range 0:2 --json | json '*[f["keyframe"] for f in d]')"
+}
+
+framemd5_tests() {
+    local store order
+    for store in plain.store copy.store lossless.store; do
+        local expected
+        expected=$(ffmpeg_md5 "$store"/0*.m*)
+        for order in forward reverse random; do
+            same "framemd5 $store --order $order" "$expected" "$(store_md5 "$store" --order $order)"
+        done
+    done
+    same "framemd5: names" "$(prints frames names.store | sed 1d | cut -d , -f 1-3)" "$(prints framemd5 names.store | cut -d , -f 1-3)"
+    same "framemd5 --order reverse: lines in the order read" "$(seq $((frames - 1)) -1 0)" \
+        "$(prints framemd5 copy.store --order reverse | cut -d , -f 1)"
+    same "framemd5 --indices" "3 1 10 11 12 59 1" "$(prints framemd5 copy.store --indices 3,1,10:13,-1,1 | cut -d , -f 1 | xargs)"
+    same "framemd5 --indices with a negative first" "59 0" "$(prints framemd5 copy.store --indices -1,0 | cut -d , -f 1 | xargs)"
+    local first second
+    first=$(prints framemd5 copy.store --order random --seed 7)
+    second=$(prints framemd5 copy.store --order random --seed 8)
+    same "framemd5 --seed: the same order again" "$first" "$(prints framemd5 copy.store --order random --seed 7)"
+    if [[ $first != "$second" && $first != "$(sort -n <<<"$first")" ]]; then
+        ok "framemd5 --seed: another order with another seed"
+    else
+        not_ok "framemd5 --seed: another order with another seed" "the same"
+    fi
+    fails "framemd5 --indices past the end" "60" framemd5 copy.store --indices 3,60
+    same "framemd5: what came before an error is written" 3 "$(cut -d , -f 1 "$out")"
+    misused "framemd5 --order unknown" "forward, reverse and random" framemd5 copy.store --order sideways
+    misused "framemd5 --indices of no numbers" "whole number" framemd5 copy.store --indices 1,,2
+}
+
+cat_tests() {
+    local chunk=plain.store/000000.mp4
+    same "cat" "$(quiet_ffmpeg -i $chunk -fps_mode passthrough -f rawvideo - | md5_of)" "$(prints cat plain.store | md5_of)"
+    same "cat --range" "$(quiet_ffmpeg -i $chunk -fps_mode passthrough -vf 'select=between(n\,13\,16)' -f rawvideo - | md5_of)" \
+        "$(prints cat plain.store --range 13:17 | md5_of)"
+    same "cat over several chunks" "$(quiet_ffmpeg -i clip.mp4 -fps_mode passthrough -f rawvideo - | md5_of)" \
+        "$(prints cat copy.store --as rawvideo | md5_of)"
+    same "cat --pixel-format: size" $((160 * 96 * 3 * 2)) "$(prints cat plain.store --range :2 --pixel-format bgr24 | wc -c)"
+    same "cat --pixel-format bgr24" "$(quiet_ffmpeg -i $chunk -frames:v 5 -fps_mode passthrough -pix_fmt bgr24 -f rawvideo - | md5_of)" \
+        "$(prints cat plain.store --range :5 --pixel-format bgr24 | md5_of)"
+    prints cat plain.store --as y4m >plain.y4m
+    same "cat --as y4m" "$(ffmpeg_md5 $chunk)" "$(ffmpeg_md5 plain.y4m)"
+    same "cat --as y4m: header" "160 96 yuv420p tv 25/1" "$(ffprobe -loglevel error -show_entries \
+        stream=width,height,pix_fmt,color_range,r_frame_rate -of csv=p=0 plain.y4m | tr , ' ')"
+    prints cat plain.store --as y4m --pixel-format gray8 --range -3: >gray.y4m
+    same "cat --as y4m of gray" "gray 3" "$(ffprobe -loglevel error -count_frames -show_entries stream=pix_fmt,nb_read_frames \
+        -of csv=p=0 gray.y4m | tr , ' ')"
+    fails "cat --as y4m of what it cannot hold" "plain.store.*bgr24.*--pixel-format" cat plain.store --as y4m --pixel-format bgr24
+    misused "cat --as unknown" "rawvideo and y4m" cat plain.store --as avi
+    misused "cat --pixel-format unknown" "rgb25" cat plain.store --pixel-format rgb25
+}
+
+raw_picture() {
+    quiet_ffmpeg -i "$1" -frames:v 1 -pix_fmt bgr24 -f rawvideo - | md5_of
+}
+
+extract_tests() {
+    local expected
+    expected=$(quiet_ffmpeg -i clip.mp4 -fps_mode passthrough -vf 'select=eq(n\,31)' -pix_fmt bgr24 -f rawvideo - | md5_of)
+    works "extract --index" extract copy.store --index 31 -o "Bild ü.png"
+    same "extract --index: result" "Bild ü.png: frame_index 31, frame_number 31, frame_time 1709294401.24" "$(cat "$out")"
+    same "extract --index: the frame" "$expected" "$(raw_picture "Bild ü.png")"
+    local kind
+    for kind in bmp ppm tif; do
+        works "extract to $kind" extract copy.store --index 31 -o frame.$kind
+        same "extract to $kind: the frame" "$expected" "$(raw_picture frame.$kind)"
+    done
+    works "extract to npy" extract copy.store --index 31 -o frame.npy
+    same "extract to npy: the frame" "$expected" "$(tail -c $((160 * 96 * 3)) frame.npy | md5_of)"
+    works "extract to jpg" extract copy.store --index 31 -o frame.jpg
+    same "extract to jpg: size" "160 96" "$(ffprobe -loglevel error -show_entries stream=width,height -of csv=p=0 frame.jpg | tr , ' ')"
+    works "extract to pgm" extract copy.store --index 31 -o frame.pgm --pixel-format gray8
+    same "extract to pgm: gray" "gray" "$(ffprobe -loglevel error -show_entries stream=pix_fmt -of csv=p=0 frame.pgm)"
+
+    # numbers are -10, -13, ... in this one
+    works "extract --number" extract names.store --number -103 -o number.png
+    same "extract --number: the frame" "$expected" "$(raw_picture number.png)"
+    fails "extract --number that no frame has" "-104" extract names.store --number -104 -o no.png
+    works "extract --number --nearest" extract names.store --number -104 --nearest -o nearest.png
+    same "extract --number --nearest: the frame" "$expected" "$(raw_picture nearest.png)"
+    works "extract --time" extract names.store --time 1500001001.495 -o time.png
+    same "extract --time: the frame" "$expected" "$(raw_picture time.png)"
+    works "extract --time negative" extract names.store --time -1.5 -o time.png
+    matches "extract --time negative: the first frame" "frame_index 0," "$(cat "$out")"
+    fails "extract --index past the end" "60" extract copy.store --index 60 -o no.png
+    fails "extract --index negative" "-1" extract copy.store --index -1 -o no.png
+    fails "extract to a picture of unknown kind" "no.xyz" extract copy.store --index 0 -o no.xyz
+    fails "extract to where nothing can be made" "empty.mp4" extract copy.store --index 0 -o empty.mp4/no.png
+    misused "extract without saying which" "--index, --number and --time" extract copy.store -o no.png
+    misused "extract saying it twice" "excludes" extract copy.store --index 1 --time 1 -o no.png
+    misused "extract without -o" "required" extract copy.store --index 1
+    misused "extract --index of no number" "whole number" extract copy.store --index 0x10 -o no.png
+    nothing_left "refused extracts leave nothing" no.
+}
+
+export_tests() {
+    works "export" export copy.store whole.export.mp4
+    same "export: result" "whole.export.mp4: $frames frames, 0 of them encoded anew" "$(cat "$out")"
+    same "export: every frame" "$(ffmpeg_md5 clip.mp4)" "$(ffmpeg_md5 whole.export.mp4)"
+    works "export to mkv" export copy.store whole.export.mkv --json
+    same "export --json" "whole.export.mkv $frames 0" "$(json '*[d[k] for k in ("file", "frames", "frames_encoded")]' <"$out")"
+    same "export to mkv: every frame" "$(ffmpeg_md5 clip.mp4)" "$(ffmpeg_md5 whole.export.mkv)"
+    works "export of whole keyframe intervals" export copy.store aligned.mp4 --range 24:48
+    same "export of whole keyframe intervals: every frame" "$(ffmpeg_md5 clip.mp4 | sed -n '25,48p')" "$(ffmpeg_md5 aligned.mp4)"
+    works "export of a cut" export copy.store inside.mp4 --range 5:41 --json
+    same "export of a cut: frames" 36 "$(frame_count_of inside.mp4)"
+    same "export of a cut: what need not be encoded is the same" "$(ffmpeg_md5 clip.mp4 | sed -n '13,36p')" \
+        "$(ffmpeg_md5 inside.mp4 | sed -n '8,31p')"
+    local encoded
+    encoded=$(json 'd["frames_encoded"]' <"$out")
+    if (( encoded >= 7 && encoded <= 12 )); then
+        ok "export of a cut: encodes no more than it must"
+    else
+        not_ok "export of a cut: encodes no more than it must" "$encoded frames"
+    fi
+    works "export --timing real" export times.store real.mkv --timing real
+    same "export --timing real: the frames' times" "$(awk -v n=$frames 'BEGIN {for (i = 0; i < n; ++i) printf "%.3f\n", i * i / 8}')" \
+        "$(values_of frame=pts_time real.mkv | awk 'NR == 1 {first = $1} {printf "%.3f\n", $1 - first}')"
+    works "export --timing nominal" export copy.store nominal.mkv --timing nominal
+    same "export --timing nominal: evenly spaced" "0.040" "$(values_of frame=pts_time nominal.mkv |
+        awk 'NR > 1 {printf "%.3f\n", $1 - last} {last = $1}' | sort -u)"
+    fails "export: the file is there" "inside.mp4.*there already" export copy.store inside.mp4
+    works "export --overwrite" export copy.store inside.mp4 --overwrite --range :12
+    same "export --overwrite: frames" 12 "$(frame_count_of inside.mp4)"
+    fails "export to a container unknown" "no.xyz" export copy.store no.xyz
+    fails "export to where nothing can be made" "empty.mp4" export copy.store empty.mp4/no.mp4
+    fails "export --range past the end" "60" export copy.store no.mp4 --range 60:70
+    nothing_left "refused exports leave nothing" no.
+}
+
+transcode_tests() {
+    cat >times.store/000000.extra.json <<'JSON'
+[{"frame_number": 986, "frame_time": 1000000000.5, "frame_index": 2, "lick": true}]
+JSON
+    local format
+    for format in ffv1/mkv png; do
+        works "transcode to $format" transcode times.store to.store --format $format --overwrite --chunk-size 40
+        same "transcode to $format: numbers and times" "$(prints frames times.store | cut -d , -f 1-3)" "$(prints frames to.store | cut -d , -f 1-3)"
+        matches "transcode to $format: extra data" '"?lick"?: *true' "$(cat to.store/*.extra.json to.store/*/*.extra.json 2>/dev/null)"
+    done
+    works "transcode of metadata" transcode meta.store to.store --format ffv1/mkv --overwrite --json
+    same "transcode --json" "to.store $frames ffv1/mkv" "$(json '*[d[k] for k in ("store", "frames", "format")]' <"$out")"
+    same "transcode of metadata: the same" "$(prints info meta.store --json | json 'd["metadata"]')" \
+        "$(prints info to.store --json | json 'd["metadata"]')"
+    same "transcode without loss: every frame" "$(store_md5 meta.store)" "$(store_md5 to.store)"
+    works "transcode --range" transcode meta.store to.store --format jpg --overwrite --range 10:15
+    same "transcode --range: numbers" "10 11 12 13 14" "$(prints frames to.store | column 2 | xargs)"
+    fails "transcode: the store is there" "to.store.*there already" transcode meta.store to.store --format png
+    fails "transcode onto itself" "meta.store.*there already" transcode meta.store meta.store --format png
+    local before
+    before=$(store_md5 meta.store)
+    works "transcode --overwrite onto itself" transcode meta.store meta.store --format ffv1/mkv --overwrite
+    same "transcode --overwrite onto itself: every frame" "$before" "$(store_md5 meta.store)"
+    fails "transcode to where nothing can be made" "Not a directory" transcode meta.store empty.mp4/no.store --format png
+}
+
+timecodes_tests() {
+    works "timecodes" timecodes times.store
+    same "timecodes: header" "# timecode format v2" "$(head -n 1 "$out")"
+    same "timecodes: milliseconds" "$(awk -v n=$frames 'BEGIN {for (i = 0; i < n; ++i) printf "%.6f\n", i * i * 125}')" "$(sed 1d "$out")"
+}
+
+index_tests() {
+    cp -r copy.store index.store
+    local before
+    before=$(prints frames index.store)
+    rm index.store/.index.sqlite
+    works "index" index index.store
+    same "index: result" "index.store: index of $frames frames made anew" "$(cat "$out")"
+    same "index: the same as before" "$before" "$(prints frames index.store)"
+    same "index: sound" "ok" "$(sql index.store 'PRAGMA integrity_check')"
+    works "index --json" index index.store --json
+    same "index --json: frames" $frames "$(json 'd["frames"]' <"$out")"
+    head -c 4096 /dev/urandom >index.store/.index.sqlite
+    av frames index.store
+    same "a database that is corrupt is made anew: status" 0 "$status"
+    same "a database that is corrupt is made anew: frames" "$(cut -d , -f 1-5 <<<"$before")" "$(cut -d , -f 1-5 "$out")"
+    matches "a database that is corrupt is made anew: said so" "^avstore: index.store" "$(cat "$err")"
+}
+
+verify_tests() {
+    local store
+    for store in plain.store copy.store lossless.store to.store; do
+        works "verify $store" verify $store
+        works "verify $store --deep" verify $store --deep
+    done
+    works "verify --json" verify copy.store --json
+    same "verify --json: result" "$frames 3 []" "$(json 'd["frames"], d["chunks"], d["findings"]' <"$out" | tr -d '(),')"
+    cp -r copy.store damaged.store
+    sqlite3 damaged.store/.index.sqlite 'UPDATE frames SET pts = pts + 1 WHERE frame_index = 30'
+    ends "verify: a wrong row" 1 "damaged.store" verify damaged.store
+    matches "verify: a wrong row is a finding" "30|000001|chunk 1" "$(cat "$out")"
+    ends "verify --json: a wrong row" 1 "damaged.store" verify damaged.store --json
+    matches "verify --json: a wrong row is a finding" '^[1-9]' "$(json 'len(d["findings"])' <"$out")"
+    rm -r damaged.store
+    cp -r copy.store damaged.store
+    truncate -s -2000 damaged.store/000001.mp4
+    ends "verify: a chunk cut off" 1 "damaged.store" verify damaged.store
+    rm damaged.store/000001.mp4
+    ends "verify: a chunk gone" 1 "damaged.store" verify damaged.store
+    matches "verify: a chunk gone is a finding" "000001.mp4" "$(cat "$out")"
+    rm -r damaged.store
+    cp -r lossless.store damaged.store
+    local chunk=damaged.store/000001.mkv
+    printf 'damage damage damage' | dd of=$chunk bs=1 seek=$(($(stat -c %s $chunk) / 2)) conv=notrunc status=none
+    ends "verify --deep: pixels damaged" 1 "damaged.store" verify damaged.store --deep
+}
+
+formats_tests() {
+    works "formats" formats
+    local format
+    for format in mjpeg/avi h264/mkv avc1/mp4 hevc/mp4 hevc/mkv av1/mp4 av1/mkv ffv1/mkv h264-lossless/mkv png tif jpg bmp ppm pgm npy; do
+        matches "formats: $format" "(^|"$'\n'")$format " "$(cat "$out")"
+    done
+    matches "formats: an encoder that works" "libx264 +yes" "$(cat "$out")"
+    works "formats --json" formats --json
+    same "formats --json: libx264" "True" "$(json '[e["available"] for f in d if f["format"] == "avc1/mp4" for e in f["encoders"]
+        if e["encoder"] == "libx264"][0]' <"$out")"
+    same "formats --json: reasons for all others" "True" "$(json 'all(e["available"] or e["why_not"] for f in d for e in f["encoders"])' <"$out")"
+}
+
+live="testsrc2=size=160x96:rate=25,realtime"
+
+rows_at_least() { # STORE NUMBER
+    (( $(sql "$1" 'SELECT count(*) FROM frames') >= $2 ))
+}
+
+record_tests() {
+    works "record --frames" record "$live" frames.record --input-format lavfi --frames 10
+    same "record --frames: rows" 10 "$(sql frames.record 'SELECT count(*) FROM frames')"
+    works "record --duration" record "$live" duration.record --input-format lavfi --duration 1 --json
+    local count
+    count=$(sql duration.record 'SELECT count(*) FROM frames')
+    same "record --json: frames" "$count" "$(json 'd["frames"]' <"$out")"
+    if (( count >= 15 && count <= 30 )); then
+        ok "record --duration: frames"
+    else
+        not_ok "record --duration: frames" "$count"
+    fi
+    local now
+    now=$(date +%s)
+    same "record: times are of arrival" 1 "$(sql duration.record "SELECT abs(max(frame_time) - $now) < 60 FROM frames")"
+
+    timeout 120 "$avstore" record - raw.record --input-format rawvideo --size 160x96 --pixel-format gray8 --fps 50 \
+        --format ffv1/mkv >"$out" 2>"$err" <gray.raw
+    same "record from standard input: status" "0 " "$? $(cat "$err")"
+    same "record from standard input: every frame" "$(md5_of <gray.raw)" "$(prints cat raw.record | md5_of)"
+    same "record from standard input: gray" "False" "$(prints info raw.record --json | json 'd["color"]')"
+    same "record from standard input: rate" "50/1" "$(ffprobe -loglevel error -show_entries stream=r_frame_rate -of csv=p=0 raw.record/000000.mkv)"
+    timeout 120 "$avstore" record - guessed.record --size 160x96 --pixel-format gray8 --format png --chunk-size 4 \
+        --metadata rig=3 >"$out" 2>"$err" <gray.raw
+    same "record of raw frames into pictures: status" "0 " "$? $(cat "$err")"
+    same "record of raw frames into pictures: every frame" "$(md5_of <gray.raw)" "$(prints cat guessed.record | md5_of)"
+    same "record of raw frames into pictures: files" 10 "$(find guessed.record -name '*.png' | wc -l)"
+    timeout 120 "$avstore" record - contents.record >"$out" 2>"$err" < <(quiet_ffmpeg -i clip.mp4 -c copy -f matroska -)
+    same "record of a container on standard input: rows" $frames "$(sql contents.record 'SELECT count(*) FROM frames')"
+
+    fails "record: no such device" "/dev/nosuch" record /dev/nosuch no.record --input-format v4l2
+    fails "record: no such input format" "nosuch" record x no.record --input-format nosuch
+    fails "record: no such input option" "nosuch" record "$live" no.record --input-format lavfi --input-option nosuch=1
+    fails "record: a source that is no good" "nosuch" record "nosuch=1" no.record --input-format lavfi
+    fails "record: no frame comes" "no frame" record - no.record --size 160x96 --pixel-format gray8
+    nothing_left "record: what gave nothing leaves nothing" no.record
+    fails "record: the store is there" "raw.record.*there already" record "$live" raw.record --input-format lavfi --frames 3
+    fails "record: below a file" "Not a directory" record "$live" empty.mp4/no.record --input-format lavfi --frames 3
+}
+
+# stopped NAME SIGNAL: a recording that a signal ends
+stopped() {
+    local store=$2.record pid
+    "$avstore" record "$live" "$store" --input-format lavfi --keyframe-interval 5 >"$out" 2>"$err" </dev/null &
+    pid=$!
+    until_true 60 rows_at_least "$store" 10 || not_ok "$1: frames arrive" "no rows"
+    same "$1: readable meanwhile" "True" "$(prints info "$store" --json | json 'd["open_for_writing"]')"
+    kill -s "$2" $pid
+    wait $pid
+    same "$1: status" 0 $?
+    matches "$1: result" "$store: [0-9]+ frames" "$(cat "$out")"
+    same "$1: closed" "False" "$(prints info "$store" --json | json 'd["open_for_writing"]')"
+    same "$1: not locked" "" "$(compgen -G "$store/.lock")"
+    same "$1: all frames are there" "$(frame_count_of "$store/000000.mp4")" "$(sql "$store" 'SELECT count(*) FROM frames')"
+    works "$1: well" verify "$store" --deep
+}
+
+# interrupted NAME SIGNAL MADE ARGUMENT...: work that a signal ends while MADE or something named alike is being made
+interrupted() {
+    local name=$1 signal=$2 made=$3 pid; shift 3
+    "$avstore" "$@" >"$out" 2>"$err" </dev/null &
+    pid=$!
+    until_true 60 compgen -G "$made*" >/dev/null
+    sleep 0.3
+    kill -s "$signal" $pid
+    wait $pid
+    same "$name: status" 130 $?
+    matches "$name: one line" '^avstore: [^'$'\n'']*interrupted$' "$(cat "$err")"
+    nothing_left "$name: nothing left" "$made"
+}
+
+signal_tests() {
+    stopped "Ctrl-C while recording" INT
+    stopped "SIGTERM while recording" TERM
+    interrupted "Ctrl-C while importing" INT no.int import long.mp4 no.int --preset veryslow
+    interrupted "SIGTERM while importing" TERM no.int import long.mp4 no.int --preset veryslow
+    av import long.mp4 long.store --copy
+    interrupted "Ctrl-C while transcoding" INT no.int transcode long.store no.int --format hevc/mp4 --preset veryslow
+    interrupted "Ctrl-C while exporting" INT no.int export long.store no.int.mp4 --range 1:249 --preset veryslow
+
+    # Whatever a source does not send must not keep Ctrl-C from ending a recording.
+    mkfifo silent
+    sleep 300 >silent &
+    local writer=$! pid begin=$SECONDS
+    "$avstore" record - quiet.record --size 160x96 --pixel-format gray8 >"$out" 2>"$err" <silent &
+    pid=$!
+    sleep 1
+    kill -s INT $pid
+    (sleep 20; kill -s KILL $pid) 2>/dev/null &
+    wait $pid
+    if (( SECONDS - begin < 15 )); then
+        ok "Ctrl-C while no frame comes"
+    else
+        not_ok "Ctrl-C while no frame comes" "went on for $((SECONDS - begin)) s"
+    fi
+    kill $! $writer 2>/dev/null
+    rm silent
+}
+
+# closed_pipe ARGUMENT...: a reader that goes away is no error
+closed_pipe() {
+    { sleep 0.3; prints "$@"; echo $? >"$out"; } | true
+    same "$1 into a pipe that is closed" "0 " "$(cat "$out") $(cat "$err")"
+}
+
+full_disk() {
+    timeout 120 "$avstore" "$@" >/dev/full 2>"$err" </dev/null
+    status=$?
+    same "$1 onto a full disk: status" 1 "$status"
+    matches "$1 onto a full disk: message" '^avstore: standard output:[^'$'\n'']*No space left' "$(cat "$err")"
+}
+
+output_tests() {
+    local command
+    for command in info frames timecodes framemd5 cat verify; do
+        closed_pipe $command plain.store
+        full_disk $command plain.store
+    done
+    full_disk formats
+    full_disk --help
+    prints cat lossless.store | head -c 1000 >/dev/null
+    same "cat into head" "0" "${PIPESTATUS[0]}"
+    timeout 120 "$avstore" frames plain.store >&- 2>"$err" </dev/null
+    same "standard output closed" 1 $?
+    works "with standard input closed" verify plain.store <&-
+
+    # a terminal gets a bar, once the work takes more than a second
+    if command -v script >/dev/null; then
+        script -qec "'$avstore' import long.mp4 bar.store --preset slow" /dev/null </dev/null >bar 2>/dev/null
+        matches "a bar on a terminal" '[0-9]+ %  [0-9]+/250 frames  [0-9]+/s  [0-9]+:[0-9]+ left' "$(cat bar)"
+    else
+        skip "a bar on a terminal" "there is no program script"
+    fi
+}
+
+permission_tests() {
+    if (( EUID == 0 )); then
+        skip "folders that cannot be written" "root can write everywhere"
+        return
+    fi
+    mkdir locked
+    cp -r copy.store locked/copy.store
+    rm locked/copy.store/.index.sqlite
+    chmod a-w locked locked/copy.store
+    fails "import into a folder that cannot be written" "Permission denied" import clip.mp4 locked/no.store
+    fails "export into a folder that cannot be written" "Permission denied" export copy.store locked/no.mp4
+    fails "extract into a folder that cannot be written" "Permission denied" extract copy.store --index 0 -o locked/no.png
+    av framemd5 locked/copy.store
+    same "a store without database that cannot be written is read" "$(prints framemd5 copy.store)" "$(cat "$out")"
+    chmod u+w locked locked/copy.store
+}
+
+if ! make_media; then
+    not_ok "test videos" "ffmpeg cannot make them"
+    echo "$passed passed, $failed failed, $skipped skipped"
+    exit 1
+fi
+usage
+import_tests
+names_tests
+bad_input
+info_tests
+frames_tests
+framemd5_tests
+cat_tests
+extract_tests
+export_tests
+transcode_tests
+timecodes_tests
+index_tests
+verify_tests
+formats_tests
+record_tests
+signal_tests
+output_tests
+permission_tests
+echo "$passed passed, $failed failed, $skipped skipped"
+(( failed == 0 ))

@@ -1,0 +1,2 @@
+// Images and media.
+#include "support/catch.h"
