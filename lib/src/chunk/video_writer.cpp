@@ -2,6 +2,7 @@
 //
 // Packets are handed to the operating system a keyframe interval at a time: a fragment of MP4, a
 // cluster of Matroska. Only then are their frames reported as stored.
+#include <algorithm>
 #include <cmath>
 #include <deque>
 #include <map>
@@ -39,6 +40,7 @@ class VideoWriter final : public ChunkWriter {
   void add(const Image& image, double seconds) override {
     const std::int64_t pts = next_pts(seconds);
     waiting_.push_back({pts, std::nullopt, false});
+    dts_to_come_.push_back(pts);
     encoder_.send(image, pts, false);
     write_packets();
   }
@@ -76,12 +78,13 @@ class VideoWriter final : public ChunkWriter {
     bool key = false;
   };
 
-  static constexpr std::int64_t kMicroseconds = 1'000'000;
+  // Ticks a second of real times. Finer ones would overflow MP4's 32 bits over pauses of hours.
+  static constexpr std::int64_t kRealTicks = 10'000;
+  static constexpr std::int64_t kLongestGap = 24 * 3600 * kRealTicks;
 
   Rational encoder_time_base() const {
     const Rational rate = options_.encoder.frame_rate;
-    return options_.timing == Timing::real ? Rational{1, kMicroseconds}
-                                           : Rational{rate.den, rate.num};
+    return options_.timing == Timing::real ? Rational{1, kRealTicks} : Rational{rate.den, rate.num};
   }
 
   // A container whose clock is coarser than the frames' spacing would give two frames one PTS.
@@ -99,12 +102,12 @@ class VideoWriter final : public ChunkWriter {
     std::int64_t pts = count_++;
     if (options_.timing == Timing::real) {
       // Frames must ascend by at least one tick of the container, whatever their times say.
-      const auto step =
-          static_cast<std::int64_t>(std::ceil(muxer_.time_base().value() * kMicroseconds));
-      const auto wanted = std::llround(seconds * kMicroseconds);
-      pts = count_ == 1
-                ? 0
-                : std::max<std::int64_t>(wanted, last_pts_ + std::max(step, std::int64_t{1}));
+      const auto step = std::max<std::int64_t>(
+          1, static_cast<std::int64_t>(std::ceil(muxer_.time_base().value() * kRealTicks)));
+      const double wanted = std::isfinite(seconds) ? seconds * kRealTicks : 0;
+      const auto earliest = static_cast<double>(last_pts_ + step);
+      const auto latest = static_cast<double>(last_pts_ + kLongestGap);
+      pts = count_ == 1 ? 0 : std::llround(std::clamp(wanted, earliest, latest));
     }
     last_pts_ = pts;
     return pts;
@@ -146,23 +149,28 @@ class VideoWriter final : public ChunkWriter {
                               : packet.key() || packets_since_flush_ >= 2 * half_second;
   }
 
-  // From the encoder's time base to the muxer's. The first packet's DTS becomes 0: containers
-  // differ in what they do to negative ones, and the index must know what will be read back.
+  // From the encoder's time base to the muxer's. DTS are the PTS of as many frames before as
+  // decoding may run ahead, counted from 0: containers differ in what they do to negative ones, and
+  // the index must know what will be read back. The encoder's own DTS would start over after a
+  // flush.
   void to_muxer_time(media::Packet& packet) {
     const Rational from = encoder_.time_base();
     const Rational to = muxer_.time_base();
-    if (!offset_) {
-      offset_ = -std::min<std::int64_t>(0, packet.dts().value_or(0));
+    const auto place = [&](std::int64_t t) { return media::rescale(t, from, to); };
+    std::int64_t dts = packets_written_;
+    if (packets_written_ >= delay()) {
+      dts = dts_to_come_.front() + delay();
+      dts_to_come_.pop_front();
     }
-    const auto place = [&](std::int64_t t) { return media::rescale(t + *offset_, from, to); };
-    const std::int64_t pts = place(packet.pts().value_or(0));
-    std::int64_t dts = place(packet.dts().value_or(packet.pts().value_or(0)));
-    if (last_dts_ && dts <= *last_dts_) {
-      dts = *last_dts_ + 1;  // after a flush, the new encoder's first packets run ahead again
-    }
-    last_dts_ = dts;
+    ++packets_written_;
     const Rational rate = options_.encoder.frame_rate;
-    packet.set_timestamps(std::max(pts, dts), dts, media::rescale(1, {rate.den, rate.num}, to));
+    packet.set_timestamps(place(packet.pts().value_or(0) + delay()), place(dts),
+                          media::rescale(1, {rate.den, rate.num}, to));
+  }
+
+  std::int64_t delay() const {
+    const int b_frames = format_.intra_only ? 0 : options_.encoder.b_frames;
+    return b_frames == 0 ? 0 : b_frames + 1;
   }
 
   void note(std::int64_t encoder_pts, const media::Packet& packet) {
@@ -203,9 +211,9 @@ class VideoWriter final : public ChunkWriter {
   std::int64_t first_waiting_ = 0;  // frame_idx of waiting_.front()
   std::vector<StoredFrame> stored_;
   std::int64_t count_ = 0;
-  std::int64_t last_pts_ = 0;  // in the encoder's time base
-  std::optional<std::int64_t> offset_;
-  std::optional<std::int64_t> last_dts_;
+  std::int64_t last_pts_ = 0;             // in the encoder's time base
+  std::deque<std::int64_t> dts_to_come_;  // PTS of frames, in the encoder's time base
+  std::int64_t packets_written_ = 0;
   int packets_since_flush_ = 0;
 };
 

@@ -74,7 +74,8 @@ void check_shape(const std::vector<std::int64_t>& shape, const Blame& blame) {
   }
   std::int64_t elements = 1;
   for (const std::int64_t extent : shape) {
-    if (extent < 1 || elements > std::numeric_limits<std::int64_t>::max() / extent) {
+    if (extent < 0 ||
+        elements > std::numeric_limits<std::int64_t>::max() / std::max<std::int64_t>(extent, 1)) {
       blame.fail(fmt::format("imgshape holds {}, which no image can have", extent));
     }
     elements *= extent;

@@ -33,8 +33,7 @@ EncoderChoice x265() {
   return {"libx265",
           "ultrafast",
           "preset",
-          {{"forced-idr", "1"},
-           {"x265-params", "log-level=error:open-gop=0:scenecut=0:rc-lookahead=0"}}};
+          {{"forced-idr", "1"}, {"x265-params", "log-level=error:open-gop=0:scenecut=0"}}};
 }
 
 EncoderChoice svt_av1() {

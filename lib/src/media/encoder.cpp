@@ -42,8 +42,11 @@ int slice_count(int threads) {
   return threads <= 4 ? 4 : threads <= 9 ? 9 : 16;
 }
 
+// Below this many pixels a slice is not worth having, or not even possible.
+constexpr int kMinSlicedPixels = 64 * 64;
+
 Options all_options(const VideoFormat& format, const std::string& encoder,
-                    const EncoderOptions& wanted, int threads) {
+                    const EncoderOptions& wanted, int threads, int pixels) {
   Options options;
   if (const EncoderChoice* choice = find_choice(format, encoder)) {
     options = choice->options;
@@ -58,10 +61,13 @@ Options all_options(const VideoFormat& format, const std::string& encoder,
     options["preset"] = wanted.preset;
   }
   if (encoder == "ffv1") {
-    options["slices"] = std::to_string(slice_count(threads));
+    options["slices"] = std::to_string(pixels < kMinSlicedPixels ? 1 : slice_count(threads));
   }
-  if (encoder == "libx265" && wanted.b_frames == 0) {
-    options["x265-params"] += ":bframes=0";
+  if (encoder == "libx265") {
+    // B-frames need to look ahead by more than their number.
+    const int ahead = wanted.b_frames == 0 ? 0 : wanted.b_frames + 1;
+    options["x265-params"] +=
+        ":bframes=" + std::to_string(wanted.b_frames) + ":rc-lookahead=" + std::to_string(ahead);
   }
   if (encoder == "libx265") {
     // Its pool of threads is as large as the machine, whatever libavcodec's thread count is.
@@ -97,6 +103,7 @@ class Encoder::Impl {
     if (codec == nullptr) {
       throw Error(ErrorKind::unsupported, where_ + ": not in this build of FFmpeg");
     }
+    require_codec(format, *codec);
     choose_input(format, first);
     context_.reset(avcodec_alloc_context3(codec));
     if (!context_) {
@@ -153,7 +160,8 @@ class Encoder::Impl {
   const AVCodecParameters* parameters() const { return parameters_.get(); }
 
  private:
-  // SVT-AV1's threads wait for ever if it is closed before it has had a frame and been told of the end.
+  // SVT-AV1's threads wait for ever if it is closed before it has had a frame and been told of the
+  // end.
   void settle() noexcept {
     if (name_ != "libsvtav1" || !context_ || avcodec_is_open(context_.get()) == 0) {
       return;
@@ -176,6 +184,18 @@ class Encoder::Impl {
     while (packet && avcodec_receive_packet(context_.get(), packet.get()) >= 0) {
       av_packet_unref(packet.get());
     }
+  }
+
+  void require_codec(const VideoFormat& format, const AVCodec& codec) const {
+    for (const EncoderChoice& choice : format.encoders) {
+      const AVCodec* known = avcodec_find_encoder_by_name(choice.name.c_str());
+      if (known != nullptr && known->id == codec.id) {
+        return;
+      }
+    }
+    throw Error(ErrorKind::invalid_argument, where_ + ": makes " + avcodec_get_name(codec.id) +
+                                                 ", which format " + format.format.name +
+                                                 " does not hold");
   }
 
   void choose_input(const VideoFormat& format, const ImageView& first) {
@@ -206,7 +226,7 @@ class Encoder::Impl {
                              ? options.keyframe_interval
                              : default_keyframe_interval(options.frame_rate);
     context_->keyint_min = context_->gop_size;
-    context_->max_b_frames = options.b_frames;
+    context_->max_b_frames = format.intra_only ? 0 : options.b_frames;
     context_->thread_count = options.threads > 0 ? options.threads : core_count();
     if (for_container) {
       context_->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
@@ -222,7 +242,8 @@ class Encoder::Impl {
   }
 
   void open(const VideoFormat& format, const EncoderOptions& options) {
-    const Options all = all_options(format, name_, options, context_->thread_count);
+    const Options all =
+        all_options(format, name_, options, context_->thread_count, width_ * height_);
     require_known(all);
     Dictionary dictionary(all);
     const int code = avcodec_open2(context_.get(), context_->codec, dictionary.address());

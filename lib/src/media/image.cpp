@@ -62,12 +62,25 @@ std::array<PlaneSize, 4> plane_sizes(PixelFormat format, int width, int height) 
   return sizes;
 }
 
+// Bytes of a row of elements: the digits of the type string are the size of one.
+std::size_t array_row_bytes(const ArrayType& array) {
+  std::size_t bytes = 0;
+  for (const char c : array.dtype) {
+    if (c >= '0' && c <= '9') {
+      bytes = bytes * 10 + static_cast<std::size_t>(c - '0');
+    }
+  }
+  for (std::size_t i = 1; i < array.shape.size(); ++i) {
+    bytes *= static_cast<std::size_t>(array.shape[i]);
+  }
+  return bytes;
+}
+
 std::array<PlaneSize, 4> plane_sizes(const ImageView& image) {
   if (image.format != pixel::array) {
     return plane_sizes(image.format, image.width, image.height);
   }
-  const auto row_bytes = static_cast<std::size_t>(image.strides[0]);
-  return {PlaneSize{row_bytes, static_cast<std::size_t>(image.height)}};
+  return {PlaneSize{array_row_bytes(image.array), static_cast<std::size_t>(image.height)}};
 }
 
 std::size_t total(const std::array<PlaneSize, 4>& sizes) {

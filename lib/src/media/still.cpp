@@ -106,6 +106,17 @@ CodecContext open_encoder(const StillCodec& codec, const Image& image,
   return context;
 }
 
+// Whether a palette (256 entries of B, G, R, A) is that of gray images in formats that know no
+// gray.
+bool is_gray_ramp(const std::uint8_t* palette) {
+  for (int i = 0; i < 256; ++i, palette += 4) {
+    if (palette[0] != i || palette[1] != i || palette[2] != i) {
+      return false;
+    }
+  }
+  return true;
+}
+
 }  // namespace
 
 bool is_still_extension(const std::string& extension) {
@@ -164,6 +175,9 @@ Image decode_still(std::span<const std::uint8_t> bytes, const std::string& exten
   }
   if (code < 0) {
     throw Error(ErrorKind::corrupt, where + ": cannot decode the image: " + error_text(code));
+  }
+  if (frame->format == AV_PIX_FMT_PAL8 && is_gray_ramp(frame->data[1])) {
+    frame->format = AV_PIX_FMT_GRAY8;
   }
   return to_image(std::move(frame));
 }

@@ -20,25 +20,35 @@ bool is_video(const imgstore::StoreMetadata& metadata) {
   return metadata.store_class == "VideoImgStore";
 }
 
-// What differs between a closed store's database and the files in its folder; empty if nothing
-// does. Costs one look at each chunk's size, never at frames.
+// Whether a video file is not the one whose frames the database lists.
+bool has_changed(const fs::path& file, const index::ChunkRow& row) {
+  std::error_code error;
+  const auto size = fs::file_size(file, error);
+  return !error && row.state == index::ChunkState::closed && row.bytes != 0 &&
+         static_cast<std::int64_t>(size) != row.bytes;
+}
+
+// What is in a closed store's folder but not in its database; empty if nothing is. Chunks of the
+// database that are gone or have changed are warned of and stay in it: their frames keep their
+// place, and the others theirs. Costs one look at each chunk's size, never at frames.
 std::string find_mismatch(const fs::path& folder, const imgstore::StoreMetadata& metadata,
-                          const index::Index& index) {
+                          const index::Index& index, const Warn& warn) {
   std::set<std::int64_t> present;
   for (const imgstore::ChunkFile& file : imgstore::find_chunks(folder, metadata)) {
     present.insert(file.chunk);
   }
   for (const index::ChunkRow& row : index.chunks()) {
     if (present.erase(row.chunk) == 0 && row.frame_count > 0) {
-      return row.path + " is gone";
+      warn((folder / row.path).string() + ": is gone; its " + std::to_string(row.frame_count) +
+           " frames cannot be read");
+      continue;
     }
     if (!is_video(metadata) || row.state == index::ChunkState::open) {
       continue;
     }
-    std::error_code error;
-    const auto size = fs::file_size(folder / row.path, error);
-    if (!error && row.bytes != 0 && static_cast<std::int64_t>(size) != row.bytes) {
-      return row.path + " has " + std::to_string(size) + " bytes, not " + std::to_string(row.bytes);
+    if (has_changed(folder / row.path, row)) {
+      warn((folder / row.path).string() + ": has changed since it was written; its frames are " +
+           "looked up anew");
     }
   }
   for (const std::int64_t chunk : present) {
@@ -57,7 +67,7 @@ std::optional<index::Index> open_saved(const fs::path& folder,
     index::Index index = index::Index::open(file);
     // While it is recorded, files run ahead of their rows.
     const bool recording = fs::exists(folder / kLockFile);
-    const std::string mismatch = recording ? "" : find_mismatch(folder, metadata, index);
+    const std::string mismatch = recording ? "" : find_mismatch(folder, metadata, index, warn);
     if (mismatch.empty()) {
       return index;
     }
@@ -171,8 +181,9 @@ void SharedIndex::remember(const index::ChunkRow& row, const std::vector<std::in
 
 IndexedChunk::IndexedChunk(SharedIndex& index, std::int64_t chunk) : index_(index) {
   row_ = index_.with([chunk](const index::Index& db) { return db.chunk(chunk); }).value();
-  if (row_.packet_count == 0 && row_.frame_count > 0) {
-    scan(index.folder() / row_.path);
+  const fs::path file = index.folder() / row_.path;
+  if (row_.frame_count > 0 && (row_.packet_count == 0 || has_changed(file, row_))) {
+    scan(file);
   }
 }
 
@@ -181,12 +192,8 @@ void IndexedChunk::scan(const fs::path& file) {
   if (static_cast<std::int64_t>(scan_->pts.size()) != row_.frame_count && !scan_->decoded) {
     scan_ = media::scan(file, std::nullopt, media::ScanMethod::decode);
   }
-  if (static_cast<std::int64_t>(scan_->pts.size()) < row_.frame_count) {
-    throw Error(ErrorKind::corrupt, file.string() + ": holds " + std::to_string(scan_->pts.size()) +
-                                        " frames, its index says " +
-                                        std::to_string(row_.frame_count));
-  }
-  scan_->pts.resize(static_cast<std::size_t>(row_.frame_count));
+  const bool whole = static_cast<std::int64_t>(scan_->pts.size()) >= row_.frame_count;
+  scan_->pts.resize(std::min(scan_->pts.size(), static_cast<std::size_t>(row_.frame_count)));
   std::erase_if(scan_->seek_points, [this](const media::SeekPoint& point) {
     return point.frame_idx >= row_.frame_count;
   });
@@ -197,11 +204,20 @@ void IndexedChunk::scan(const fs::path& file) {
   row_.time_base = scan_->time_base;
   row_.stream = scan_->stream;
   row_.packet_count = scan_->packet_count;
-  index_.remember(row_, scan_->pts, keyframes);
+  if (whole) {
+    row_.bytes = static_cast<std::int64_t>(fs::file_size(file));
+    index_.remember(row_, scan_->pts, keyframes);
+  }
 }
 
 std::int64_t IndexedChunk::pts(std::int64_t frame_idx) const {
   if (scan_) {
+    if (frame_idx >= static_cast<std::int64_t>(scan_->pts.size())) {
+      throw Error(ErrorKind::corrupt, (index_.folder() / row_.path).string() + ": frame " +
+                                          std::to_string(frame_idx) + " is not in it; it holds " +
+                                          std::to_string(scan_->pts.size()) + " of " +
+                                          std::to_string(row_.frame_count));
+    }
     return scan_->pts[static_cast<std::size_t>(frame_idx)];
   }
   return index_.with([&](const index::Index& db) {

@@ -17,9 +17,9 @@ namespace avstore::store {
 
 using Warn = std::function<void(const std::string&)>;
 
-// Open FOLDER/.index.sqlite. Where it is missing, damaged, or does not match the chunks in the
-// folder, make one from the chunks' own index files and say so through `warn` (missing is normal
-// and not mentioned); with `save` it is put in the store, if the folder can be written. Throws
+// Open FOLDER/.index.sqlite. Where it is missing, damaged, or lacks chunks that are in the folder,
+// make one from the chunks' own index files and say so through `warn` (missing is normal and not
+// mentioned); with `save` it is put in the store, if the folder can be written. Throws
 // Error(unsupported) for one of a newer version, Error(corrupt) where the chunks do not allow.
 struct OpenedIndex {
   index::Index index;
@@ -75,7 +75,8 @@ class SharedIndex {
 // file is scanned for them now.
 class IndexedChunk final : public chunk::FrameMap {
  public:
-  // Throws Error(corrupt) if the file holds fewer frames than the index says.
+  // A file that holds fewer frames than the index says gives those it has; pts() throws
+  // Error(corrupt) for the others.
   IndexedChunk(SharedIndex& index, std::int64_t chunk);
 
   const index::ChunkRow& row() const { return row_; }

@@ -82,8 +82,8 @@ class Recording {
     if (frames_ == 0) {
       first_time_ = last_time_;
     }
-    writer_.add(input_.prepare(frame.image),
-                FrameNumber(options_.first_number + frames_), FrameTime(last_time_));
+    writer_.add(input_.prepare(frame.image), FrameNumber(options_.first_number + frames_),
+                FrameTime(last_time_));
     ++frames_;
   }
 
