@@ -776,7 +776,7 @@ TEST_CASE("Metadata that no reader could use is not written", "[metadata]") {
   refused([](StoreMetadata& m) { m.version = 3; });
   refused([](StoreMetadata& m) { m.store_class = "VideoImgStoreFFMPEG"; });
   refused([](StoreMetadata& m) { m.imgshape = {}; });
-  refused([](StoreMetadata& m) { m.imgshape = {480, 0}; });
+  refused([](StoreMetadata& m) { m.imgshape = {480, -1}; });
   refused([](StoreMetadata& m) { m.imgshape = {std::int64_t{1} << 40, std::int64_t{1} << 40}; });
   refused([](StoreMetadata& m) { m.chunksize = 0; });
   refused([](StoreMetadata& m) { m.extension = "./../x"; });

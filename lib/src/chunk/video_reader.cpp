@@ -106,10 +106,17 @@ class VideoReader final : public ChunkReader {
     media::DemuxerOptions options;
     options.stream = stream_;
     options.count_packets = map_.pts_are_ordinals();
-    const auto first = map_.seek_point(0);
-    options.use_fragment_table = first && first->dts == first->pts;
+    options.use_fragment_table = fragment_table_is_right();
     demuxer_.emplace(file_, options);
     ++statistics_.files_opened;
+  }
+
+  // Its times are those at which fragments begin if frames follow one another evenly, undelayed.
+  bool fragment_table_is_right() const {
+    const auto first = map_.seek_point(0);
+    const std::int64_t last = map_.frame_count() - 1;
+    return first && first->dts == first->pts && last > 0 &&
+           map_.pts(last) - map_.pts(0) == last * (map_.pts(1) - map_.pts(0));
   }
 
   // Whether decoding on from where we are is the cheapest way to the frame.

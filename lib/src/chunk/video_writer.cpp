@@ -163,9 +163,16 @@ class VideoWriter final : public ChunkWriter {
       dts_to_come_.pop_front();
     }
     ++packets_written_;
+    packet.set_timestamps(place(packet.pts().value_or(0) + delay()), place(dts), duration());
+  }
+
+  // Counts only for the last packet before a flush, when the next one is not known yet: its
+  // fragment must not reach into the next one, so with real times only one tick is safe.
+  std::int64_t duration() const {
     const Rational rate = options_.encoder.frame_rate;
-    packet.set_timestamps(place(packet.pts().value_or(0) + delay()), place(dts),
-                          media::rescale(1, {rate.den, rate.num}, to));
+    return options_.timing == Timing::real
+               ? 1
+               : media::rescale(1, {rate.den, rate.num}, muxer_.time_base());
   }
 
   std::int64_t delay() const {

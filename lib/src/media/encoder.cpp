@@ -231,6 +231,7 @@ class Encoder::Impl {
     if (for_container) {
       context_->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
     }
+    require_possible();
     const AVPixFmtDescriptor* desc = av_pix_fmt_desc_get(context_->pix_fmt);
     if ((desc->flags & AV_PIX_FMT_FLAG_RGB) == 0) {
       context_->color_range = input_.color.full_range ? AVCOL_RANGE_JPEG : AVCOL_RANGE_MPEG;
@@ -239,6 +240,17 @@ class Encoder::Impl {
     }
     chroma_shift_x_ = desc->log2_chroma_w;
     chroma_shift_y_ = desc->log2_chroma_h;
+  }
+
+  // What encoders accept and then do wrong.
+  void require_possible() const {
+    constexpr int kSmallestFfv1 = 8;
+    if (name_ == "libsvtav1" && context_->gop_size == 1) {
+      throw Error(ErrorKind::unsupported, where_ + ": cannot make every frame a keyframe");
+    }
+    if (name_ == "ffv1" && (width_ < kSmallestFfv1 || height_ < kSmallestFfv1)) {
+      throw Error(ErrorKind::unsupported, where_ + ": frames must be at least 8x8 pixels");
+    }
   }
 
   void open(const VideoFormat& format, const EncoderOptions& options) {

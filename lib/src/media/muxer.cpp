@@ -42,6 +42,11 @@ class Muxer::Impl {
   void flush() {
     // Not all muxers have something of their own to flush.
     check(av_write_frame(file_.get(), nullptr), where_, "cannot flush");
+    if (fragmented_mp4_) {
+      // Else the next fragment would begin where the last packet's duration ends, whatever its DTS is.
+      check(av_opt_set(file_->priv_data, "movflags", "+frag_discont", 0), where_,
+            "cannot begin a fragment");
+    }
     avio_flush(file_->pb);
     check_output();
   }
@@ -79,6 +84,7 @@ class Muxer::Impl {
     Dictionary dictionary;
     if (options.muxer == "mp4" && options.fragmented) {
       dictionary.set("movflags", "frag_custom+empty_moov+default_base_moof");
+      fragmented_mp4_ = true;
     }
     if (options.fragmented) {
       // Timestamps start at 0 by the caller's care and must stay as they are given.
@@ -95,6 +101,7 @@ class Muxer::Impl {
   std::string where_;
   OutputContext file_;
   AVStream* stream_ = nullptr;  // owned by file_
+  bool fragmented_mp4_ = false;
 };
 
 Muxer::Muxer(const std::filesystem::path& file, const AVCodecParameters* codec,

@@ -64,6 +64,8 @@ void require_valid(const WriterOptions& options) {
   require(options.encoder.threads >= 0, "the number of threads cannot be negative");
   const auto quality = options.encoder.quality.value_or(0);
   require(quality >= 0 && quality <= 100, "quality goes from 0 to 100");
+  require(options.timing == Timing::nominal || find_format(options.format).extension != ".avi",
+          "AVI counts frames and cannot hold real times; choose MP4 or Matroska");
   require(options.queue_frames > 0, "the queue must hold at least one frame");
 }
 
