@@ -225,6 +225,9 @@ class Encoder::Impl {
                          : options.keyframe_interval > 0
                              ? options.keyframe_interval
                              : default_keyframe_interval(options.frame_rate);
+    if (name_ == "libsvtav1" && options.keyframe_interval == 0) {
+      context_->gop_size = std::max(2, context_->gop_size);  // see require_possible()
+    }
     context_->keyint_min = context_->gop_size;
     context_->max_b_frames = format.intra_only ? 0 : options.b_frames;
     context_->thread_count = options.threads > 0 ? options.threads : core_count();
