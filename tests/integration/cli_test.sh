@@ -726,11 +726,11 @@ interrupted() {
 signal_tests() {
     stopped "Ctrl-C while recording" INT
     stopped "SIGTERM while recording" TERM
-    interrupted "Ctrl-C while importing" INT no.int import long.mp4 no.int --preset veryslow
-    interrupted "SIGTERM while importing" TERM no.int import long.mp4 no.int --preset veryslow
+    interrupted "Ctrl-C while importing" INT no.int import long.mp4 no.int --preset slow
+    interrupted "SIGTERM while importing" TERM no.int import long.mp4 no.int --preset slow
     av import long.mp4 long.store --copy
-    interrupted "Ctrl-C while transcoding" INT no.int transcode long.store no.int --format hevc/mp4 --preset veryslow
-    interrupted "Ctrl-C while exporting" INT no.int export long.store no.int.mp4 --range 1:249 --preset veryslow
+    interrupted "Ctrl-C while transcoding" INT no.int transcode long.store no.int --format h264/mkv --preset slow
+    interrupted "Ctrl-C while exporting" INT no.int export long.store no.int.mp4 --range 1:249 --preset slow
 
     # Whatever a source does not send must not keep Ctrl-C from ending a recording.
     mkfifo silent

@@ -129,7 +129,7 @@ TEST_CASE("sizes of images packed without padding") {
   CHECK(avstore::packed_size(PixelFormat("yuv422p"), 5, 3) == 15 + 9 + 9);
   CHECK(avstore::packed_size(PixelFormat("yuva420p"), 5, 3) == 15 + 6 + 6 + 15);
   CHECK(avstore::packed_size(PixelFormat("pal8"), 5, 3) == 15 + 1024);
-  CHECK(avstore::packed_size(PixelFormat("monoblack"), 9, 3) == 6);
+  CHECK(avstore::packed_size(PixelFormat("monob"), 9, 3) == 6);
   CHECK(avstore::packed_size(PixelFormat("gbrp"), 5, 3) == 45);
 }
 
@@ -423,8 +423,11 @@ TEST_CASE("conversions agree with the ffmpeg program's") {
         const std::string input = "-f rawvideo -pix_fmt " + ffmpeg_name(from) + " -s " +
                                   std::to_string(width) + "x" + std::to_string(height) + " -i " +
                                   quoted(raw);
-        const Bytes expected = by_ffmpeg(input, to);
-        const Bytes found = converted(view_of(from, width, height, bytes), to);
+        const Image image = avstore::convert(view_of(from, width, height, bytes), to);
+        const Bytes found = avstore::pack(image.view());
+        // Gray becomes full range; the program has to be told.
+        const bool full = image.view().color.full_range;
+        const Bytes expected = by_ffmpeg(input + (full ? " -vf scale=out_range=full" : ""), to);
         REQUIRE(found.size() == expected.size());
         int worst = 0;
         // Of 16-bit samples the high byte.
@@ -460,8 +463,10 @@ TEST_CASE("rows that lie apart or upside down are converted alike") {
     for (const PixelFormat to : kFormats) {
       CAPTURE(format.name(), to.name());
       const Bytes expected = converted(view_of(format, kWidth, kHeight, bytes), to);
-      CHECK(converted(apart, to) == expected);
-      CHECK(converted(upside_down, to) == expected);
+      const bool apart_same = converted(apart, to) == expected;
+      CHECK(apart_same);
+      const bool upside_down_same = converted(upside_down, to) == expected;
+      CHECK(upside_down_same);
     }
   }
 }
@@ -520,7 +525,12 @@ TEST_CASE("image files keep their pixels, and ffmpeg reads and writes the same")
           if (extension == ".npy") {
             continue;
           }
-          const bool ffmpeg_reads_same = by_ffmpeg("-i " + quoted(file), format) == bytes;
+          // The program goes from a palette to gray by way of colour, and misses some values by one.
+          const PixelFormat compared =
+              extension == ".bmp" && format == pixel::gray8 ? pixel::bgr24 : format;
+          const bool ffmpeg_reads_same =
+              by_ffmpeg("-i " + quoted(file), compared) ==
+              converted(view_of(format, width, height, bytes), compared);
           CHECK(ffmpeg_reads_same);
           const fs::path raw = folder.path() / "raw";
           const fs::path theirs = folder.path() / ("theirs" + extension);
@@ -528,8 +538,8 @@ TEST_CASE("image files keep their pixels, and ffmpeg reads and writes the same")
           run("ffmpeg -v error -y -f rawvideo -pix_fmt " + ffmpeg_name(format) + " -s " +
               std::to_string(width) + "x" + std::to_string(height) + " -i " + quoted(raw) + " " +
               quoted(theirs));
-          const bool reads_theirs = converted(avstore::read_image(theirs).view(), format) ==
-                                    by_ffmpeg("-i " + quoted(theirs), format);
+          const bool reads_theirs = converted(avstore::read_image(theirs).view(), compared) ==
+                                    by_ffmpeg("-i " + quoted(theirs), compared);
           CHECK(reads_theirs);
         }
         CHECK_FALSE(fs::exists(folder.path() / ("image" + extension + ".tmp")));

@@ -115,6 +115,23 @@ void append_chunk(index::Index& index, const imgstore::StoreMetadata& metadata,
   index.commit();
 }
 
+// The rows of a chunk whose index file was not written, because the writer was killed, are in the
+// database only.
+void require_no_loss(const fs::path& folder, const index::Index& made) {
+  std::int64_t known = 0;
+  try {
+    known = index::Index::open(folder / kIndexFile).frame_count();
+  } catch (const Error&) {
+    return;  // there is nothing to lose
+  }
+  if (made.frame_count() < known) {
+    throw Error(ErrorKind::corrupt, (folder / kIndexFile).string() + ": lists " +
+                                        std::to_string(known) +
+                                        " frames, the chunks' own index files only " +
+                                        std::to_string(made.frame_count()) + "; left as it is");
+  }
+}
+
 }  // namespace
 
 index::Index index_from_chunks(const fs::path& folder, const imgstore::StoreMetadata& metadata,
@@ -150,6 +167,7 @@ OpenedIndex open_index(const fs::path& folder, const imgstore::StoreMetadata& me
 std::int64_t rebuild_index(const fs::path& folder, const Warn& warn) {
   const imgstore::StoreMetadata metadata = imgstore::read_metadata(folder);
   index::Index index = index_from_chunks(folder, metadata, warn);
+  require_no_loss(folder, index);
   index.save_as(folder / kIndexFile);
   return index.frame_count();
 }
@@ -181,6 +199,10 @@ void SharedIndex::remember(const index::ChunkRow& row, const std::vector<std::in
 
 IndexedChunk::IndexedChunk(SharedIndex& index, std::int64_t chunk) : index_(index) {
   row_ = index_.with([chunk](const index::Index& db) { return db.chunk(chunk); }).value();
+  // A store being written may have grown since this connection looked last.
+  row_.frame_count = std::min(row_.frame_count, index_.with([&](const index::Index& db) {
+    return db.frame_count() - row_.first_frame_index;
+  }));
   const fs::path file = index.folder() / row_.path;
   if (row_.frame_count > 0 && (row_.packet_count == 0 || has_changed(file, row_))) {
     scan(file);
