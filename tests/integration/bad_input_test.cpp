@@ -1,5 +1,5 @@
-// What cannot be: files that are no video, damaged stores, full disks. Each is an error of the right kind
-// that names the path, and leaves nothing behind that looks whole.
+// What cannot be: files that are no video, damaged stores, full disks. Each is an error of the
+// right kind that names the path, and leaves nothing behind that looks whole.
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
@@ -125,8 +125,8 @@ std::string outcome_of(const std::function<void()>& call) {
 
 // Whether outcome_of() speaks of an avstore::Error: not of another type, a crash or a hang.
 bool is_an_error(const std::string& outcome) {
-  static const std::set<std::string> kKinds{"not_found",        "end_of_store", "exists",
-                                            "invalid_argument", "corrupt",      "unsupported", "io"};
+  static const std::set<std::string> kKinds{
+      "not_found", "end_of_store", "exists", "invalid_argument", "corrupt", "unsupported", "io"};
   return kKinds.contains(outcome.substr(0, outcome.find(':')));
 }
 
@@ -169,7 +169,8 @@ fs::path cut(const fs::path& from, const fs::path& to, double part) {
   std::string bytes = read_text(from);
   REQUIRE(bytes.size() > 1000);
   // Not at the border of a transport stream's packet.
-  bytes.resize(static_cast<std::size_t>(part * static_cast<double>(bytes.size())) / 188 * 188 + 100);
+  bytes.resize(static_cast<std::size_t>(part * static_cast<double>(bytes.size())) / 188 * 188 +
+               100);
   write_text(to, bytes);
   return to;
 }
@@ -220,7 +221,9 @@ void write_store(const fs::path& store, const WriterOptions& options, int frames
   writer.close();
 }
 
-fs::path media(const std::string& name) { return avstore::test::media_folder() / name; }
+fs::path media(const std::string& name) {
+  return avstore::test::media_folder() / name;
+}
 
 ImportOptions import_options(bool copy, const std::string& format = "avc1/mp4") {
   ImportOptions options;
@@ -239,7 +242,7 @@ TEST_CASE("what is no video cannot be imported") {
       {"text.mp4", {"corrupt"}},
       {"audio-only.mp4", {"corrupt", "not_found"}},
       {"audio-only.wav", {"corrupt", "not_found"}},
-      {"header-only.mkv", {"corrupt"}},
+      {"header-only.mkv", {"corrupt"}},  // though libavformat calls the early end an I/O error
       {"moov-cut-off.mp4", {"corrupt"}},
       {"truncated-no-moov.mp4", {"corrupt"}},
       {"random.bin", {"corrupt"}},
@@ -266,7 +269,8 @@ TEST_CASE("what is no video cannot be imported") {
           const std::string outcome = in_child([&, file = file] {
             ImportOptions options = import_options(copy);
             options.allow_truncated = allow_truncated;
-            return outcome_of([&] { avstore::import_file(file, folder.path() / "store", options); });
+            return outcome_of(
+                [&] { avstore::import_file(file, folder.path() / "store", options); });
           });
           CAPTURE(outcome);
           CHECK(kinds.contains(outcome.substr(0, outcome.find(':'))));
@@ -284,8 +288,8 @@ TEST_CASE("probing what is no video") {
     const fs::path file = media("bad") / name;
     const std::string outcome =
         in_child([&] { return outcome_of([&] { avstore::probe_source(file); }); });
-    CHECK_THAT(outcome, StartsWith("corrupt") || StartsWith("not_found") ||
-                            StartsWith("invalid_argument"));
+    CHECK_THAT(outcome,
+               StartsWith("corrupt") || StartsWith("not_found") || StartsWith("invalid_argument"));
     CHECK_THAT(outcome, Contains(file.string()));
   }
 }
@@ -316,8 +320,8 @@ TEST_CASE("devices and pipes are no video files") {
                                fs::path("/dev/urandom"), fifo}) {
     for (const bool copy : {false, true}) {
       DYNAMIC_SECTION(file.filename() << (copy ? ", copied" : "")) {
-        // A pipe that nobody writes to must not be waited for: a file that is cut into chunks has to be
-        // read more than once.
+        // Expected: an error at once. A pipe that nobody writes to must not be waited for, and none
+        // can be read twice, as copying packets needs.
         const std::string outcome = in_child([&] {
           return outcome_of(
               [&] { avstore::import_file(file, folder.path() / "store", import_options(copy)); });
@@ -338,8 +342,8 @@ TEST_CASE("streams that are not there, or no video") {
       ImportOptions options = import_options(copy);
       options.stream = stream;
       const fs::path file = media("audio-video.mp4");
-      const std::string outcome = outcome_of(
-          [&] { avstore::import_file(file, folder.path() / "store", options); });
+      const std::string outcome =
+          outcome_of([&] { avstore::import_file(file, folder.path() / "store", options); });
       CAPTURE(stream, copy);
       CHECK_THAT(outcome, (StartsWith("not_found: ") || StartsWith("invalid_argument: ")) &&
                               Contains(file.string()) && Contains(std::to_string(stream)));
@@ -380,8 +384,8 @@ std::vector<std::string> check_rest(const fs::path& file, const fs::path& store,
 }  // namespace
 
 TEST_CASE("files that were cut off are refused, unless that is allowed") {
-  // libavformat says so of all of these: in its log at the end, by the number of frames stated, or (FLV,
-  // MPEG, IVF) by AV_PKT_FLAG_CORRUPT on the last packet, of which only a part is there.
+  // libavformat says so of all of these: in its log at the end, by the number of frames stated, or
+  // (FLV, MPEG, IVF) by AV_PKT_FLAG_CORRUPT on the last packet, of which only a part is there.
   for (const std::string name :
        {"mp4-faststart.mp4", "h264-bframes16.mkv", "h264-bframes.avi", "mjpeg-420-fullrange.avi",
         "ffv1-gray.mkv", "fragmented.mp4", "h264.flv", "mpeg2.mpg", "av1.ivf"}) {
@@ -429,8 +433,7 @@ TEST_CASE("a picture that changes its size midway is refused, saying where") {
           });
         });
         // As many frames as before the change.
-        const auto frames =
-            avstore::test::read_lines(media("framemd5") / (name + ".md5")).size();
+        const auto frames = avstore::test::read_lines(media("framemd5") / (name + ".md5")).size();
         CHECK_THAT(outcome, StartsWith("invalid_argument: ") && Contains(media(name).string()) &&
                                 Contains("frame " + std::to_string(frames)));
         CHECK(names_in(folder.path()).empty());
@@ -588,8 +591,8 @@ TEST_CASE("what else lies in the folder of a store that is replaced is kept") {
       write_text(store / "notes.txt", "the only notes of that day");
       ImportOptions options = import_options(way == 1);
       options.writer.overwrite = true;
-      // Expected: the new store stands in the folder, beside the notes. A refusal that leaves everything
-      // as it was would do as well; to lose the old store and have no new one would not.
+      // Expected: the new store stands in the folder, beside the notes. A refusal that leaves
+      // everything as it was would do as well; to lose the old store and have no new one would not.
       const std::string outcome = outcome_of([&] {
         if (way < 2) {
           avstore::import_file(media("h264-intra-only.mp4"), store, options);
@@ -601,8 +604,9 @@ TEST_CASE("what else lies in the folder of a store that is replaced is kept") {
       });
       CHECK(read_text(store / "notes.txt") == "the only notes of that day");
       CAPTURE(outcome);
-      CHECK(outcome_of([&] { CHECK(Reader(store).frame_count() == (outcome == "no error" ? 60 : 10)); }) ==
-            "no error");
+      CHECK(outcome_of([&] {
+              CHECK(Reader(store).frame_count() == (outcome == "no error" ? 60 : 10));
+            }) == "no error");
       CHECK(names_in(folder.path()) == std::vector<std::string>{"store"});
     }
   }
@@ -638,7 +642,8 @@ TEST_CASE("an empty folder that is there becomes the store") {
   fs::create_directory(folder.path() / "a");
   write_store(folder.path() / "a", options_of("png"), 3);
   fs::create_directory(folder.path() / "b");
-  avstore::import_file(media("h264-intra-only.mp4"), folder.path() / "b" / "", import_options(true));
+  avstore::import_file(media("h264-intra-only.mp4"), folder.path() / "b" / "",
+                       import_options(true));
   CHECK(Reader(folder.path() / "a").frame_count() == 3);
   CHECK(Reader(folder.path() / "b").frame_count() == 60);
   CHECK(names_in(folder.path()) == std::vector<std::string>{"a", "b"});
@@ -664,15 +669,16 @@ TEST_CASE("destinations that cannot be written") {
              },
              [&] { avstore::transcode(folder.path() / "source", store, transcode); }}) {
       const std::string outcome = outcome_of(call);
-      CHECK_THAT(outcome, (StartsWith("io: ") || StartsWith("not_found: ")) &&
-                              Contains(store.string()));
+      CHECK_THAT(outcome,
+                 (StartsWith("io: ") || StartsWith("not_found: ")) && Contains(store.string()));
       CHECK(tree(folder.path()) == before);
     }
   }
 }
 
 TEST_CASE("a writer that failed does not stand in the way of the next one") {
-  // Found out at the first frame: nothing of use is there yet.
+  // What is wrong shows at the first frame only. Expected: nothing stays behind, or at least
+  // `overwrite` takes what does for the store it was to become.
   for (const int way : {0, 1}) {
     DYNAMIC_SECTION((way == 0 ? "wrong option" : "pixels that the format cannot hold")) {
       const TemporaryFolder folder;
@@ -684,10 +690,10 @@ TEST_CASE("a writer that failed does not stand in the way of the next one") {
       const std::vector<std::uint8_t> pixels(std::size_t{2} * kWidth * kHeight);
       CHECK(outcome_of([&] {
               Writer writer(store, wrong);
-              writer.add(avstore::packed_view(way == 0 ? avstore::pixel::gray8
-                                                       : avstore::pixel::gray16,
-                                              kWidth, kHeight, pixels.data()),
-                         FrameNumber(0), FrameTime(0));
+              writer.add(
+                  avstore::packed_view(way == 0 ? avstore::pixel::gray8 : avstore::pixel::gray16,
+                                       kWidth, kHeight, pixels.data()),
+                  FrameNumber(0), FrameTime(0));
               writer.close();
             }) != "no error");
       // Nothing that looks like a store.
@@ -739,8 +745,8 @@ std::vector<std::string> all_formats() {
   return names;
 }
 
-// Runs `call` in a process of its own on a disk of that size mounted at `folder`; afterwards it is gone
-// again. "no disk" where mounting is not possible.
+// Runs `call` in a process of its own on a disk of that size mounted at `folder`; afterwards it is
+// gone again. "no disk" where mounting is not possible.
 std::string on_small_disk(const fs::path& folder, int kilobytes,
                           const std::function<std::string()>& call) {
   return in_child([&]() -> std::string {
@@ -757,8 +763,7 @@ std::string on_small_disk(const fs::path& folder, int kilobytes,
 
 TEST_CASE("a file that cannot grow fails the import, and leaves nothing") {
   const TemporaryFolder folder;
-  for (const auto& [name, format, copy] :
-       std::vector<std::tuple<std::string, std::string, bool>>{
+  for (const auto& [name, format, copy] : std::vector<std::tuple<std::string, std::string, bool>>{
            {"h264-no-bframes.mp4", "avc1/mp4", true},
            {"h264-no-bframes.mp4", "avc1/mp4", false},
            {"h264-no-bframes.mp4", "h264/mkv", false},
@@ -787,15 +792,17 @@ TEST_CASE("a file that cannot grow fails the import, and leaves nothing") {
 
 TEST_CASE("a disk that is full fails the import, and leaves nothing") {
   const TemporaryFolder folder;
-  for (const std::string format :
-       {"copy", "avc1/mp4", "h264/mkv", "mjpeg/avi", "hevc/mkv", "av1/mkv", "ffv1/mkv", "png", "npy"}) {
+  for (const std::string format : {"copy", "avc1/mp4", "h264/mkv", "mjpeg/avi", "hevc/mkv",
+                                   "av1/mkv", "ffv1/mkv", "png", "npy"}) {
     for (const int kilobytes : {8, 64, 100}) {
       DYNAMIC_SECTION(format << ", " << kilobytes << " KB") {
         const std::string outcome = on_small_disk(folder.path(), kilobytes, [&] {
-          ImportOptions options = import_options(format == "copy", format == "copy" ? "avc1/mp4" : format);
+          ImportOptions options =
+              import_options(format == "copy", format == "copy" ? "avc1/mp4" : format);
           options.writer.encoder.quality = 100;
           const std::string said = outcome_of([&] {
-            avstore::import_file(media("h264-bframes-gop250.mp4"), folder.path() / "store", options);
+            avstore::import_file(media("h264-bframes-gop250.mp4"), folder.path() / "store",
+                                 options);
           });
           return said + (names_in(folder.path()).empty() ? "" : " (something is left)");
         });
@@ -839,8 +846,8 @@ TEST_CASE("what was durable when the disk filled up can be read") {
           return said + "\n" + std::to_string(durable);
         });
         CAPTURE(outcome);
-        REQUIRE_THAT(outcome, StartsWith("io: ") && Contains(store.string()) &&
-                                  !Contains("BUT THEN"));
+        REQUIRE_THAT(outcome,
+                     StartsWith("io: ") && Contains(store.string()) && !Contains("BUT THEN"));
         const std::int64_t durable = std::stoll(outcome.substr(outcome.find('\n') + 1));
         const std::string reading = in_child([&] {
           return outcome_of([&] {
@@ -854,7 +861,8 @@ TEST_CASE("what was durable when the disk filled up can be read") {
             for (std::int64_t i = 0; i < reader.frame_count();
                  i += std::max<std::int64_t>(1, reader.frame_count() / 50)) {
               if (code_of(reader.read(FrameIndex(i)).image.view()) != (i & 255)) {
-                throw avstore::Error(ErrorKind::corrupt, "frame " + std::to_string(i) + " is wrong");
+                throw avstore::Error(ErrorKind::corrupt,
+                                     "frame " + std::to_string(i) + " is wrong");
               }
             }
           });
@@ -871,6 +879,8 @@ TEST_CASE("what was durable when the disk filled up can be read") {
 // --- Damaged stores ---
 
 TEST_CASE("stores of another version, or none") {
+  // Expected: an avstore::Error of that kind when the store is opened, never an exception of
+  // another type, and never a size that was cut down to fit into an int.
   const TemporaryFolder folder;
   const fs::path store = folder.path() / "store";
   const fs::path metadata = store / "metadata.yaml";
@@ -894,7 +904,8 @@ TEST_CASE("stores of another version, or none") {
       {"size of nothing", replaced("- 64", "- -64"), "corrupt"},
       {"size beyond all bounds", replaced("- 64", "- 99999999999"), "corrupt"},
       {"chunks of nothing", replaced("chunksize: 7", "chunksize: 0"), "corrupt"},
-      {"an extension that leads out", replaced("extension: .mp4", "extension: /../../x"), "corrupt"},
+      {"an extension that leads out", replaced("extension: .mp4", "extension: /../../x"),
+       "corrupt"},
       {"empty", "", "corrupt"},
       {"a list", "- 1\n- 2\n", "corrupt"},
       {"no YAML", "{[}]: : :\n\t", "corrupt"},
@@ -911,7 +922,8 @@ TEST_CASE("stores of another version, or none") {
   for (const auto& [name, text, kind] : cases) {
     DYNAMIC_SECTION(name) {
       write_text(metadata, text);
-      const std::string outcome = in_child([&] { return outcome_of([&] { Reader reader(store); }); });
+      const std::string outcome =
+          in_child([&] { return outcome_of([&] { Reader reader(store); }); });
       CHECK_THAT(outcome, StartsWith(kind + ": ") && Contains(store.string()));
     }
   }
@@ -974,15 +986,17 @@ struct Opened {
   }
 };
 
-// Opens the store and reads every frame by number: "right" if all are there and right, "warned: ..." if so
-// after a warning, else the error; "WRONG ..." for frames that are missing or wrong without a word.
+// Opens the store and reads every frame by number: "right" if all are there and right, "warned:
+// ..." if so after a warning, else the error; "WRONG ..." for frames that are missing or wrong
+// without a word.
 std::string read_everything(const fs::path& store, int frames) {
   return in_child([&] {
     Opened opened;
     std::string said = outcome_of([&] {
       Reader reader(store, opened.options());
       if (reader.frame_count() != frames && opened.warnings.empty()) {
-        throw avstore::Error(ErrorKind::corrupt, "WRONG count " + std::to_string(reader.frame_count()));
+        throw avstore::Error(ErrorKind::corrupt,
+                             "WRONG count " + std::to_string(reader.frame_count()));
       }
       for (int i = 0; i < frames; ++i) {
         const Frame frame = reader.read(FrameNumber(i));
@@ -1002,9 +1016,9 @@ std::string read_everything(const fs::path& store, int frames) {
 
 TEST_CASE("a database that is damaged is made anew") {
   for (const std::string format : {"avc1/mp4", "png"}) {
-    for (const std::string& damage : {std::string(), std::string("\0", 1), std::string("garbage"),
-                                      std::string(100'000, 'x'), std::string(4096, '\0'),
-                                      std::string("SQLite format 3\0 and nothing more", 33)}) {
+    for (const std::string& damage :
+         {std::string(), std::string("\0", 1), std::string("garbage"), std::string(100'000, 'x'),
+          std::string(4096, '\0'), std::string("SQLite format 3\0 and nothing more", 33)}) {
       DYNAMIC_SECTION(format << ", " << damage.size() << " bytes") {
         const TemporaryFolder folder;
         const fs::path store = folder.path() / "store";
@@ -1049,8 +1063,8 @@ TEST_CASE("a folder where the database should be") {
 }
 
 TEST_CASE("a database that does not match its chunks gives no wrong frame") {
-  // Expected after each: all frames right (the database made anew, with a warning), or an error; never a
-  // frame that is not the one asked for, and never fewer frames without a word.
+  // Expected after each: all frames right (the database made anew, with a warning), or an error;
+  // never a frame that is not the one asked for, and never fewer frames without a word.
   const std::vector<std::string> changes{
       "DELETE FROM frames WHERE frame_index = 22",
       "DELETE FROM frames WHERE frame_index >= 14",
@@ -1117,8 +1131,8 @@ TEST_CASE("a database that does not match its chunks gives no wrong frame") {
       const std::string verifying = in_child([&] {
         std::size_t findings = 0;
         const std::string said = outcome_of([&] {
-          findings =
-              avstore::verify(folder.path() / "copy", {.deep = true, .progress = {}}).findings.size();
+          findings = avstore::verify(folder.path() / "copy", {.deep = true, .progress = {}})
+                         .findings.size();
         });
         return said == "no error" ? std::to_string(findings) + " findings" : said;
       });
@@ -1148,7 +1162,9 @@ TEST_CASE("a chunk that was replaced by another is noticed") {
   const fs::path store = folder.path() / "store";
   write_store(store, options_of("avc1/mp4"), 23);
   fs::path other;
-  SECTION("another chunk of the store") { other = store / "000000.mp4"; }
+  SECTION("another chunk of the store") {
+    other = store / "000000.mp4";
+  }
   SECTION("one of larger pictures") {
     write_store(folder.path() / "other", options_of("avc1/mp4"), 7, 128, 96);
     other = folder.path() / "other" / "000000.mp4";
@@ -1165,14 +1181,21 @@ TEST_CASE("a chunk that was replaced by another is noticed") {
     write_store(folder.path() / "other", options_of("hevc/mp4"), 7);
     other = folder.path() / "other" / "000000.mp4";
   }
-  SECTION("no video at all") { other = media("bad/text.mp4"); }
-  SECTION("nothing") { other = media("bad/empty.mp4"); }
-  SECTION("sound") { other = media("bad/audio-only.mp4"); }
+  SECTION("no video at all") {
+    other = media("bad/text.mp4");
+  }
+  SECTION("nothing") {
+    other = media("bad/empty.mp4");
+  }
+  SECTION("sound") {
+    other = media("bad/audio-only.mp4");
+  }
   REQUIRE_FALSE(other.empty());
   fs::copy_file(other, store / "000001.mp4", fs::copy_options::overwrite_existing);
   const std::string findings = in_child([&] {
     std::string all;
-    for (const std::string& line : avstore::verify(store, {.deep = true, .progress = {}}).findings) {
+    for (const std::string& line :
+         avstore::verify(store, {.deep = true, .progress = {}}).findings) {
       all += line + "\n";
     }
     return all;
@@ -1203,6 +1226,8 @@ TEST_CASE("a chunk that was replaced by another is noticed") {
 }
 
 TEST_CASE("a frame is never handed out in another size than the store's") {
+  // Expected: an error that names the chunk, as whoever reads has made room for frames of info()'s
+  // size.
   const TemporaryFolder folder;
   const fs::path store = folder.path() / "store";
   write_store(store, options_of("avc1/mp4"), 23);

@@ -1624,8 +1624,11 @@ TEST_CASE("flushing with real timing keeps frames in order") {
         for (int i = 0; i < 30; ++i) {
           // 100 frames/s at first, then one every two seconds.
           add(writer, draw(pixel::gray8, i).view, {i, i < 15 ? 0.01 * i : 2.0 * i});
-          if (i % 6 == 5) {
+          if (i % 6 == 5 || i == 13) {
             writer.flush();
+            CHECK(writer.statistics().frames_durable == i + 1);
+            const Frame frame = Reader(store).read(FrameIndex(i));
+            CHECK(code_of(frame.image.view()) == i);
           }
         }
         writer.close();
@@ -2386,7 +2389,8 @@ TEST_CASE("in a chunk that was cut off, what is left and all frames elsewhere ar
           lost.insert(i);
         }
         check_all_but(store, lost, 100, save);
-        // The first frames of the chunk are all there, in fragments or clusters of their own.
+        // Expected: of the chunk that was cut, every frame whose bytes are all there is read. The
+        // first ones are, in fragments or clusters of their own.
         ReaderOptions reading;
         reading.save_index = save;
         Reader reader(store, reading);

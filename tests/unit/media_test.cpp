@@ -1,5 +1,5 @@
-// Images in memory and in files, NAL units, time bases: against numbers worked out by hand, and against
-// what the ffmpeg program and NumPy make of the same bytes.
+// Images in memory and in files, NAL units, time bases: against numbers worked out by hand, and
+// against what the ffmpeg program and NumPy make of the same bytes.
 #include <sys/wait.h>
 
 #include <algorithm>
@@ -65,7 +65,9 @@ Bytes converted(const ImageView& image, PixelFormat format) {
 
 // --- Other programs ---
 
-std::string quoted(const std::string& text) { return "'" + text + "'"; }
+std::string quoted(const std::string& text) {
+  return "'" + text + "'";
+}
 
 std::string run(const std::string& command) {
   std::FILE* pipe = ::popen(command.c_str(), "r");
@@ -87,7 +89,8 @@ Bytes run_bytes(const std::string& command) {
 
 void write_bytes(const fs::path& file, const Bytes& bytes) {
   std::ofstream output(file, std::ios::binary | std::ios::trunc);
-  output.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+  output.write(reinterpret_cast<const char*>(bytes.data()),
+               static_cast<std::streamsize>(bytes.size()));
   REQUIRE(output.good());
 }
 
@@ -134,15 +137,21 @@ TEST_CASE("sizes of images packed without padding") {
 }
 
 TEST_CASE("sizes that no image has") {
-  for (const auto& [width, height] : std::vector<std::pair<int, int>>{
-           {0, 3}, {3, 0}, {-1, 3}, {3, -1}, {1 << 30, 1 << 30}, {INT32_MAX, INT32_MAX}, {INT32_MIN, 1}}) {
+  for (const auto& [width, height] : std::vector<std::pair<int, int>>{{0, 3},
+                                                                      {3, 0},
+                                                                      {-1, 3},
+                                                                      {3, -1},
+                                                                      {1 << 30, 1 << 30},
+                                                                      {INT32_MAX, INT32_MAX},
+                                                                      {INT32_MIN, 1}}) {
     CAPTURE(width, height);
     CHECK(kind_of([&, w = width, h = height] { avstore::packed_size(pixel::bgra, w, h); }) ==
           ErrorKind::invalid_argument);
     CHECK(kind_of([&, w = width, h = height] { avstore::packed_view(pixel::gray8, w, h, "x"); }) ==
           ErrorKind::invalid_argument);
-    CHECK(kind_of([&, w = width, h = height] { avstore::contiguous_view(pixel::nv12, w, h, "x"); }) ==
-          ErrorKind::invalid_argument);
+    CHECK(kind_of([&, w = width, h = height] {
+            avstore::contiguous_view(pixel::nv12, w, h, "x");
+          }) == ErrorKind::invalid_argument);
   }
   CHECK(kind_of([] { avstore::packed_size(pixel::array, 3, 3); }) == ErrorKind::invalid_argument);
   CHECK(kind_of([] { avstore::packed_size(PixelFormat("vaapi"), 3, 3); }) ==
@@ -178,7 +187,8 @@ TEST_CASE("views of one plane") {
   CHECK(avstore::packed_view(pixel::gray16, 5, 3, bytes.data()).strides[0] == 10);
   CHECK(avstore::packed_view(pixel::gray16, 5, 3, bytes.data(), 16).strides[0] == 16);
   CHECK(avstore::packed_view(pixel::gray8, 5, 3, bytes.data() + 10, -5).strides[0] == -5);
-  for (const PixelFormat planar : {pixel::yuv420p, pixel::nv12, PixelFormat("gbrp"), pixel::array}) {
+  for (const PixelFormat planar :
+       {pixel::yuv420p, pixel::nv12, PixelFormat("gbrp"), pixel::array}) {
     CHECK(kind_of([&] { avstore::packed_view(planar, 4, 4, bytes.data()); }) ==
           ErrorKind::invalid_argument);
   }
@@ -360,7 +370,8 @@ TEST_CASE("YUV is converted by its own matrix and range") {
     ImageView view = view_of(pixel::yuv420p, 8, 8, planes);
     view.color = c.color;
     const Bytes bgr = converted(view, pixel::bgr24);
-    CAPTURE(c.color.matrix, c.color.full_range, c.yuv, c.bgr, int{bgr[0]}, int{bgr[1]}, int{bgr[2]});
+    CAPTURE(c.color.matrix, c.color.full_range, c.yuv, c.bgr, int{bgr[0]}, int{bgr[1]},
+            int{bgr[2]});
     for (std::size_t i = 0; i < 3; ++i) {
       CHECK(std::abs(int{bgr[i]} - c.bgr[i]) <= 3);
     }
@@ -383,7 +394,8 @@ TEST_CASE("gray from YUV is its luma, at full range") {
       const Bytes gray = converted(view, pixel::gray8);
       for (std::size_t i = 0; i < 64; ++i) {
         CAPTURE(format.name(), full, i);
-        const double expected = full ? 4.0 * static_cast<double>(i) : 3 * static_cast<double>(i) * 255 / 219;
+        const double expected =
+            full ? 4.0 * static_cast<double>(i) : 3 * static_cast<double>(i) * 255 / 219;
         CHECK(std::abs(gray[i] - expected) <= 1.5);
       }
     }
@@ -391,7 +403,8 @@ TEST_CASE("gray from YUV is its luma, at full range") {
 }
 
 TEST_CASE("planes of chroma apart or interleaved are the same samples") {
-  for (const auto& [width, height] : std::vector<std::pair<int, int>>{{2, 2}, {8, 6}, {7, 5}, {97, 65}}) {
+  for (const auto& [width, height] :
+       std::vector<std::pair<int, int>>{{2, 2}, {8, 6}, {7, 5}, {97, 65}}) {
     const Bytes yuv = random_bytes(avstore::packed_size(pixel::yuv420p, width, height), 4);
     const Bytes nv12 = converted(view_of(pixel::yuv420p, width, height, yuv), pixel::nv12);
     const auto luma = static_cast<std::size_t>(width * height);
@@ -401,7 +414,8 @@ TEST_CASE("planes of chroma apart or interleaved are the same samples") {
     CHECK(std::equal(yuv.begin(), yuv.begin() + static_cast<std::ptrdiff_t>(luma), nv12.begin()));
     std::size_t wrong = 0;
     for (std::size_t i = 0; i < chroma; ++i) {
-      wrong += nv12[luma + 2 * i] != yuv[luma + i] || nv12[luma + 2 * i + 1] != yuv[luma + chroma + i];
+      wrong +=
+          nv12[luma + 2 * i] != yuv[luma + i] || nv12[luma + 2 * i + 1] != yuv[luma + chroma + i];
     }
     CHECK(wrong == 0);
     CHECK(converted(view_of(pixel::nv12, width, height, nv12), pixel::yuv420p) == yuv);
@@ -411,7 +425,8 @@ TEST_CASE("planes of chroma apart or interleaved are the same samples") {
 TEST_CASE("conversions agree with the ffmpeg program's") {
   const TemporaryFolder folder;
   const fs::path raw = folder.path() / "raw";
-  for (const auto& [width, height] : std::vector<std::pair<int, int>>{{96, 64}, {97, 65}, {16, 2}}) {
+  for (const auto& [width, height] :
+       std::vector<std::pair<int, int>>{{96, 64}, {97, 65}, {16, 2}}) {
     for (const PixelFormat from : kFormats) {
       // Smooth, because chroma is interpolated in one way or another.
       Bytes bytes(avstore::packed_size(from, width, height));
@@ -436,6 +451,7 @@ TEST_CASE("conversions agree with the ffmpeg program's") {
           worst = std::max(worst, std::abs(int{found[i]} - int{expected[i]}));
         }
         CAPTURE(from.name(), to.name(), width, height);
+        // Gray has neutral chroma (128), in separate planes as in interleaved ones.
         CHECK(worst <= 3);
       }
     }
@@ -444,11 +460,11 @@ TEST_CASE("conversions agree with the ffmpeg program's") {
 
 TEST_CASE("rows that lie apart or upside down are converted alike") {
   for (const PixelFormat format : {pixel::gray8, pixel::gray16, pixel::bgr24, pixel::bgra}) {
-    constexpr int kWidth = 37;
+    constexpr int kWidth = 38;
     constexpr int kHeight = 11;
     const Bytes bytes = random_bytes(avstore::packed_size(format, kWidth, kHeight), 5);
     const std::size_t row = bytes.size() / kHeight;
-    const std::size_t stride = row + 7;
+    const std::size_t stride = row + 8;
     Bytes padded(stride * kHeight, 0xEE);
     Bytes flipped(stride * kHeight, 0xEE);
     for (std::size_t y = 0; y < kHeight; ++y) {
@@ -471,6 +487,28 @@ TEST_CASE("rows that lie apart or upside down are converted alike") {
   }
 }
 
+TEST_CASE("what lies beyond the end of a row has no part in it") {
+  // Of an odd width, the last chroma sample has one pixel to be made of. Expected: the same pixels
+  // give the same result wherever they lie; nothing behind the end of a row is read.
+  constexpr int kWidth = 37;
+  constexpr int kHeight = 4;
+  for (const PixelFormat format : {pixel::bgr24, pixel::rgb24, pixel::bgra}) {
+    for (const PixelFormat to : {pixel::yuv420p, pixel::nv12}) {
+      const Bytes bytes = random_bytes(avstore::packed_size(format, kWidth, kHeight), 5);
+      const std::size_t row = bytes.size() / kHeight;
+      Bytes padded((row + 8) * kHeight, 0xEE);
+      for (std::size_t y = 0; y < kHeight; ++y) {
+        std::copy_n(bytes.data() + y * row, row, padded.data() + y * (row + 8));
+      }
+      const bool same = converted(avstore::packed_view(format, kWidth, kHeight, padded.data(),
+                                                       static_cast<std::ptrdiff_t>(row + 8)),
+                                  to) == converted(view_of(format, kWidth, kHeight, bytes), to);
+      CAPTURE(format.name(), to.name());
+      CHECK(same);
+    }
+  }
+}
+
 TEST_CASE("arrays have no conversion") {
   const Bytes bytes(64);
   ImageView array;
@@ -481,9 +519,8 @@ TEST_CASE("arrays have no conversion") {
   array.planes[0] = bytes.data();
   array.strides[0] = 16;
   CHECK(kind_of([&] { avstore::convert(array, pixel::gray8); }) == ErrorKind::unsupported);
-  CHECK(kind_of([&] {
-          avstore::convert(view_of(pixel::gray8, 4, 4, bytes), pixel::array);
-        }) == ErrorKind::unsupported);
+  CHECK(kind_of([&] { avstore::convert(view_of(pixel::gray8, 4, 4, bytes), pixel::array); }) ==
+        ErrorKind::unsupported);
   CHECK(avstore::pack(avstore::convert(array, pixel::array).view()) == bytes);
 }
 
@@ -525,12 +562,12 @@ TEST_CASE("image files keep their pixels, and ffmpeg reads and writes the same")
           if (extension == ".npy") {
             continue;
           }
-          // The program goes from a palette to gray by way of colour, and misses some values by one.
+          // The program goes from a palette to gray by way of colour, and misses some values by
+          // one.
           const PixelFormat compared =
               extension == ".bmp" && format == pixel::gray8 ? pixel::bgr24 : format;
-          const bool ffmpeg_reads_same =
-              by_ffmpeg("-i " + quoted(file), compared) ==
-              converted(view_of(format, width, height, bytes), compared);
+          const bool ffmpeg_reads_same = by_ffmpeg("-i " + quoted(file), compared) ==
+                                         converted(view_of(format, width, height, bytes), compared);
           CHECK(ffmpeg_reads_same);
           const fs::path raw = folder.path() / "raw";
           const fs::path theirs = folder.path() / ("theirs" + extension);
@@ -635,8 +672,8 @@ TEST_CASE("the extension tells the kind, in any spelling") {
     avstore::write_image(folder.path() / name, view);
     const Bytes written = read_bytes(folder.path() / name);
     CAPTURE(name);
-    CHECK(std::string(written.begin(), written.begin() + static_cast<std::ptrdiff_t>(magic.size())) ==
-          magic);
+    CHECK(std::string(written.begin(),
+                      written.begin() + static_cast<std::ptrdiff_t>(magic.size())) == magic);
     CHECK(avstore::read_image(folder.path() / name).width() == 7);
   }
   for (const char* name : {"a", "a.xyz", "png", ".png.", "a.mp4"}) {
@@ -645,7 +682,7 @@ TEST_CASE("the extension tells the kind, in any spelling") {
     CHECK(kind_of([&] { avstore::write_image(file, view); }) == ErrorKind::unsupported);
     CHECK_FALSE(fs::exists(file));
   }
-  // Upper case for arrays too.
+  // Expected: upper case for arrays as for all others.
   avstore::write_image(folder.path() / "b.npy", view);
   fs::rename(folder.path() / "b.npy", folder.path() / "b.NPY");
   CHECK_NOTHROW(avstore::read_image(folder.path() / "b.NPY"));
@@ -668,11 +705,11 @@ TEST_CASE("image files that cannot be read or written") {
     CHECK(kind_of([&] { avstore::write_image(path("folder"), view); }) == ErrorKind::io);
     CHECK(kind_of([&] { avstore::write_image(path("no/such/folder"), view); }) ==
           ErrorKind::not_found);
-    CHECK(kind_of([&] { avstore::write_image(path("empty") / ("x" + std::string(extension)), view); }) ==
-          ErrorKind::io);
+    CHECK(kind_of([&] {
+            avstore::write_image(path("empty") / ("x" + std::string(extension)), view);
+          }) == ErrorKind::io);
     // An empty image.
-    CHECK(kind_of([&] { avstore::write_image(path("new"), ImageView()); }) !=
-          ErrorKind::io);
+    CHECK(kind_of([&] { avstore::write_image(path("new"), ImageView()); }) != ErrorKind::io);
     CHECK_FALSE(fs::exists(path("new")));
   }
   // What fails leaves the file that was there, and nothing else.
@@ -714,7 +751,8 @@ TEST_CASE("damaged image files are errors or images, never a crash") {
     for (int i = 0; i < 400; ++i) {
       Bytes damaged = bytes;
       for (int n = 0; n < 3; ++n) {
-        damaged[dice() % std::min<std::size_t>(damaged.size(), 120)] = static_cast<std::uint8_t>(dice());
+        damaged[dice() % std::min<std::size_t>(damaged.size(), 120)] =
+            static_cast<std::uint8_t>(dice());
       }
       check(damaged);
     }
@@ -780,14 +818,14 @@ int length_size_of(AVCodecID codec, const Bytes& extradata) {
 // 0xE0 | number of SPS, each with 16 bits of length, number of PPS, each likewise.
 const Bytes kAvcc{1, 66, 0, 30, 0xFF, 0xE1, 0, 4, 0x67, 1, 2, 3, 2, 0, 2, 0x68, 5, 0, 1, 0x68};
 
-// hvcC (8.3.3.1): 21 bytes, 0xFC | length size - 1 in the last of them, number of arrays; each array: type,
-// 16 bits of count, each unit with 16 bits of length.
+// hvcC (8.3.3.1): 21 bytes, 0xFC | length size - 1 in the last of them, number of arrays; each
+// array: type, 16 bits of count, each unit with 16 bits of length.
 Bytes hvcc() {
   Bytes record(22, 0);
   record[0] = 1;
   record[21] = 0xFF;
-  const Bytes arrays{2,    0x20, 0, 1, 0, 2, 0x40, 1,                        // one VPS
-                     0x21, 0,    2, 0, 3, 0x42, 1, 7, 0, 2, 0x42, 2};  // two SPS
+  const Bytes arrays{2,    0x20, 0, 1, 0, 2,    0x40, 1,                  // one VPS
+                     0x21, 0,    2, 0, 3, 0x42, 1,    7, 0, 2, 0x42, 2};  // two SPS
   record.insert(record.end(), arrays.begin(), arrays.end());
   return record;
 }
@@ -869,8 +907,8 @@ TEST_CASE("parameter sets and framing, as the codec's header states them") {
 
 TEST_CASE("headers that are cut off or lie about lengths") {
   for (std::size_t size = 0; size <= kAvcc.size(); ++size) {
-    const auto sets =
-        parameter_sets_of(AV_CODEC_ID_H264, {kAvcc.begin(), kAvcc.begin() + static_cast<std::ptrdiff_t>(size)});
+    const auto sets = parameter_sets_of(
+        AV_CODEC_ID_H264, {kAvcc.begin(), kAvcc.begin() + static_cast<std::ptrdiff_t>(size)});
     CHECK(sets.size() <= 3);
     CHECK((size < 12 || size == 0 || sets.empty() || sets[0] == Bytes{0x67, 1, 2, 3}));
   }
@@ -896,12 +934,14 @@ TEST_CASE("no bytes make the splitting of NAL units leave the packet") {
     Bytes packet(dice() % 40);
     for (std::uint8_t& byte : packet) {
       // Mostly what start codes and lengths are made of.
-      byte = dice() % 4 == 0 ? static_cast<std::uint8_t>(dice()) : static_cast<std::uint8_t>(dice() % 4);
+      byte = dice() % 4 == 0 ? static_cast<std::uint8_t>(dice())
+                             : static_cast<std::uint8_t>(dice() % 4);
     }
     for (int length_size = 0; length_size <= 4; ++length_size) {
       const std::uint8_t* end = packet.data();
       for (const auto& unit : split_nal_units(packet, length_size)) {
-        const bool inside = unit.data() >= end && unit.data() + unit.size() <= packet.data() + packet.size();
+        const bool inside =
+            unit.data() >= end && unit.data() + unit.size() <= packet.data() + packet.size();
         REQUIRE(inside);
         REQUIRE_FALSE(unit.empty());
         end = unit.data() + unit.size();
