@@ -50,8 +50,9 @@ ChunkSequence::ChunkSequence(std::filesystem::path folder, imgstore::StoreMetada
   metadata_.imgdtype = frames.dtype;
   start_chunk(first);
   imgstore::write_metadata(folder_, metadata_);
-  index_.set_information("encoder", encoder_);
-  index_.set_information("timing", options.timing == Timing::real ? "real" : "nominal");
+  index_.set_information(kEncoderEntry, encoder_);
+  index_.set_information(kTimingEntry, options.timing == Timing::real ? "real" : "nominal");
+  index_.set_information(kFrameRateEntry, to_text(options.encoder.frame_rate));
   index_.commit();
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "avstore/error.h"
+#include "base/files.h"
 #include "imgstore/chunk_index.h"
 #include "media/scan.h"
 #include "store/layout.h"
@@ -15,6 +16,9 @@ namespace avstore::store {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr const char* kLeftOut = "left out";
+constexpr const char* kTakenFromDatabase = "listed as the database has them";
 
 bool is_video(const imgstore::StoreMetadata& metadata) {
   return metadata.store_class == "VideoImgStore";
@@ -37,7 +41,9 @@ std::string find_mismatch(const fs::path& folder, const imgstore::StoreMetadata&
   for (const imgstore::ChunkFile& file : imgstore::find_chunks(folder, metadata)) {
     present.insert(file.chunk);
   }
+  std::int64_t listed = 0;
   for (const index::ChunkRow& row : index.chunks()) {
+    listed = row.first_frame_index + row.frame_count;
     if (present.erase(row.chunk) == 0 && row.frame_count > 0) {
       warn((folder / row.path).string() + ": is gone; its " + std::to_string(row.frame_count) +
            " frames cannot be read");
@@ -50,6 +56,10 @@ std::string find_mismatch(const fs::path& folder, const imgstore::StoreMetadata&
       warn((folder / row.path).string() + ": has changed since it was written; its frames are " +
            "looked up anew");
     }
+  }
+  if (listed != index.frame_count()) {
+    return "its chunks have " + std::to_string(listed) + " frames, but it lists " +
+           std::to_string(index.frame_count());
   }
   for (const std::int64_t chunk : present) {
     const fs::path file = folder / imgstore::chunk_path(metadata, chunk);
@@ -96,6 +106,25 @@ bool try_to_save(const fs::path& folder, index::Index& index, const Warn& warn) 
   }
 }
 
+// Numbers and times of a chunk's frames, from its own index file. Without a readable one, warns and
+// says what follows from that.
+std::optional<imgstore::ChunkIndex> read_names(const fs::path& folder,
+                                               const imgstore::ChunkFile& file, const Warn& warn,
+                                               const std::string& consequence = kLeftOut) {
+  if (!file.index) {
+    warn((folder / file.data).string() +
+         ": has no index of frame numbers and times (npz or yaml); its frames are " + consequence);
+    return std::nullopt;
+  }
+  try {
+    return imgstore::read_chunk_index(folder / *file.index);
+  } catch (const Error& error) {
+    warn(std::string(error.what()) + "; the frames of " + file.data.string() + " are " +
+         consequence);
+    return std::nullopt;
+  }
+}
+
 void append_chunk(index::Index& index, const imgstore::StoreMetadata& metadata,
                   const imgstore::ChunkFile& file, const imgstore::ChunkIndex& frames) {
   const std::int64_t first = index.frame_count();
@@ -115,20 +144,55 @@ void append_chunk(index::Index& index, const imgstore::StoreMetadata& metadata,
   index.commit();
 }
 
-// The rows of a chunk whose index file was not written, because the writer was killed, are in the
-// database only.
-void require_no_loss(const fs::path& folder, const index::Index& made) {
-  std::int64_t known = 0;
+// The database that is there; none where there is nothing to read.
+std::optional<index::Index> open_if_readable(const fs::path& file) {
   try {
-    known = index::Index::open(folder / kIndexFile).frame_count();
+    return index::Index::open(file);
   } catch (const Error&) {
-    return;  // there is nothing to lose
+    return std::nullopt;
   }
-  if (made.frame_count() < known) {
-    throw Error(ErrorKind::corrupt, (folder / kIndexFile).string() + ": lists " +
-                                        std::to_string(known) +
-                                        " frames, the chunks' own index files only " +
-                                        std::to_string(made.frame_count()) + "; left as it is");
+}
+
+// What a database says of numbers and times in a chunk.
+std::optional<imgstore::ChunkIndex> saved_names(const std::optional<index::Index>& saved,
+                                                std::int64_t chunk) {
+  const auto row = saved ? saved->chunk(chunk) : std::nullopt;
+  if (!row || row->frame_count <= 0) {
+    return std::nullopt;
+  }
+  imgstore::ChunkIndex names;
+  saved->for_each({row->first_frame_index, row->first_frame_index + row->frame_count},
+                  [&](const index::FrameRow& frame) {
+                    if (frame.chunk == chunk) {
+                      names.frame_number.push_back(frame.frame_number);
+                      names.frame_time.push_back(frame.frame_time);
+                    }
+                    return true;
+                  });
+  return names;
+}
+
+void copy_extra(const std::optional<index::Index>& from, index::Index& to) {
+  if (from) {
+    from->for_each_extra([&to](const index::ExtraRow& row) {
+      to.append_extra(row);
+      return true;
+    });
+  }
+  to.commit();
+}
+
+// Reads through each video chunk for its PTS, unless a reader did so before.
+void scan_chunks(SharedIndex& index, const Warn& warn) {
+  for (const index::ChunkRow& row : index.with([](const index::Index& db) { return db.chunks(); })) {
+    try {
+      const IndexedChunk chunk(index, row.chunk);
+      if (!chunk.complete()) {
+        warn((index.folder() / row.path).string() + ": holds fewer frames than its index lists");
+      }
+    } catch (const Error& error) {
+      warn(error.what());
+    }
   }
 }
 
@@ -138,15 +202,8 @@ index::Index index_from_chunks(const fs::path& folder, const imgstore::StoreMeta
                                const Warn& warn) {
   index::Index index = index::Index::create(":memory:");
   for (const imgstore::ChunkFile& file : imgstore::find_chunks(folder, metadata)) {
-    if (!file.index) {
-      warn((folder / file.data).string() +
-           ": has no index of frame numbers and times (npz or yaml); its frames are left out");
-      continue;
-    }
-    try {
-      append_chunk(index, metadata, file, imgstore::read_chunk_index(folder / *file.index));
-    } catch (const Error& error) {
-      warn(std::string(error.what()) + "; the frames of " + file.data.string() + " are left out");
+    if (const auto names = read_names(folder, file, warn)) {
+      append_chunk(index, metadata, file, *names);
     }
   }
   return index;
@@ -154,6 +211,15 @@ index::Index index_from_chunks(const fs::path& folder, const imgstore::StoreMeta
 
 OpenedIndex open_index(const fs::path& folder, const imgstore::StoreMetadata& metadata, bool save,
                        const Warn& warn) {
+  std::vector<std::string> warnings;
+  if (auto saved = open_saved(folder, metadata,
+                              [&](const std::string& text) { warnings.push_back(text); })) {
+    std::for_each(warnings.begin(), warnings.end(), warn);
+    return {std::move(*saved), false};
+  }
+  // One at a time: to replace a database that others just made and opened would pull its log from
+  // under their feet.
+  const base::FolderLock lock(folder);
   if (auto saved = open_saved(folder, metadata, warn)) {
     return {std::move(*saved), false};
   }
@@ -166,10 +232,26 @@ OpenedIndex open_index(const fs::path& folder, const imgstore::StoreMetadata& me
 
 std::int64_t rebuild_index(const fs::path& folder, const Warn& warn) {
   const imgstore::StoreMetadata metadata = imgstore::read_metadata(folder);
-  index::Index index = index_from_chunks(folder, metadata, warn);
-  require_no_loss(folder, index);
-  index.save_as(folder / kIndexFile);
-  return index.frame_count();
+  const base::FolderLock lock(folder);
+  const auto saved = open_if_readable(folder / kIndexFile);
+  index::Index made = index::Index::create(":memory:");
+  for (const imgstore::ChunkFile& file : imgstore::find_chunks(folder, metadata)) {
+    const auto kept = saved_names(saved, file.chunk);
+    const auto names = read_names(folder, file, warn, kept ? kTakenFromDatabase : kLeftOut);
+    if (names || kept) {
+      append_chunk(made, metadata, file, names ? *names : *kept);
+    }
+  }
+  copy_extra(saved, made);
+  SharedIndex index({std::move(made), true}, folder, true);
+  if (is_video(metadata)) {
+    scan_chunks(index, warn);
+  }
+  return index.with([&](index::Index& db) {
+    db.close();
+    db.save_as(folder / kIndexFile);
+    return db.frame_count();
+  });
 }
 
 void SharedIndex::remember(const index::ChunkRow& row, const std::vector<std::int64_t>& pts,

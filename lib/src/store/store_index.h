@@ -33,7 +33,9 @@ OpenedIndex open_index(const std::filesystem::path& folder, const imgstore::Stor
 index::Index index_from_chunks(const std::filesystem::path& folder,
                                const imgstore::StoreMetadata& metadata, const Warn& warn);
 
-// Make the database anew and save it. Returns the number of frames.
+// Make the database anew, with the PTS of all chunks, and save it. Of chunks without a readable
+// index file (the last one, where the writer was killed) the rows of the present database are
+// kept. Returns the number of frames.
 std::int64_t rebuild_index(const std::filesystem::path& folder, const Warn& warn);
 
 // One connection, shared by the chunk readers of several threads.
@@ -81,6 +83,9 @@ class IndexedChunk final : public chunk::FrameMap {
 
   const index::ChunkRow& row() const { return row_; }
   std::int64_t frame_count() const override { return row_.frame_count; }
+  bool complete() const override {
+    return !scan_ || static_cast<std::int64_t>(scan_->pts.size()) == row_.frame_count;
+  }
   bool pts_are_ordinals() const override { return row_.time_base.num == 0; }
   std::int64_t pts(std::int64_t frame_idx) const override;
   std::optional<media::SeekPoint> seek_point(std::int64_t frame_idx) const override;

@@ -17,6 +17,8 @@
 namespace avstore {
 namespace {
 
+namespace fs = std::filesystem;
+
 WriterOptions with_identity(WriterOptions options, const StoreInfo& source) {
   if (options.metadata_yaml.empty()) {
     options.metadata_yaml = source.metadata_yaml;
@@ -41,29 +43,17 @@ PixelFormat pixels_to_read(const StoreInfo& source) {
   return !source.color && source.dtype == "uint8" ? pixel::gray8 : PixelFormat();
 }
 
-}  // namespace
-
-std::int64_t transcode(const std::filesystem::path& source,
-                       const std::filesystem::path& destination, const TranscodeOptions& options) {
-  ReaderOptions reader_options;
-  reader_options.on_warning = options.notice;
-  Reader reader(source, reader_options);
-  const IndexRange range{std::max<std::int64_t>(options.range.begin, 0),
-                         std::min(options.range.end, reader.frame_count())};
-  if (range.size() <= 0) {
-    throw Error(ErrorKind::invalid_argument, source.string() + ": no frames to transcode");
-  }
-  store::NewStore made(destination, options.writer.overwrite);
-  const WriterOptions writer_options = with_identity(options.writer, reader.info());
-  Writer writer(made.path(), writer_options);
-  tools::PixelInput input(find_format(writer_options.format), source.string(), options.notice);
-  tools::ProgressMeter meter(options.progress, range.size(), source.string());
+// The frames of `range`, with the extra data that belongs to them.
+void copy_frames(Reader& reader, IndexRange range, Writer& writer, const WriterOptions& options,
+                 const TranscodeOptions& transcoding) {
+  const fs::path& source = reader.info().path;
+  tools::PixelInput input(find_format(options.format), source.string(), transcoding.notice);
+  tools::ProgressMeter meter(transcoding.progress, range.size(), source.string());
   media::Converter gray(1);
-
+  const PixelFormat wanted = pixels_to_read(reader.info());
   std::deque<imgstore::ExtraRecord> extra = store::read_extra_records(source);
   for (std::int64_t i = range.begin; i < range.end; ++i) {
     Frame frame = reader.read(FrameIndex(i));
-    const PixelFormat wanted = pixels_to_read(reader.info());
     if (!wanted.empty()) {
       frame.image = gray.convert(frame.image, wanted);
     }
@@ -75,8 +65,31 @@ std::int64_t transcode(const std::filesystem::path& source,
     }
     meter.require();
   }
-  writer.close();
-  made.put_in_place();
+}
+
+}  // namespace
+
+std::int64_t transcode(const fs::path& source, const fs::path& destination,
+                       const TranscodeOptions& options) {
+  ReaderOptions reader_options;
+  reader_options.on_warning = options.notice;
+  Reader reader(source, reader_options);
+  const IndexRange range{std::max<std::int64_t>(options.range.begin, 0),
+                         std::min(options.range.end, reader.frame_count())};
+  if (range.size() <= 0) {
+    throw Error(ErrorKind::invalid_argument, source.string() + ": no frames to transcode");
+  }
+  const WriterOptions writer_options = with_identity(options.writer, reader.info());
+  store::make_store(destination, options.writer.overwrite, [&](const fs::path& folder) {
+    Writer writer(folder, writer_options);
+    try {
+      copy_frames(reader, range, writer, writer_options, options);
+      writer.close();
+    } catch (...) {
+      writer.abandon();
+      throw;
+    }
+  });
   return range.size();
 }
 
