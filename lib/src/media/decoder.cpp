@@ -75,8 +75,7 @@ class Decoder::Impl {
   // FFV1 keeps a checksum of each slice, and its decoder only logs that one does not fit. With
   // threads for frames it does so where we do not hear it.
   bool failed_checksum() const {
-    return context_->codec_id == AV_CODEC_ID_FFV1 &&
-           last_log_line().find("CRC mismatch") != std::string::npos;
+    return context_->codec_id == AV_CODEC_ID_FFV1 && was_logged("CRC mismatch");
   }
 
   static DecodedFrame describe(AvFrame frame) {

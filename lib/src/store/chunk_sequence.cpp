@@ -80,8 +80,7 @@ void ChunkSequence::add_extra(const std::string& json) {
 void ChunkSequence::flush() {
   chunk_->flush();
   record_stored();
-  index_.commit();
-  durable_ = stored_;
+  commit_stored();
 }
 
 void ChunkSequence::close() {
@@ -146,10 +145,14 @@ void ChunkSequence::record_stored() {
   pending_.erase(pending_.begin(), pending_.begin() + static_cast<std::ptrdiff_t>(stored.size()));
   const std::int64_t group = format_.format.video ? 1 : kImagesPerCommit;
   if (stored_ - durable_ >= group) {
-    put_chunk_row(index::ChunkState::open);
-    index_.commit();
-    durable_ = stored_;
+    commit_stored();
   }
+}
+
+void ChunkSequence::commit_stored() {
+  put_chunk_row(index::ChunkState::open);
+  index_.commit();
+  durable_ = stored_;
 }
 
 void ChunkSequence::put_chunk_row(index::ChunkState state) {

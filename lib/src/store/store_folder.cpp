@@ -127,7 +127,6 @@ class NewStore {
     require_free(destination_, overwrite_);
     temporary_ = destination_;
     temporary_ += ".partial-" + std::to_string(::getpid());
-    prepare_folder(temporary_, true);
   }
 
   // Removes what was made, unless it was put in place.
@@ -140,7 +139,10 @@ class NewStore {
   NewStore(const NewStore&) = delete;
   NewStore& operator=(const NewStore&) = delete;
 
-  const fs::path& path() const { return temporary_; }
+  const fs::path& make_folder() {
+    prepare_folder(temporary_, true);
+    return temporary_;
+  }
 
   void put_in_place() {
     require_free(destination_, overwrite_);
@@ -176,7 +178,7 @@ void make_store(const fs::path& destination, bool overwrite,
                 const std::function<void(const fs::path& folder)>& make) {
   NewStore made(destination, overwrite);
   try {
-    make(made.path());
+    make(made.make_folder());
   } catch (const Error& error) {
     const std::string what = made.renamed(error.what());
     if (what == error.what()) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <map>
 #include <set>
 #include <utility>
 #include <vector>
@@ -16,9 +17,6 @@ namespace avstore::store {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr const char* kLeftOut = "left out";
-constexpr const char* kTakenFromDatabase = "listed as the database has them";
 
 bool is_video(const imgstore::StoreMetadata& metadata) {
   return metadata.store_class == "VideoImgStore";
@@ -106,25 +104,6 @@ bool try_to_save(const fs::path& folder, index::Index& index, const Warn& warn) 
   }
 }
 
-// Numbers and times of a chunk's frames, from its own index file. Without a readable one, warns and
-// says what follows from that.
-std::optional<imgstore::ChunkIndex> read_names(const fs::path& folder,
-                                               const imgstore::ChunkFile& file, const Warn& warn,
-                                               const std::string& consequence = kLeftOut) {
-  if (!file.index) {
-    warn((folder / file.data).string() +
-         ": has no index of frame numbers and times (npz or yaml); its frames are " + consequence);
-    return std::nullopt;
-  }
-  try {
-    return imgstore::read_chunk_index(folder / *file.index);
-  } catch (const Error& error) {
-    warn(std::string(error.what()) + "; the frames of " + file.data.string() + " are " +
-         consequence);
-    return std::nullopt;
-  }
-}
-
 void append_chunk(index::Index& index, const imgstore::StoreMetadata& metadata,
                   const imgstore::ChunkFile& file, const imgstore::ChunkIndex& frames) {
   const std::int64_t first = index.frame_count();
@@ -153,33 +132,77 @@ std::optional<index::Index> open_if_readable(const fs::path& file) {
   }
 }
 
-// What a database says of numbers and times in a chunk.
-std::optional<imgstore::ChunkIndex> saved_names(const std::optional<index::Index>& saved,
-                                                std::int64_t chunk) {
-  const auto row = saved ? saved->chunk(chunk) : std::nullopt;
-  if (!row || row->frame_count <= 0) {
-    return std::nullopt;
+// What a database says of numbers and times, by chunk. Reads all rows; of a damaged one, those
+// before the damage.
+std::map<std::int64_t, imgstore::ChunkIndex> all_names(const index::Index& saved) {
+  std::map<std::int64_t, imgstore::ChunkIndex> names;
+  try {
+    saved.for_each({0, saved.frame_count()}, [&names](const index::FrameRow& frame) {
+      imgstore::ChunkIndex& chunk = names[frame.chunk];
+      chunk.frame_number.push_back(frame.frame_number);
+      chunk.frame_time.push_back(frame.frame_time);
+      return true;
+    });
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::corrupt) {
+      throw;
+    }
   }
-  imgstore::ChunkIndex names;
-  saved->for_each({row->first_frame_index, row->first_frame_index + row->frame_count},
-                  [&](const index::FrameRow& frame) {
-                    if (frame.chunk == chunk) {
-                      names.frame_number.push_back(frame.frame_number);
-                      names.frame_time.push_back(frame.frame_time);
-                    }
-                    return true;
-                  });
   return names;
 }
 
-void copy_extra(const std::optional<index::Index>& from, index::Index& to) {
-  if (from) {
-    from->for_each_extra([&to](const index::ExtraRow& row) {
+// Numbers and times of a chunk's frames: its own index file's, or else the database's.
+class Names {
+ public:
+  Names(const fs::path& folder, const index::Index* saved, const Warn& warn)
+      : folder_(folder), saved_(saved), warn_(warn) {}
+
+  std::optional<imgstore::ChunkIndex> find(const imgstore::ChunkFile& file) {
+    std::string why = (folder_ / file.data).string() +
+                      ": has no index of frame numbers and times (npz or yaml)";
+    if (file.index) {
+      try {
+        return imgstore::read_chunk_index(folder_ / *file.index);
+      } catch (const Error& error) {
+        why = error.what();
+      }
+    }
+    auto kept = saved_names(file.chunk);
+    warn_(why + "; the frames of " + file.data.string() + " are " +
+          (kept ? "listed as the database has them" : "left out"));
+    return kept;
+  }
+
+ private:
+  std::optional<imgstore::ChunkIndex> saved_names(std::int64_t chunk) {
+    if (!saved_) {
+      return std::nullopt;
+    }
+    if (!by_chunk_) {
+      by_chunk_ = all_names(*saved_);
+    }
+    const auto found = by_chunk_->find(chunk);
+    return found == by_chunk_->end() ? std::nullopt : std::optional(found->second);
+  }
+
+  const fs::path& folder_;
+  const index::Index* saved_;
+  const Warn& warn_;
+  std::optional<std::map<std::int64_t, imgstore::ChunkIndex>> by_chunk_;
+};
+
+// As far as it can be read.
+void copy_extra(const index::Index& from, index::Index& to) {
+  try {
+    from.for_each_extra([&to](const index::ExtraRow& row) {
       to.append_extra(row);
       return true;
     });
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::corrupt) {
+      throw;
+    }
   }
-  to.commit();
 }
 
 // Reads through each video chunk for its PTS, unless a reader did so before.
@@ -199,13 +222,18 @@ void scan_chunks(SharedIndex& index, const Warn& warn) {
 }  // namespace
 
 index::Index index_from_chunks(const fs::path& folder, const imgstore::StoreMetadata& metadata,
-                               const Warn& warn) {
+                               const index::Index* saved, const Warn& warn) {
   index::Index index = index::Index::create(":memory:");
+  Names names(folder, saved, warn);
   for (const imgstore::ChunkFile& file : imgstore::find_chunks(folder, metadata)) {
-    if (const auto names = read_names(folder, file, warn)) {
-      append_chunk(index, metadata, file, *names);
+    if (const auto found = names.find(file)) {
+      append_chunk(index, metadata, file, *found);
     }
   }
+  if (saved != nullptr) {
+    copy_extra(*saved, index);
+  }
+  index.commit();
   return index;
 }
 
@@ -223,7 +251,8 @@ OpenedIndex open_index(const fs::path& folder, const imgstore::StoreMetadata& me
   if (auto saved = open_saved(folder, metadata, warn)) {
     return {std::move(*saved), false};
   }
-  index::Index made = index_from_chunks(folder, metadata, warn);
+  const auto replaced = open_if_readable(folder / kIndexFile);
+  index::Index made = index_from_chunks(folder, metadata, replaced ? &*replaced : nullptr, warn);
   if (save && try_to_save(folder, made, warn)) {
     return {index::Index::open(folder / kIndexFile), false};
   }
@@ -234,15 +263,7 @@ std::int64_t rebuild_index(const fs::path& folder, const Warn& warn) {
   const imgstore::StoreMetadata metadata = imgstore::read_metadata(folder);
   const base::FolderLock lock(folder);
   const auto saved = open_if_readable(folder / kIndexFile);
-  index::Index made = index::Index::create(":memory:");
-  for (const imgstore::ChunkFile& file : imgstore::find_chunks(folder, metadata)) {
-    const auto kept = saved_names(saved, file.chunk);
-    const auto names = read_names(folder, file, warn, kept ? kTakenFromDatabase : kLeftOut);
-    if (names || kept) {
-      append_chunk(made, metadata, file, names ? *names : *kept);
-    }
-  }
-  copy_extra(saved, made);
+  index::Index made = index_from_chunks(folder, metadata, saved ? &*saved : nullptr, warn);
   SharedIndex index({std::move(made), true}, folder, true);
   if (is_video(metadata)) {
     scan_chunks(index, warn);

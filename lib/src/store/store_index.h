@@ -18,8 +18,8 @@ namespace avstore::store {
 using Warn = std::function<void(const std::string&)>;
 
 // Open FOLDER/.index.sqlite. Where it is missing, damaged, or lacks chunks that are in the folder,
-// make one from the chunks' own index files and say so through `warn` (missing is normal and not
-// mentioned); with `save` it is put in the store, if the folder can be written. Throws
+// make one from the chunks' own index files (and from what can be read of the database, for chunks
+// without one) and say so through `warn` (missing is normal and not mentioned); with `save` it is put in the store, if the folder can be written. Throws
 // Error(unsupported) for one of a newer version, Error(corrupt) where the chunks do not allow.
 struct OpenedIndex {
   index::Index index;
@@ -28,14 +28,14 @@ struct OpenedIndex {
 OpenedIndex open_index(const std::filesystem::path& folder, const imgstore::StoreMetadata& metadata,
                        bool save, const Warn& warn);
 
-// A database in memory made from the chunks' index files. Chunks without a readable one are left
-// out with a warning. PTS of video chunks are not known yet.
+// A database in memory made from the chunks' index files. Chunks without a readable one (the last,
+// where the writer was killed) have their rows from `saved`, if that is given and knows them; else
+// they are left out. Warns of both. PTS of video chunks are not known yet.
 index::Index index_from_chunks(const std::filesystem::path& folder,
-                               const imgstore::StoreMetadata& metadata, const Warn& warn);
+                               const imgstore::StoreMetadata& metadata, const index::Index* saved,
+                               const Warn& warn);
 
-// Make the database anew, with the PTS of all chunks, and save it. Of chunks without a readable
-// index file (the last one, where the writer was killed) the rows of the present database are
-// kept. Returns the number of frames.
+// Make the database anew, with the PTS of all chunks, and save it. Returns the number of frames.
 std::int64_t rebuild_index(const std::filesystem::path& folder, const Warn& warn);
 
 // One connection, shared by the chunk readers of several threads.

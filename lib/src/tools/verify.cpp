@@ -74,7 +74,7 @@ class Verifier {
         throw;
       }
     }
-    return {store::index_from_chunks(folder_, metadata_,
+    return {store::index_from_chunks(folder_, metadata_, nullptr,
                                      [this](const std::string& text) { find(text); }),
             true};
   }
