@@ -130,7 +130,8 @@ scripts() {
 public_headers() {
     local header
     for header in lib/include/avstore/*.h; do
-        g++ -std=c++20 -Wall -Wextra -Wpedantic -Werror -I lib/include -fsyntax-only -x c++ "$header"
+        echo "#include \"avstore/$(basename "$header")\"" |
+            g++ -std=c++20 -Wall -Wextra -Wpedantic -Werror -I lib/include -fsyntax-only -x c++ -
     done
 }
 

@@ -68,7 +68,8 @@ struct WriterStatistics {
 //
 // All frames must have the size and pixel format of the first. A failure behind the queue (full
 // disk, failing encoder) is thrown by the next add(), flush() or close(); frames durable by then
-// stay readable, and where there is none nothing stays. Member functions may be called from any thread, one at a time.
+// stay readable, and where there is none nothing stays. Member functions may be called from any
+// thread, one at a time.
 class Writer {
  public:
   // Makes the store's folder. Nothing else is written before the first frame or close().

@@ -16,8 +16,8 @@ std::vector<std::uint8_t> read_file(const std::filesystem::path& path,
 std::string read_text(const std::filesystem::path& path,
                       std::uint64_t limit = std::uint64_t{1} << 30);
 
-// A name beside `path` for what is to take its place when it is complete. No other thread or process
-// that runs now has the same.
+// A name beside `path` for what is to take its place when it is complete. No other thread or
+// process that runs now has the same.
 std::filesystem::path temporary_name(const std::filesystem::path& path);
 
 // Write to a temporary file beside `path`, flush it to disk, and rename it there: whoever looks

@@ -1,5 +1,9 @@
 #include "media/convert.h"
 
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
 #include "media/av.h"
 
 namespace avstore::media {
@@ -37,6 +41,24 @@ Image gray_plane(const Image& image) {
   return {view, std::make_shared<Image>(image)};
 }
 
+// libswscale leaves the chroma of these as it finds it when it has gray to convert.
+bool has_interleaved_chroma(AVPixelFormat format) {
+  const AVPixFmtDescriptor* desc = av_pix_fmt_desc_get(format);
+  return is_yuv(format) && desc->comp[0].depth == 8 && desc->comp[0].plane == 0 &&
+         desc->comp[1].plane == 1 && desc->comp[2].plane == 1;
+}
+
+void fill_with_neutral_chroma(AVFrame& frame) {
+  constexpr int kNeutral = 128;
+  const AVPixFmtDescriptor* desc = av_pix_fmt_desc_get(static_cast<AVPixelFormat>(frame.format));
+  const int rows = AV_CEIL_RSHIFT(frame.height, desc->log2_chroma_h);
+  const int columns = AV_CEIL_RSHIFT(frame.width, desc->log2_chroma_w);
+  for (int y = 0; y < rows; ++y) {
+    std::memset(frame.data[1] + static_cast<std::ptrdiff_t>(y) * frame.linesize[1], kNeutral,
+                static_cast<std::size_t>(columns) * static_cast<std::size_t>(desc->comp[1].step));
+  }
+}
+
 int sws_matrix(const Colorimetry& color) {
   const int space = av_color_space_from_name(color.matrix.c_str());
   switch (space) {
@@ -64,6 +86,37 @@ struct Kind {
   Colorimetry target;
   bool operator==(const Kind&) const = default;
 };
+
+// Where chroma is halved, libswscale makes each sample of two pixels, and takes the second from
+// behind the row if there is none.
+bool reads_past_rows(const Kind& kind) {
+  const AVPixFmtDescriptor* from = av_pix_fmt_desc_get(kind.from);
+  const AVPixFmtDescriptor* to = av_pix_fmt_desc_get(kind.to);
+  const bool packed = (from->flags & AV_PIX_FMT_FLAG_PLANAR) == 0;
+  return is_rgb(kind.from) && packed && is_yuv(kind.to) && to->log2_chroma_w > 0 &&
+         kind.width % 2 != 0;
+}
+
+// The same image with its last column once more behind it.
+Image with_longer_rows(const Image& image) {
+  const ImageView& view = image.view();
+  const int bits = av_get_padded_bits_per_pixel(av_pix_fmt_desc_get(to_av(view.format)));
+  const std::size_t pixel = static_cast<std::size_t>(bits) / 8;
+  const std::size_t row = pixel * static_cast<std::size_t>(view.width);
+  const std::size_t stride = row + pixel;
+  auto rows = std::make_shared<std::vector<std::uint8_t>>(
+      stride * static_cast<std::size_t>(view.height) + AV_INPUT_BUFFER_PADDING_SIZE);
+  for (int y = 0; y < view.height; ++y) {
+    const std::uint8_t* from = view.planes[0] + y * view.strides[0];
+    std::uint8_t* to = rows->data() + static_cast<std::size_t>(y) * stride;
+    std::copy_n(from, row, to);
+    std::copy_n(from + row - pixel, pixel, to + row);
+  }
+  ImageView longer = view;
+  longer.planes[0] = rows->data();
+  longer.strides[0] = static_cast<std::ptrdiff_t>(stride);
+  return {longer, std::move(rows)};
+}
 
 std::string describe(const Kind& kind) {
   return "conversion of " + std::string(from_av(kind.from).name()) + " to " +
@@ -179,9 +232,13 @@ class Converter::Impl {
   }
 
   Image run(const Image& image) {
-    const AvFrame source = wrap(image.view(), std::make_shared<Image>(image));
+    const Image whole = reads_past_rows(kind_) ? with_longer_rows(image) : image;
+    const AvFrame source = wrap(whole.view(), std::make_shared<Image>(whole));
     AvFrame target = make_target();
     check(sws_scale_frame(context_.get(), target.get(), source.get()), describe(kind_), "failed");
+    if (is_gray(kind_.from) && has_interleaved_chroma(kind_.to)) {
+      fill_with_neutral_chroma(*target);
+    }
     return to_image(std::move(target));
   }
 

@@ -43,7 +43,8 @@ class Muxer::Impl {
     // Not all muxers have something of their own to flush.
     check(av_write_frame(file_.get(), nullptr), where_, "cannot flush");
     if (fragmented_mp4_) {
-      // Else the next fragment would begin where the last packet's duration ends, whatever its DTS is.
+      // Else the next fragment would begin where the last packet's duration ends, whatever its DTS
+      // is.
       check(av_opt_set(file_->priv_data, "movflags", "+frag_discont", 0), where_,
             "cannot begin a fragment");
     }

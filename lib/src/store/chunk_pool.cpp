@@ -92,8 +92,9 @@ ReadStatistics ChunkPool::statistics() const {
 ChunkPool::OpenChunk ChunkPool::open(std::int64_t chunk) {
   const auto row = index_.with([chunk](const index::Index& db) { return db.chunk(chunk); });
   if (!row) {
-    throw Error(ErrorKind::corrupt, (index_.folder() / kIndexFile).string() + ": there is no chunk " +
-                                        std::to_string(chunk) + ", though frames are said to be in it");
+    throw Error(ErrorKind::corrupt, (index_.folder() / kIndexFile).string() +
+                                        ": there is no chunk " + std::to_string(chunk) +
+                                        ", though frames are said to be in it");
   }
   OpenChunk opened;
   opened.chunk = chunk;

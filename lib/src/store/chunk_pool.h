@@ -17,8 +17,8 @@ class ChunkPool {
  public:
   ChunkPool(SharedIndex& index, const imgstore::StoreMetadata& metadata, int threads);
 
-  // The frame, as its chunk holds it. Throws Error(corrupt) if it is not there or not of the store's
-  // size, or if the database contradicts itself about where it is.
+  // The frame, as its chunk holds it. Throws Error(corrupt) if it is not there or not of the
+  // store's size, or if the database contradicts itself about where it is.
   Image read(const FrameInfo& frame, chunk::Access access);
   // See to it that PTS and keyframes of a chunk are known.
   void prepare(std::int64_t chunk);

@@ -33,8 +33,7 @@ StoreInfo describe(const fs::path& folder, const imgstore::StoreMetadata& metada
   info.format = metadata.format;
   info.encoding = metadata.encoding;
   info.encoder = index.information(store::kEncoderEntry).value_or("");
-  info.nominal_frame_rate =
-      parse_rational(index.information(store::kFrameRateEntry).value_or(""));
+  info.nominal_frame_rate = parse_rational(index.information(store::kFrameRateEntry).value_or(""));
   info.height = static_cast<int>(metadata.imgshape.at(0));
   info.width = static_cast<int>(metadata.imgshape.at(1));
   info.color = metadata.imgshape.size() > 2;

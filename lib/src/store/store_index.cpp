@@ -158,8 +158,8 @@ class Names {
       : folder_(folder), saved_(saved), warn_(warn) {}
 
   std::optional<imgstore::ChunkIndex> find(const imgstore::ChunkFile& file) {
-    std::string why = (folder_ / file.data).string() +
-                      ": has no index of frame numbers and times (npz or yaml)";
+    std::string why =
+        (folder_ / file.data).string() + ": has no index of frame numbers and times (npz or yaml)";
     if (file.index) {
       try {
         return imgstore::read_chunk_index(folder_ / *file.index);
@@ -207,7 +207,8 @@ void copy_extra(const index::Index& from, index::Index& to) {
 
 // Reads through each video chunk for its PTS, unless a reader did so before.
 void scan_chunks(SharedIndex& index, const Warn& warn) {
-  for (const index::ChunkRow& row : index.with([](const index::Index& db) { return db.chunks(); })) {
+  for (const index::ChunkRow& row :
+       index.with([](const index::Index& db) { return db.chunks(); })) {
     try {
       const IndexedChunk chunk(index, row.chunk);
       if (!chunk.complete()) {

@@ -19,8 +19,9 @@ using Warn = std::function<void(const std::string&)>;
 
 // Open FOLDER/.index.sqlite. Where it is missing, damaged, or lacks chunks that are in the folder,
 // make one from the chunks' own index files (and from what can be read of the database, for chunks
-// without one) and say so through `warn` (missing is normal and not mentioned); with `save` it is put in the store, if the folder can be written. Throws
-// Error(unsupported) for one of a newer version, Error(corrupt) where the chunks do not allow.
+// without one) and say so through `warn` (missing is normal and not mentioned); with `save` it is
+// put in the store, if the folder can be written. Throws Error(unsupported) for one of a newer
+// version, Error(corrupt) where the chunks do not allow.
 struct OpenedIndex {
   index::Index index;
   bool in_memory = false;

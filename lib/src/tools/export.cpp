@@ -303,7 +303,9 @@ Rational nominal_frame_rate(const StoreInfo& info, const ExportPlan& plan) {
 
 void require_writable_name(const fs::path& file, bool overwrite) {
   if (fs::exists(file) && !overwrite) {
-    throw Error(ErrorKind::exists, file.string() + ": is there already; choose another name, or replace it (--overwrite)");
+    throw Error(
+        ErrorKind::exists,
+        file.string() + ": is there already; choose another name, or replace it (--overwrite)");
   }
 }
 

@@ -85,8 +85,9 @@ void require_whole(const std::string& truncation, const std::string& file,
     return;
   }
   if (!options.allow_truncated) {
-    throw Error(ErrorKind::corrupt, file + ": is cut off or damaged: " + truncation +
-                                        "; to import what there is, allow that (--allow-truncated)");
+    throw Error(ErrorKind::corrupt,
+                file + ": is cut off or damaged: " + truncation +
+                    "; to import what there is, allow that (--allow-truncated)");
   }
   if (options.notice) {
     options.notice(file + ": is cut off or damaged: " + truncation);

@@ -222,7 +222,7 @@ class Copier {
   std::size_t next_packet_ = 0;
   std::int64_t chunk_ = 0;
   std::int64_t frames_ = 0;
-  std::int64_t longest_chunk_ = 0;  // frames
+  std::int64_t longest_chunk_ = 0;           // frames
   std::optional<std::pair<int, int>> size_;  // of the pictures, pixels
 };
 

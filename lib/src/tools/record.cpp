@@ -20,8 +20,7 @@ double unix_now() {
   return duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-media::DemuxerOptions demuxer_options(const RecordOptions& options,
-                                      std::function<bool()> give_up) {
+media::DemuxerOptions demuxer_options(const RecordOptions& options, std::function<bool()> give_up) {
   media::DemuxerOptions made;
   made.stream = options.stream;
   made.input_format = options.input_format;

@@ -218,8 +218,8 @@ class Verifier {
     const bool known = row.packet_count > 0;  // else it was never looked into
     if (known && found != row.time_base) {
       find(row.path + ": has ticks of " + std::to_string(found.num) + "/" +
-           std::to_string(found.den) + " s, the database says " + std::to_string(row.time_base.num) +
-           "/" + std::to_string(row.time_base.den));
+           std::to_string(found.den) + " s, the database says " +
+           std::to_string(row.time_base.num) + "/" + std::to_string(row.time_base.den));
     }
   }
 
@@ -249,8 +249,8 @@ class Verifier {
     options.count_packets = chunk.pts_are_ordinals();
     media::Demuxer demuxer(path.string(), options);
     // See DecodedFrame::damaged.
-    const auto threading = demuxer.stream().codec == "ffv1" ? media::Threading::slice
-                                                            : media::Threading::frame;
+    const auto threading =
+        demuxer.stream().codec == "ffv1" ? media::Threading::slice : media::Threading::frame;
     media::Decoder decoder(demuxer, {.threads = 0, .threading = threading});
     const auto reader = chunk::open_video_chunk(path, row.stream, 0, chunk);
     std::vector<std::int64_t> pts;
