@@ -444,9 +444,9 @@ TEST_CASE("conversions agree with the ffmpeg program's") {
         const bool full = image.view().color.full_range;
         // From gray to interleaved chroma libswscale leaves the chroma out; a detour helps.
         const bool is_gray = from == pixel::gray8 || from == pixel::gray16;
-        const std::string detour = is_gray && to == pixel::nv12 ? ",format=yuv420p" : "";
+        const std::string detour = is_gray && to == pixel::nv12 ? "format=yuv420p," : "";
         const Bytes expected =
-            by_ffmpeg(input + (full ? " -vf scale=out_range=full" + detour : ""), to);
+            by_ffmpeg(input + (full ? " -vf " + detour + "scale=out_range=full" : ""), to);
         REQUIRE(found.size() == expected.size());
         int worst = 0;
         // Of 16-bit samples the high byte.
