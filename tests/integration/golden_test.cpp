@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <bit>
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -20,9 +20,11 @@
 #include <nlohmann/json.hpp>
 
 #include "avstore/error.h"
+#include "avstore/extra.h"
 #include "avstore/metadata.h"
 #include "avstore/reader.h"
 #include "imgstore/bloscpack.h"
+#include "imgstore/motif_hdf5.h"
 #include "imgstore/npy.h"
 #include "imgstore/zip.h"
 #include "support/catch.h"
@@ -33,6 +35,9 @@ namespace {
 namespace fs = std::filesystem;
 namespace pixel = avstore::pixel;
 
+using avstore::ExtraColumn;
+using avstore::ExtraData;
+using avstore::ExtraJson;
 using avstore::Frame;
 using avstore::FrameIndex;
 using avstore::FrameInfo;
@@ -279,6 +284,68 @@ void check_warnings(const Golden& golden, const std::vector<std::string>& warnin
   }
 }
 
+// ---- extra data ----------------------------------------------------------------------------
+
+// What a record has in a column, as the expectations say it: null stands for NaN, nothing for a key
+// that it lacks.
+json cell(const ExtraColumn& column, std::size_t row) {
+  return std::visit(
+      [row](const auto& values) -> json {
+        const auto& value = values[row];
+        using Value = std::decay_t<decltype(value)>;
+        if constexpr (std::is_same_v<Value, ExtraJson>) {
+          return value.text.empty() ? json() : json::parse(value.text);
+        } else if constexpr (std::is_same_v<Value, double>) {
+          return std::isnan(value) ? json() : json(value);
+        } else {
+          return value;
+        }
+      },
+      column.values);
+}
+
+json record(const ExtraData& data, std::size_t row) {
+  json made{{"frame_index", data.frame_index[row].value},
+            {"frame_number", data.frame_number[row].value},
+            {"frame_time", data.frame_time[row].seconds}};
+  for (const ExtraColumn& column : data.columns) {
+    made[column.name] = cell(column, row);
+  }
+  return made;
+}
+
+// The expectations have 15 digits behind the point.
+bool same(const json& a, const json& b) {
+  if (a.is_number_float() || b.is_number_float()) {
+    return a.is_number() && b.is_number() &&
+           std::abs(a.get<double>() - b.get<double>()) <= 1e-15 * std::max(1.0, a.get<double>());
+  }
+  if (!a.is_object() || !b.is_object() || a.size() != b.size()) {
+    return a == b;
+  }
+  return std::all_of(a.items().begin(), a.items().end(), [&b](const auto& item) {
+    return b.contains(item.key()) && same(item.value(), b[item.key()]);
+  });
+}
+
+void check_extra(const Golden& golden) {
+  if (golden.name == "motif_extra_h5" && !avstore::imgstore::has_hdf5()) {
+    std::cout << "  " << golden.name << ": extra data not checked, built without HDF5" << std::endl;
+    return;
+  }
+  const json expected = golden.expected.value("extra_data", json());
+  const ExtraData data = avstore::read_extra(golden.path);
+  REQUIRE(data.size() == expected.size());
+  for (std::size_t row = 0; row < data.size(); ++row) {
+    const json read = record(data, row);
+    CAPTURE(row, read, expected[row]);
+    CHECK(same(read, expected[row]));
+  }
+  if (golden.name == "motif_extra_h5") {
+    CHECK(data.sample_rates == std::map<std::string, double>{{"daq", 800}});
+  }
+}
+
 void check_store(const Golden& golden) {
   std::vector<std::string> warnings;
   Reader reader(golden.path, as_reference(golden, warnings));
@@ -294,6 +361,7 @@ void check_store(const Golden& golden) {
     CHECK(reader.frame_count() == 0);
   }
   check_warnings(golden, warnings);
+  check_extra(golden);
 }
 
 }  // namespace
