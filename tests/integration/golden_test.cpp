@@ -380,3 +380,79 @@ TEST_CASE("stores that the reference wrote read as it reads them") {
     }
   }
 }
+
+// ---- what is missing or damaged ------------------------------------------------------------
+
+namespace {
+
+fs::path copy_of(const char* name, const avstore::test::TemporaryFolder& folder) {
+  const fs::path copy = folder.path() / name;
+  fs::copy(fs::path(AVSTORE_DATA) / "golden" / name, copy, fs::copy_options::recursive);
+  return copy;
+}
+
+std::vector<std::int64_t> numbers_of(const Reader& reader) {
+  std::vector<std::int64_t> numbers;
+  for (const FrameInfo& info : reader.infos({0, reader.frame_count()})) {
+    numbers.push_back(info.number.value);
+  }
+  return numbers;
+}
+
+}  // namespace
+
+TEST_CASE("a chunk whose index is missing, empty or damaged is named, and the others are read") {
+  const auto damage = GENERATE(as<std::string>{}, "", "not a zip", "PK\x03\x04 cut off", "missing");
+  CAPTURE(damage);
+  const avstore::test::TemporaryFolder folder;
+  const fs::path store = copy_of("wrap_npy", folder);
+  fs::remove(store / ".index.sqlite");
+  const fs::path index = store / "000002" / "index.npz";
+  fs::remove(index);
+  if (damage != "missing") {
+    std::ofstream(index) << damage;
+  }
+  std::vector<std::string> warnings;
+  ReaderOptions options;
+  options.on_warning = [&warnings](const std::string& text) { warnings.push_back(text); };
+  Reader reader(store, options);
+  REQUIRE(warnings.size() == 1);
+  CHECK_THAT(warnings[0], Catch::Matchers::Contains("000002"));
+  CHECK(reader.frame_count() == 19);
+  std::int64_t read = 0;
+  while (const auto frame = reader.next()) {
+    CHECK(frame->info.index.value == read++);
+    CHECK(frame->info.chunk != 2);
+  }
+  CHECK(read == 19);
+}
+
+TEST_CASE("a store that is opened is left as it was unless its index may be saved") {
+  const avstore::test::TemporaryFolder folder;
+  const fs::path store = copy_of("wrap_npy", folder);
+  const auto reference_index = fs::file_size(store / ".index.sqlite");
+  ReaderOptions options;
+  options.save_index = false;
+  const auto numbers = numbers_of(Reader(store, options));
+  CHECK(numbers.size() == 23);
+  CHECK(fs::file_size(store / ".index.sqlite") == reference_index);
+  fs::remove(store / ".index.sqlite");
+  CHECK(numbers_of(Reader(store, options)) == numbers);
+  CHECK_FALSE(fs::exists(store / ".index.sqlite"));
+  CHECK(numbers_of(Reader(store)) == numbers);
+  CHECK(fs::exists(store / ".index.sqlite"));
+  // Now the database alone knows.
+  for (const char* chunk : {"000000", "000001", "000002", "000003", "000004", "000005"}) {
+    fs::remove(store / chunk / "index.npz");
+  }
+  CHECK(numbers_of(Reader(store)) == numbers);
+}
+
+TEST_CASE("an index that is saved finds numbers out of order without reading all rows") {
+  const avstore::test::TemporaryFolder folder;
+  const fs::path store = copy_of("wrap_npy", folder);
+  CHECK(Reader(store).find(FrameNumber(0)).index.value > 0);
+  std::ifstream file(store / ".index.sqlite", std::ios::binary);
+  const std::string bytes{std::istreambuf_iterator<char>(file), {}};
+  CHECK(bytes.find("frames_by_number") != std::string::npos);
+}
