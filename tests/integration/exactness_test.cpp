@@ -22,6 +22,7 @@ using avstore::test::TestVideo;
 
 class ScanMap final : public avstore::chunk::FrameMap {
  public:
+  bool complete() const override { return true; }
   explicit ScanMap(Scan scan) : scan_(std::move(scan)) {}
 
   std::int64_t frame_count() const override { return static_cast<std::int64_t>(scan_.pts.size()); }

@@ -1514,9 +1514,6 @@ TEST_CASE("options that cannot be are errors which name them") {
         [](WriterOptions& o) { o.encoder.b_frames = -1; },
         [](WriterOptions& o) { o.encoder.threads = -1; },
         [](WriterOptions& o) {
-          o.encoder.frame_rate = {0, 1};
-        },
-        [](WriterOptions& o) {
           o.encoder.frame_rate = {25, 0};
         },
         [](WriterOptions& o) {

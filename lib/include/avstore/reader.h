@@ -41,6 +41,8 @@ struct StoreInfo {
   int height = 0;
   bool color = false;  // false: reads back as gray
   std::string dtype;   // NumPy name: "uint8", "uint16", ...
+  // Frames per second by which chunks of video space their timestamps; 0/1 if not known.
+  Rational nominal_frame_rate{0, 1};
   std::int64_t chunk_size = 0;
   std::int64_t chunk_count = 0;
   std::int64_t frame_count = 0;

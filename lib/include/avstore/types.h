@@ -41,6 +41,10 @@ struct Rational {
   double value() const { return static_cast<double>(num) / static_cast<double>(den); }
 };
 
+// "30000/1001". The second gives 0/1 for a text that is no positive fraction.
+std::string to_text(Rational value);
+Rational parse_rational(const std::string& text);
+
 // All that a store knows about a frame without decoding it.
 struct FrameInfo {
   FrameIndex index;

@@ -25,8 +25,9 @@ struct EncoderOptions {
   // Frames from one keyframe to the next. 0: about half a second, at most 60.
   int keyframe_interval = 0;
   int b_frames = 0;
-  // Nominal frame rate, frames per second: the spacing of timestamps in the chunks.
-  Rational frame_rate{25, 1};
+  // Nominal frame rate, frames per second: the spacing of timestamps in the chunks. 0: that of the
+  // source where there is one, else 25.
+  Rational frame_rate{0, 1};
   int threads = 0;  // 0: as many as the machine has cores
   // Any option of libavcodec or of the encoder by its libav name. Unknown ones are errors.
   std::map<std::string, std::string> options;
@@ -67,7 +68,7 @@ struct WriterStatistics {
 //
 // All frames must have the size and pixel format of the first. A failure behind the queue (full
 // disk, failing encoder) is thrown by the next add(), flush() or close(); frames durable by then
-// stay readable. Member functions may be called from any thread, one at a time.
+// stay readable, and where there is none nothing stays. Member functions may be called from any thread, one at a time.
 class Writer {
  public:
   // Makes the store's folder. Nothing else is written before the first frame or close().
@@ -94,6 +95,10 @@ class Writer {
 
   // Finish the last chunk and close the store. Idempotent.
   void close();
+
+  // Close at once: frames not durable yet are thrown away. A store that has no frame by then is
+  // removed. Never throws; nothing happens if the writer is closed already.
+  void abandon() noexcept;
 
   std::filesystem::path path() const;
   WriterStatistics statistics() const;

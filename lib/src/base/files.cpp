@@ -1,9 +1,11 @@
 #include "base/files.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 
@@ -14,8 +16,9 @@ namespace {
 
 class File {
  public:
-  File(const std::filesystem::path& path, int flags, mode_t mode = 0644)
-      : path_(path.string()), descriptor_(::open(path.c_str(), flags | O_CLOEXEC, mode)) {
+  // `name` is what messages call it.
+  File(const std::filesystem::path& path, const std::filesystem::path& name, int flags)
+      : name_(name.string()), descriptor_(::open(path.c_str(), flags | O_CLOEXEC, 0644)) {
     if (descriptor_ < 0) {
       fail("cannot open");
     }
@@ -31,7 +34,7 @@ class File {
   [[noreturn]] void fail(const char* what) const {
     const int error = errno;
     throw Error(error == ENOENT ? ErrorKind::not_found : ErrorKind::io,
-                path_ + ": " + what + ": " + std::strerror(error));
+                name_ + ": " + what + ": " + std::strerror(error));
   }
 
   std::uint64_t size() const {
@@ -93,14 +96,14 @@ class File {
   }
 
  private:
-  std::string path_;
+  std::string name_;
   int descriptor_;
 };
 
 }  // namespace
 
 std::vector<std::uint8_t> read_file(const std::filesystem::path& path, std::uint64_t limit) {
-  const File file(path, O_RDONLY);
+  const File file(path, path, O_RDONLY);
   const std::uint64_t size = file.size();
   if (size > limit) {
     throw Error(ErrorKind::corrupt, path.string() + ": larger than such a file can be (" +
@@ -116,11 +119,17 @@ std::string read_text(const std::filesystem::path& path, std::uint64_t limit) {
   return {bytes.begin(), bytes.end()};
 }
 
+std::filesystem::path temporary_name(const std::filesystem::path& path) {
+  static std::atomic<std::uint64_t> count = 0;
+  std::filesystem::path name = path;
+  name += ".tmp" + std::to_string(::getpid()) + "-" + std::to_string(count++);
+  return name;
+}
+
 void write_file_atomically(const std::filesystem::path& path, std::span<const std::uint8_t> bytes) {
-  std::filesystem::path temporary = path;
-  temporary += ".tmp" + std::to_string(::getpid());
+  const std::filesystem::path temporary = temporary_name(path);
   try {
-    File file(temporary, O_WRONLY | O_CREAT | O_TRUNC);
+    File file(temporary, path, O_WRONLY | O_CREAT | O_TRUNC);
     file.write(bytes);
     file.sync();
     file.close();
@@ -138,8 +147,20 @@ void write_file_atomically(const std::filesystem::path& path, std::string_view t
                         std::span(reinterpret_cast<const std::uint8_t*>(text.data()), text.size()));
 }
 
+FolderLock::FolderLock(const std::filesystem::path& folder)
+    : descriptor_(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+  while (descriptor_ >= 0 && ::flock(descriptor_, LOCK_EX) != 0 && errno == EINTR) {
+  }
+}
+
+FolderLock::~FolderLock() {
+  if (descriptor_ >= 0) {
+    ::close(descriptor_);
+  }
+}
+
 void write_file(const std::filesystem::path& path, std::span<const std::uint8_t> bytes) {
-  File file(path, O_WRONLY | O_CREAT | O_TRUNC);
+  File file(path, path, O_WRONLY | O_CREAT | O_TRUNC);
   file.write(bytes);
   file.close();
 }

@@ -16,10 +16,29 @@ std::vector<std::uint8_t> read_file(const std::filesystem::path& path,
 std::string read_text(const std::filesystem::path& path,
                       std::uint64_t limit = std::uint64_t{1} << 30);
 
+// A name beside `path` for what is to take its place when it is complete. No other thread or process
+// that runs now has the same.
+std::filesystem::path temporary_name(const std::filesystem::path& path);
+
 // Write to a temporary file beside `path`, flush it to disk, and rename it there: whoever looks
 // sees the old file or the whole new one. Throws Error(io) with the system's words.
 void write_file_atomically(const std::filesystem::path& path, std::span<const std::uint8_t> bytes);
 void write_file_atomically(const std::filesystem::path& path, std::string_view text);
+
+// Keeps other processes, and other threads of this one, that want the same folder out while it
+// lives. Advisory, and no obstacle where the file system has no locks or the folder cannot be
+// opened.
+class FolderLock {
+ public:
+  // Waits until the folder is free.
+  explicit FolderLock(const std::filesystem::path& folder);
+  ~FolderLock();
+  FolderLock(const FolderLock&) = delete;
+  FolderLock& operator=(const FolderLock&) = delete;
+
+ private:
+  int descriptor_;
+};
 
 // Write a file in place, replacing one that is there; not flushed to disk. Throws Error(io).
 void write_file(const std::filesystem::path& path, std::span<const std::uint8_t> bytes);

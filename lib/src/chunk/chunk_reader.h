@@ -19,6 +19,8 @@ class FrameMap {
  public:
   virtual ~FrameMap() = default;
   virtual std::int64_t frame_count() const = 0;
+  // False if the file holds fewer frames than that: pts() throws Error(corrupt) for the others.
+  virtual bool complete() const = 0;
   // Whether PTS are only ordinals of packets, see media::Scan::time_base.
   virtual bool pts_are_ordinals() const = 0;
   // PTS of a frame, which its packet in the file carries too.

@@ -1,5 +1,7 @@
 #include "chunk/image_file.h"
 
+#include <algorithm>
+#include <cctype>
 #include <utility>
 
 #include "avstore/error.h"
@@ -12,7 +14,10 @@ namespace avstore::chunk {
 namespace {
 
 bool is_npy(const std::filesystem::path& path) {
-  return path.extension() == ".npy";
+  std::string extension = path.extension().string();
+  std::transform(extension.begin(), extension.end(), extension.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return extension == ".npy";
 }
 
 bool is_bloscpack(const std::filesystem::path& path) {

@@ -115,7 +115,7 @@ class VideoReader final : public ChunkReader {
   bool fragment_table_is_right() const {
     const auto first = map_.seek_point(0);
     const std::int64_t last = map_.frame_count() - 1;
-    return first && first->dts == first->pts && last > 0 &&
+    return map_.complete() && first && first->dts == first->pts && last > 0 &&
            map_.pts(last) - map_.pts(0) == last * (map_.pts(1) - map_.pts(0));
   }
 

@@ -69,12 +69,12 @@ bool is_utf8(std::string_view text) {
 }
 
 void check_shape(const std::vector<std::int64_t>& shape, const Blame& blame) {
-  if (shape.empty() || shape.size() > kMaxDimensions) {
+  if (shape.size() < 2 || shape.size() > kMaxDimensions) {
     blame.fail("imgshape must be a list such as [480, 640] or [480, 640, 3]");
   }
   std::int64_t elements = 1;
   for (const std::int64_t extent : shape) {
-    if (extent < 0 ||
+    if (extent < 0 || extent > std::numeric_limits<int>::max() ||
         elements > std::numeric_limits<std::int64_t>::max() / std::max<std::int64_t>(extent, 1)) {
       blame.fail(fmt::format("imgshape holds {}, which no image can have", extent));
     }

@@ -7,6 +7,7 @@
 #include <system_error>
 #include <utility>
 
+#include "base/files.h"
 #include "index/impl.h"
 #include "index/schema.h"
 
@@ -31,8 +32,7 @@ void put_in_place(const fs::path& temporary, const fs::path& path) {
 }
 
 void copy_in_place(Database& database, const fs::path& path) {
-  fs::path temporary = path;
-  temporary += ".tmp" + std::to_string(::getpid());
+  const fs::path temporary = base::temporary_name(path);
   std::error_code ignored;
   fs::remove(temporary, ignored);
   make_new_file(temporary);

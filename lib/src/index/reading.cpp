@@ -1,5 +1,6 @@
 // Index: rows out by their place, and the tables beside `frames`.
 #include <algorithm>
+#include <filesystem>
 #include <functional>
 #include <limits>
 #include <string>
@@ -57,6 +58,16 @@ ChunkState chunk_state(const Database& database, const std::string& name) {
   return name == "open" ? ChunkState::open : ChunkState::closed;
 }
 
+// Databases come from strangers; their paths must not lead out of the store.
+std::string chunk_path(const Database& database, std::string text) {
+  const std::filesystem::path path(text);
+  const bool climbs = std::find(path.begin(), path.end(), "..") != path.end();
+  if (path.empty() || path.is_absolute() || climbs) {
+    database.fail(ErrorKind::corrupt, "'" + text + "' is no path of a chunk");
+  }
+  return text;
+}
+
 std::vector<ChunkRow> chunk_rows(Database& database, std::int64_t first, std::int64_t last) {
   Query query = database.query(
       "SELECT chunk, chunk_path, first_frame_index, frame_count, time_base_num, time_base_den, "
@@ -66,7 +77,7 @@ std::vector<ChunkRow> chunk_rows(Database& database, std::int64_t first, std::in
   std::vector<ChunkRow> rows;
   while (query.next()) {
     rows.push_back({.chunk = query.integer(0),
-                    .path = query.text(1),
+                    .path = chunk_path(database, query.text(1)),
                     .first_frame_index = query.integer(2),
                     .frame_count = query.integer(3),
                     .time_base = {query.integer(4), query.integer(5)},

@@ -3,6 +3,7 @@
 #include <thread>
 
 #include "media/av.h"
+#include "media/log.h"
 
 namespace avstore::media {
 
@@ -27,6 +28,7 @@ class Decoder::Impl {
   }
 
   void send(const AVPacket* packet) {
+    clear_log();
     const int code = avcodec_send_packet(context_.get(), packet);
     // A frame that can't be decoded is the file's fault, not the end of reading: the frames around
     // it are still wanted. A linear decode by ffmpeg goes on in the same way.
@@ -48,7 +50,9 @@ class Decoder::Impl {
       }
       check(code, where_, "cannot decode");
       ++frames_decoded_;
-      return describe(std::move(frame));
+      DecodedFrame decoded = describe(std::move(frame));
+      decoded.damaged = decoded.damaged || failed_checksum();
+      return decoded;
     }
   }
 
@@ -66,6 +70,12 @@ class Decoder::Impl {
     if (context_->codec_id == AV_CODEC_ID_AV1 && options.threading == Threading::slice) {
       context_->flags |= AV_CODEC_FLAG_LOW_DELAY;
     }
+  }
+
+  // FFV1 keeps a checksum of each slice, and its decoder only logs that one does not fit. With
+  // threads for frames it does so where we do not hear it.
+  bool failed_checksum() const {
+    return context_->codec_id == AV_CODEC_ID_FFV1 && was_logged("CRC mismatch");
   }
 
   static DecodedFrame describe(AvFrame frame) {

@@ -9,6 +9,13 @@
 namespace avstore::media {
 namespace {
 
+// What the Matroska demuxer logs when it finds no more bytes, and calls an I/O error.
+constexpr std::string_view kEndsEarly = "File ended prematurely";
+
+int ask_whether_to_give_up(void* give_up) {
+  return (*static_cast<std::function<bool()>*>(give_up))() ? 1 : 0;
+}
+
 bool is_real_video(const AVStream& stream) {
   return stream.codecpar->codec_type == AVMEDIA_TYPE_VIDEO &&
          (stream.disposition & AV_DISPOSITION_ATTACHED_PIC) == 0;
@@ -54,7 +61,8 @@ const AVInputFormat* find_input_format(const std::string& name) {
 
 class Demuxer::Impl {
  public:
-  Impl(const std::string& url, const DemuxerOptions& options) : url_(url) {
+  Impl(const std::string& url, const DemuxerOptions& options)
+      : url_(url), give_up_(options.give_up) {
     capture_log();
     avdevice_register_all();
     open(options);
@@ -86,6 +94,8 @@ class Demuxer::Impl {
     }
     return damage_;
   }
+
+  bool ends_with_partial_packet() const { return last_is_partial_; }
 
   std::vector<StreamInfo> video_streams() const {
     std::vector<StreamInfo> found;
@@ -120,10 +130,14 @@ class Demuxer::Impl {
       const int code = av_read_frame(file_.get(), raw);
       if (code == AVERROR_EOF) {
         damage_ = last_log_line();
+        if (damage_.empty() && last_is_partial_) {
+          damage_ = "its last packet is only in part there";
+        }
         return false;
       }
       check(code, url_, "cannot read a packet");
     } while (raw->stream_index != stream_->index || raw->size == 0);
+    last_is_partial_ = (raw->flags & AV_PKT_FLAG_CORRUPT) != 0;
     return true;
   }
 
@@ -164,11 +178,20 @@ class Demuxer::Impl {
     if (options.use_fragment_table) {
       dictionary.set("use_mfra_for", "pts");
     }
-    AVFormatContext* raw = nullptr;
+    AVFormatContext* raw = avformat_alloc_context();
+    if (raw == nullptr) {
+      throw std::bad_alloc();
+    }
+    if (give_up_) {
+      raw->interrupt_callback = {ask_whether_to_give_up, &give_up_};
+    }
     clear_log();
-    const int code = avformat_open_input(
-        &raw, url_.c_str(), find_input_format(options.input_format), dictionary.address());
+    int code = avformat_open_input(&raw, url_.c_str(), find_input_format(options.input_format),
+                                   dictionary.address());
     const std::string reason = last_log_line();
+    if (code == AVERROR(EIO) && reason == kEndsEarly) {
+      code = AVERROR_INVALIDDATA;
+    }
     check(code, url_, "cannot open as video" + (reason.empty() ? "" : ": " + reason));
     file_.reset(raw);
     // Other demuxers do not know that one, and need not.
@@ -208,6 +231,7 @@ class Demuxer::Impl {
   }
 
   std::string url_;
+  std::function<bool()> give_up_;  // libav holds its address
   InputContext file_;
   Bsf unpacker_;                // none unless asked for
   AVStream* stream_ = nullptr;  // owned by file_
@@ -216,6 +240,7 @@ class Demuxer::Impl {
   bool decode_order_ = false;
   std::int64_t packets_read_ = 0;
   std::int64_t seeks_ = 0;
+  bool last_is_partial_ = false;
   std::string damage_;  // what libav complained of at the end of the file
 };
 
@@ -253,6 +278,9 @@ bool Demuxer::read(Packet& packet) {
 }
 std::string Demuxer::truncation() const {
   return impl_->truncation();
+}
+bool Demuxer::ends_with_partial_packet() const {
+  return impl_->ends_with_partial_packet();
 }
 bool Demuxer::seek(std::int64_t timestamp) {
   return impl_->seek(timestamp);

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -46,6 +47,9 @@ struct DemuxerOptions {
   // Open a fragmented MP4 by the table at its end instead of walking through all fragments. The
   // times in that table are right only if PTS and DTS agree at the start of each fragment.
   bool use_fragment_table = false;
+  // Asked, on the thread that reads, while the source keeps us waiting; true ends the waiting, with
+  // Error(io). Interrupted system calls and most network protocols come to ask.
+  std::function<bool()> give_up;
 };
 
 // Opens a file (or any URL libavformat takes) and reads one video stream of it, in file order.
@@ -87,6 +91,9 @@ class Demuxer {
 
   // After the end: a line that says so if the file holds less than it claims; else empty.
   std::string truncation() const;
+
+  // After the end: whether only a part of the last packet was there.
+  bool ends_with_partial_packet() const;
 
   // Counters since construction.
   std::int64_t packets_read() const;

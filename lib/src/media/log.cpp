@@ -1,16 +1,30 @@
 #include "media/log.h"
 
+#include <algorithm>
 #include <array>
 #include <mutex>
+#include <utility>
+#include <vector>
 
 #include "media/av.h"
 
 namespace avstore::media {
 namespace {
 
-std::string& line_of_this_thread() {
-  thread_local std::string line;
-  return line;
+// A broken file can give rise to very many.
+constexpr std::size_t kMaxLines = 16;
+
+std::vector<std::string>& lines_of_this_thread() {
+  thread_local std::vector<std::string> lines;
+  return lines;
+}
+
+void keep(std::string line) {
+  auto& lines = lines_of_this_thread();
+  if (lines.size() == kMaxLines) {
+    lines.pop_back();
+  }
+  lines.push_back(std::move(line));
 }
 
 void keep_errors(void* context, int level, const char* format, va_list arguments) {
@@ -26,8 +40,7 @@ void keep_errors(void* context, int level, const char* format, va_list arguments
   }
   // "[mov,mp4 @ 0x5581] moov atom not found": the address says nothing to a user.
   const std::size_t end = line.rfind("] ");
-  line_of_this_thread() =
-      line.starts_with('[') && end != std::string::npos ? line.substr(end + 2) : line;
+  keep(line.starts_with('[') && end != std::string::npos ? line.substr(end + 2) : line);
 }
 
 }  // namespace
@@ -38,10 +51,17 @@ void capture_log() {
 }
 
 std::string last_log_line() {
-  return line_of_this_thread();
+  const auto& lines = lines_of_this_thread();
+  return lines.empty() ? "" : lines.back();
+}
+bool was_logged(std::string_view text) {
+  const auto& lines = lines_of_this_thread();
+  return std::any_of(lines.begin(), lines.end(), [text](const std::string& line) {
+    return line.find(text) != std::string::npos;
+  });
 }
 void clear_log() {
-  line_of_this_thread().clear();
+  lines_of_this_thread().clear();
 }
 
 }  // namespace avstore::media

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 namespace avstore::media {
 
@@ -10,6 +11,8 @@ void capture_log();
 
 // The last line of level error that libav logged on this thread since clear_log(); empty if none.
 std::string last_log_line();
+// Whether one of these lines (the first few of them) holds that text.
+bool was_logged(std::string_view text);
 void clear_log();
 
 }  // namespace avstore::media

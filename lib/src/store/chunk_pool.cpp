@@ -4,6 +4,7 @@
 
 #include "avstore/error.h"
 #include "media/codec_table.h"
+#include "store/layout.h"
 
 namespace avstore::store {
 namespace {
@@ -29,19 +30,48 @@ void accumulate(ReadStatistics& sum, const ReadStatistics& other) {
 ChunkPool::ChunkPool(SharedIndex& index, const imgstore::StoreMetadata& metadata, int threads)
     : index_(index), metadata_(metadata), threads_(threads) {}
 
-chunk::ChunkReader& ChunkPool::get(std::int64_t chunk) {
+Image ChunkPool::read(const FrameInfo& frame, chunk::Access access) {
+  OpenChunk& open = get(frame.chunk);
+  if (frame.index.value - open.first_frame_index != frame.frame_idx) {
+    throw Error(ErrorKind::corrupt, (index_.folder() / kIndexFile).string() + ": says that frame " +
+                                        std::to_string(frame.index.value) + " is number " +
+                                        std::to_string(frame.frame_idx) + " of chunk " +
+                                        std::to_string(frame.chunk) + ", which begins with frame " +
+                                        std::to_string(open.first_frame_index));
+  }
+  Image image = open.reader->read(frame.frame_idx, access);
+  require_size(frame, image);
+  return image;
+}
+
+// Whoever reads has made room for frames of the store's size. A raw encoding has its own shape.
+void ChunkPool::require_size(const FrameInfo& frame, const Image& image) const {
+  const std::int64_t height = metadata_.imgshape.at(0);
+  const std::int64_t width = metadata_.imgshape.at(1);
+  const bool known = width > 0 && height > 0 && metadata_.encoding.empty();
+  if (known && (image.width() != width || image.height() != height)) {
+    throw Error(ErrorKind::corrupt,
+                index_.folder().string() + ": frame " + std::to_string(frame.index.value) +
+                    " in chunk " + std::to_string(frame.chunk) + " is " +
+                    std::to_string(image.width()) + "x" + std::to_string(image.height()) +
+                    ", those of the store are " + std::to_string(width) + "x" +
+                    std::to_string(height));
+  }
+}
+
+ChunkPool::OpenChunk& ChunkPool::get(std::int64_t chunk) {
   const auto found = std::find_if(open_.begin(), open_.end(),
                                   [chunk](const OpenChunk& entry) { return entry.chunk == chunk; });
   if (found != open_.end()) {
     open_.splice(open_.begin(), open_, found);
-    return *open_.front().reader;
+    return open_.front();
   }
   if (open_.size() >= kMaxOpen) {
     accumulate(closed_, open_.back().reader->statistics());
     open_.pop_back();
   }
   open_.push_front(open(chunk));
-  return *open_.front().reader;
+  return open_.front();
 }
 
 void ChunkPool::prepare(std::int64_t chunk) {
@@ -60,17 +90,21 @@ ReadStatistics ChunkPool::statistics() const {
 }
 
 ChunkPool::OpenChunk ChunkPool::open(std::int64_t chunk) {
+  const auto row = index_.with([chunk](const index::Index& db) { return db.chunk(chunk); });
+  if (!row) {
+    throw Error(ErrorKind::corrupt, (index_.folder() / kIndexFile).string() + ": there is no chunk " +
+                                        std::to_string(chunk) + ", though frames are said to be in it");
+  }
   OpenChunk opened;
   opened.chunk = chunk;
+  opened.first_frame_index = row->first_frame_index;
   if (metadata_.store_class == "VideoImgStore") {
     opened.map = std::make_unique<IndexedChunk>(index_, chunk);
     opened.reader = chunk::open_video_chunk(index_.folder() / opened.map->row().path,
                                             opened.map->row().stream, threads_, *opened.map);
     return opened;
   }
-  const auto row = index_.with([chunk](const index::Index& db) { return db.chunk(chunk); });
-  opened.reader =
-      chunk::open_image_chunk(index_.folder() / row.value().path, image_extension(metadata_));
+  opened.reader = chunk::open_image_chunk(index_.folder() / row->path, image_extension(metadata_));
   return opened;
 }
 

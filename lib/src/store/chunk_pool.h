@@ -17,8 +17,9 @@ class ChunkPool {
  public:
   ChunkPool(SharedIndex& index, const imgstore::StoreMetadata& metadata, int threads);
 
-  // Valid until the next call.
-  chunk::ChunkReader& get(std::int64_t chunk);
+  // The frame, as its chunk holds it. Throws Error(corrupt) if it is not there or not of the store's
+  // size, or if the database contradicts itself about where it is.
+  Image read(const FrameInfo& frame, chunk::Access access);
   // See to it that PTS and keyframes of a chunk are known.
   void prepare(std::int64_t chunk);
 
@@ -27,11 +28,14 @@ class ChunkPool {
  private:
   struct OpenChunk {
     std::int64_t chunk = 0;
+    std::int64_t first_frame_index = 0;
     std::unique_ptr<IndexedChunk> map;  // none for image directories; outlives the reader
     std::unique_ptr<chunk::ChunkReader> reader;
   };
 
+  OpenChunk& get(std::int64_t chunk);
   OpenChunk open(std::int64_t chunk);
+  void require_size(const FrameInfo& frame, const Image& image) const;
 
   SharedIndex& index_;
   const imgstore::StoreMetadata& metadata_;

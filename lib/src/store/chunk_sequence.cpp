@@ -50,8 +50,9 @@ ChunkSequence::ChunkSequence(std::filesystem::path folder, imgstore::StoreMetada
   metadata_.imgdtype = frames.dtype;
   start_chunk(first);
   imgstore::write_metadata(folder_, metadata_);
-  index_.set_information("encoder", encoder_);
-  index_.set_information("timing", options.timing == Timing::real ? "real" : "nominal");
+  index_.set_information(kEncoderEntry, encoder_);
+  index_.set_information(kTimingEntry, options.timing == Timing::real ? "real" : "nominal");
+  index_.set_information(kFrameRateEntry, to_text(options.encoder.frame_rate));
   index_.commit();
 }
 
@@ -79,8 +80,7 @@ void ChunkSequence::add_extra(const std::string& json) {
 void ChunkSequence::flush() {
   chunk_->flush();
   record_stored();
-  index_.commit();
-  durable_ = stored_;
+  commit_stored();
 }
 
 void ChunkSequence::close() {
@@ -145,10 +145,14 @@ void ChunkSequence::record_stored() {
   pending_.erase(pending_.begin(), pending_.begin() + static_cast<std::ptrdiff_t>(stored.size()));
   const std::int64_t group = format_.format.video ? 1 : kImagesPerCommit;
   if (stored_ - durable_ >= group) {
-    put_chunk_row(index::ChunkState::open);
-    index_.commit();
-    durable_ = stored_;
+    commit_stored();
   }
+}
+
+void ChunkSequence::commit_stored() {
+  put_chunk_row(index::ChunkState::open);
+  index_.commit();
+  durable_ = stored_;
 }
 
 void ChunkSequence::put_chunk_row(index::ChunkState state) {

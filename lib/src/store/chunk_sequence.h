@@ -50,6 +50,7 @@ class ChunkSequence {
   void start_chunk(const ImageView& first);
   void finish_chunk();
   void record_stored();
+  void commit_stored();
   void put_chunk_row(index::ChunkState state);
   void write_chunk_index() const;
   void write_extra();

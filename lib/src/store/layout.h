@@ -1,11 +1,17 @@
-// Names of files in a store's folder that are not chunks.
+// Names that the parts of a store go by.
 #pragma once
 
 namespace avstore::store {
 
+// Files in the store's folder that are not chunks.
 inline constexpr const char* kIndexFile = ".index.sqlite";
 inline constexpr const char* kMetadataFile = "metadata.yaml";
 // There while a writer is open; the reference looks for it too.
 inline constexpr const char* kLockFile = ".lock";
+
+// Entries of the database's index_information.
+inline constexpr const char* kEncoderEntry = "encoder";       // libav's name, or "copy"
+inline constexpr const char* kTimingEntry = "timing";         // "nominal" or "real"
+inline constexpr const char* kFrameRateEntry = "frame_rate";  // nominal, such as "30000/1001"
 
 }  // namespace avstore::store

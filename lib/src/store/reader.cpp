@@ -34,7 +34,9 @@ StoreInfo describe(const fs::path& folder, const imgstore::StoreMetadata& metada
   info.store_class = metadata.store_class;
   info.format = metadata.format;
   info.encoding = metadata.encoding;
-  info.encoder = index.information("encoder").value_or("");
+  info.encoder = index.information(store::kEncoderEntry).value_or("");
+  info.nominal_frame_rate =
+      parse_rational(index.information(store::kFrameRateEntry).value_or(""));
   info.height = static_cast<int>(metadata.imgshape.at(0));
   info.width = static_cast<int>(metadata.imgshape.at(1));
   info.color = metadata.imgshape.size() > 2;
@@ -199,7 +201,7 @@ class Reader::Impl {
 
   Frame read(const FrameInfo& info, chunk::Access access) {
     last_.reset();  // a failed read leaves no place to go on from
-    const Image image = pool_->get(info.chunk).read(info.frame_idx, access);
+    const Image image = pool_->read(info, access);
     last_ = info.index.value;
     return {info, finish(image, converter_)};
   }
@@ -273,8 +275,7 @@ void Reader::Impl::decode_run(const DecodeRun& run, store::ChunkPool& pool,
                               media::Converter& converter, std::mutex& visiting,
                               const std::function<void(std::size_t, Frame)>& visit) const {
   for (const DecodeRun::Wanted& wanted : run.frames) {
-    const Image image = finish(
-        pool.get(wanted.info.chunk).read(wanted.info.frame_idx, chunk::Access::random), converter);
+    const Image image = finish(pool.read(wanted.info, chunk::Access::random), converter);
     const std::lock_guard lock(visiting);
     for (const std::size_t position : wanted.positions) {
       visit(position, {wanted.info, image});

@@ -7,6 +7,7 @@
 #include <string>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "avstore/error.h"
 #include "index/index.h"
@@ -37,6 +38,42 @@ bool is_store(const fs::path& folder) {
   return fs::exists(folder / kMetadataFile);
 }
 
+void remove_or_fail(const fs::path& path) {
+  std::error_code error;
+  fs::remove_all(path, error);
+  if (error) {
+    fail(path, "cannot remove", error);
+  }
+}
+
+// Into a folder where other things lie. metadata.yaml, by which a store is known, comes last.
+void move_contents(const fs::path& from, const fs::path& to) {
+  std::error_code error;
+  std::vector<std::string> names;
+  for (const fs::directory_entry& entry : fs::directory_iterator(from, error)) {
+    names.push_back(entry.path().filename().string());
+  }
+  std::stable_partition(names.begin(), names.end(),
+                        [](const std::string& name) { return name != kMetadataFile; });
+  for (const std::string& name : names) {
+    if (!error) {
+      fs::rename(from / name, to / name, error);
+    }
+  }
+  if (error) {
+    fail(to, "cannot put the store in place", error);
+  }
+  fs::remove(from, error);  // empty; if it stays it does no harm
+}
+
+std::string replaced(std::string text, const std::string& what, const std::string& by) {
+  for (std::size_t at = text.find(what); at != std::string::npos; at = text.find(what, at)) {
+    text.replace(at, what.size(), by);
+    at += by.size();
+  }
+  return text;
+}
+
 }  // namespace
 
 void require_free(const fs::path& folder, bool overwrite) {
@@ -59,8 +96,8 @@ void require_free(const fs::path& folder, bool overwrite) {
   }
   if (!overwrite) {
     throw Error(ErrorKind::exists, folder.string() +
-                                       ": a store is there already; overwrite it explicitly, or "
-                                       "choose another name");
+                                       ": a store is there already; choose another name, or "
+                                       "replace it (--overwrite)");
   }
 }
 
@@ -76,36 +113,80 @@ void prepare_folder(const fs::path& folder, bool overwrite) {
   }
 }
 
-NewStore::NewStore(fs::path destination, bool overwrite)
-    : destination_(std::move(destination)), overwrite_(overwrite) {
-  // "a/b/" names the folder b too.
-  if (!destination_.has_filename()) {
-    destination_ = destination_.parent_path();
-  }
-  require_free(destination_, overwrite_);
-  temporary_ = destination_;
-  temporary_ += ".partial-" + std::to_string(::getpid());
-  prepare_folder(temporary_, true);
-}
+namespace {
 
-NewStore::~NewStore() {
-  std::error_code error;
-  if (!temporary_.empty() && fs::exists(temporary_, error)) {
-    fs::remove_all(temporary_, error);  // nobody is told: what led here is the error to report
+// A folder beside the place that a store is to have.
+class NewStore {
+ public:
+  NewStore(fs::path destination, bool overwrite)
+      : destination_(std::move(destination)), overwrite_(overwrite) {
+    // "a/b/" names the folder b too.
+    if (!destination_.has_filename()) {
+      destination_ = destination_.parent_path();
+    }
+    require_free(destination_, overwrite_);
+    temporary_ = destination_;
+    temporary_ += ".partial-" + std::to_string(::getpid());
   }
-}
 
-void NewStore::put_in_place() {
-  require_free(destination_, overwrite_);
-  std::error_code error;
-  if (fs::is_directory(destination_, error) && !fs::is_empty(destination_, error)) {
-    remove_store(destination_);
+  // Removes what was made, unless it was put in place.
+  ~NewStore() {
+    std::error_code error;
+    if (!temporary_.empty() && fs::exists(temporary_, error)) {
+      fs::remove_all(temporary_, error);  // nobody is told: what led here is the error to report
+    }
   }
-  fs::rename(temporary_, destination_, error);
-  if (error) {
-    fail(destination_, "cannot put the store in place", error);
+  NewStore(const NewStore&) = delete;
+  NewStore& operator=(const NewStore&) = delete;
+
+  const fs::path& make_folder() {
+    prepare_folder(temporary_, true);
+    return temporary_;
   }
-  temporary_.clear();
+
+  void put_in_place() {
+    require_free(destination_, overwrite_);
+    std::error_code error;
+    if (fs::is_directory(destination_, error) && !fs::is_empty(destination_, error)) {
+      remove_store(destination_);
+    }
+    if (fs::is_directory(destination_, error) && !fs::is_empty(destination_, error)) {
+      move_contents(temporary_, destination_);
+    } else {
+      fs::rename(temporary_, destination_, error);
+      if (error) {
+        fail(destination_, "cannot put the store in place", error);
+      }
+    }
+    temporary_.clear();
+  }
+
+  // A message about the folder, as one about the place.
+  std::string renamed(const std::string& message) const {
+    return replaced(message, temporary_.string(), destination_.string());
+  }
+
+ private:
+  fs::path destination_;
+  fs::path temporary_;
+  bool overwrite_;
+};
+
+}  // namespace
+
+void make_store(const fs::path& destination, bool overwrite,
+                const std::function<void(const fs::path& folder)>& make) {
+  NewStore made(destination, overwrite);
+  try {
+    make(made.make_folder());
+  } catch (const Error& error) {
+    const std::string what = made.renamed(error.what());
+    if (what == error.what()) {
+      throw;
+    }
+    throw Error(error.kind(), what);
+  }
+  made.put_in_place();
 }
 
 void write_empty_store(const fs::path& folder, imgstore::StoreMetadata metadata) {
@@ -115,13 +196,11 @@ void write_empty_store(const fs::path& folder, imgstore::StoreMetadata metadata)
 }
 
 void remove_store(const fs::path& folder) {
+  remove_or_fail(folder / kMetadataFile);  // what is removed in part must not look like a store
   std::error_code error;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
     if (belongs_to_store(entry.path().filename().string())) {
-      fs::remove_all(entry.path(), error);
-      if (error) {
-        fail(entry.path(), "cannot remove", error);
-      }
+      remove_or_fail(entry.path());
     }
   }
   if (error) {

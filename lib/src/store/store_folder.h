@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 
 #include "imgstore/metadata.h"
 
@@ -15,26 +16,12 @@ void prepare_folder(const std::filesystem::path& folder, bool overwrite);
 // Throws Error(exists) if prepare_folder() with these arguments would.
 void require_free(const std::filesystem::path& folder, bool overwrite);
 
-// A store that comes into being beside its place and is put there when it is complete, so that a
-// store that is overwritten stays until then, and nothing half-made looks whole.
-class NewStore {
- public:
-  // Throws Error: exists, io. The folder at path() is there and empty afterwards.
-  NewStore(std::filesystem::path destination, bool overwrite);
-  // Removes what was made, unless it was put in place.
-  ~NewStore();
-  NewStore(const NewStore&) = delete;
-  NewStore& operator=(const NewStore&) = delete;
-
-  // Where to make it.
-  const std::filesystem::path& path() const { return temporary_; }
-  void put_in_place();
-
- private:
-  std::filesystem::path destination_;
-  std::filesystem::path temporary_;
-  bool overwrite_;
-};
+// Make a store beside its place and put it there when it is complete, so that a store that is
+// overwritten stays until then, and nothing half-made looks whole. `make` is given an empty folder;
+// if it throws, what it made is removed, and the error names the place that the store was to have.
+// Throws Error: exists, io.
+void make_store(const std::filesystem::path& destination, bool overwrite,
+                const std::function<void(const std::filesystem::path& folder)>& make);
 
 // A store without frames: its image size is not known and stated as 0 x 0.
 void write_empty_store(const std::filesystem::path& folder, imgstore::StoreMetadata metadata);

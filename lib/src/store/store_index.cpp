@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <iterator>
+#include <map>
 #include <set>
 #include <utility>
 #include <vector>
 
 #include "avstore/error.h"
+#include "base/files.h"
 #include "imgstore/chunk_index.h"
 #include "media/scan.h"
 #include "store/layout.h"
@@ -37,7 +39,9 @@ std::string find_mismatch(const fs::path& folder, const imgstore::StoreMetadata&
   for (const imgstore::ChunkFile& file : imgstore::find_chunks(folder, metadata)) {
     present.insert(file.chunk);
   }
+  std::int64_t listed = 0;
   for (const index::ChunkRow& row : index.chunks()) {
+    listed = row.first_frame_index + row.frame_count;
     if (present.erase(row.chunk) == 0 && row.frame_count > 0) {
       warn((folder / row.path).string() + ": is gone; its " + std::to_string(row.frame_count) +
            " frames cannot be read");
@@ -50,6 +54,10 @@ std::string find_mismatch(const fs::path& folder, const imgstore::StoreMetadata&
       warn((folder / row.path).string() + ": has changed since it was written; its frames are " +
            "looked up anew");
     }
+  }
+  if (listed != index.frame_count()) {
+    return "its chunks have " + std::to_string(listed) + " frames, but it lists " +
+           std::to_string(index.frame_count());
   }
   for (const std::int64_t chunk : present) {
     const fs::path file = folder / imgstore::chunk_path(metadata, chunk);
@@ -112,49 +120,136 @@ void append_chunk(index::Index& index, const imgstore::StoreMetadata& metadata,
   index.commit();
 }
 
-// The rows of a chunk whose index file was not written, because the writer was killed, are in the
-// database only.
-void require_no_loss(const fs::path& folder, const index::Index& made) {
-  std::int64_t known = 0;
+// The database that is there; none where there is nothing to read.
+std::optional<index::Index> open_if_readable(const fs::path& file) {
   try {
-    known = index::Index::open(folder / kIndexFile).frame_count();
+    return index::Index::open(file);
   } catch (const Error&) {
-    return;  // there is nothing to lose
+    return std::nullopt;
   }
-  if (made.frame_count() < known) {
-    throw Error(ErrorKind::corrupt, (folder / kIndexFile).string() + ": lists " +
-                                        std::to_string(known) +
-                                        " frames, the chunks' own index files only " +
-                                        std::to_string(made.frame_count()) + "; left as it is");
+}
+
+// What a database says of numbers and times, by chunk. Reads all rows; of a damaged one, those
+// before the damage.
+std::map<std::int64_t, imgstore::ChunkIndex> all_names(const index::Index& saved) {
+  std::map<std::int64_t, imgstore::ChunkIndex> names;
+  try {
+    saved.for_each({0, saved.frame_count()}, [&names](const index::FrameRow& frame) {
+      imgstore::ChunkIndex& chunk = names[frame.chunk];
+      chunk.frame_number.push_back(frame.frame_number);
+      chunk.frame_time.push_back(frame.frame_time);
+      return true;
+    });
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::corrupt) {
+      throw;
+    }
+  }
+  return names;
+}
+
+// Numbers and times of a chunk's frames: its own index file's, or else the database's.
+class Names {
+ public:
+  Names(const fs::path& folder, const index::Index* saved, const Warn& warn)
+      : folder_(folder), saved_(saved), warn_(warn) {}
+
+  std::optional<imgstore::ChunkIndex> find(const imgstore::ChunkFile& file) {
+    std::string why = (folder_ / file.data).string() +
+                      ": has no index of frame numbers and times (npz or yaml)";
+    if (file.index) {
+      try {
+        return imgstore::read_chunk_index(folder_ / *file.index);
+      } catch (const Error& error) {
+        why = error.what();
+      }
+    }
+    auto kept = saved_names(file.chunk);
+    warn_(why + "; the frames of " + file.data.string() + " are " +
+          (kept ? "listed as the database has them" : "left out"));
+    return kept;
+  }
+
+ private:
+  std::optional<imgstore::ChunkIndex> saved_names(std::int64_t chunk) {
+    if (!saved_) {
+      return std::nullopt;
+    }
+    if (!by_chunk_) {
+      by_chunk_ = all_names(*saved_);
+    }
+    const auto found = by_chunk_->find(chunk);
+    return found == by_chunk_->end() ? std::nullopt : std::optional(found->second);
+  }
+
+  const fs::path& folder_;
+  const index::Index* saved_;
+  const Warn& warn_;
+  std::optional<std::map<std::int64_t, imgstore::ChunkIndex>> by_chunk_;
+};
+
+// As far as it can be read.
+void copy_extra(const index::Index& from, index::Index& to) {
+  try {
+    from.for_each_extra([&to](const index::ExtraRow& row) {
+      to.append_extra(row);
+      return true;
+    });
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::corrupt) {
+      throw;
+    }
+  }
+}
+
+// Reads through each video chunk for its PTS, unless a reader did so before.
+void scan_chunks(SharedIndex& index, const Warn& warn) {
+  for (const index::ChunkRow& row : index.with([](const index::Index& db) { return db.chunks(); })) {
+    try {
+      const IndexedChunk chunk(index, row.chunk);
+      if (!chunk.complete()) {
+        warn((index.folder() / row.path).string() + ": holds fewer frames than its index lists");
+      }
+    } catch (const Error& error) {
+      warn(error.what());
+    }
   }
 }
 
 }  // namespace
 
 index::Index index_from_chunks(const fs::path& folder, const imgstore::StoreMetadata& metadata,
-                               const Warn& warn) {
+                               const index::Index* saved, const Warn& warn) {
   index::Index index = index::Index::create(":memory:");
+  Names names(folder, saved, warn);
   for (const imgstore::ChunkFile& file : imgstore::find_chunks(folder, metadata)) {
-    if (!file.index) {
-      warn((folder / file.data).string() +
-           ": has no index of frame numbers and times (npz or yaml); its frames are left out");
-      continue;
-    }
-    try {
-      append_chunk(index, metadata, file, imgstore::read_chunk_index(folder / *file.index));
-    } catch (const Error& error) {
-      warn(std::string(error.what()) + "; the frames of " + file.data.string() + " are left out");
+    if (const auto found = names.find(file)) {
+      append_chunk(index, metadata, file, *found);
     }
   }
+  if (saved != nullptr) {
+    copy_extra(*saved, index);
+  }
+  index.commit();
   return index;
 }
 
 OpenedIndex open_index(const fs::path& folder, const imgstore::StoreMetadata& metadata, bool save,
                        const Warn& warn) {
+  std::vector<std::string> warnings;
+  if (auto saved = open_saved(folder, metadata,
+                              [&](const std::string& text) { warnings.push_back(text); })) {
+    std::for_each(warnings.begin(), warnings.end(), warn);
+    return {std::move(*saved), false};
+  }
+  // One at a time: to replace a database that others just made and opened would pull its log from
+  // under their feet.
+  const base::FolderLock lock(folder);
   if (auto saved = open_saved(folder, metadata, warn)) {
     return {std::move(*saved), false};
   }
-  index::Index made = index_from_chunks(folder, metadata, warn);
+  const auto replaced = open_if_readable(folder / kIndexFile);
+  index::Index made = index_from_chunks(folder, metadata, replaced ? &*replaced : nullptr, warn);
   if (save && try_to_save(folder, made, warn)) {
     return {index::Index::open(folder / kIndexFile), false};
   }
@@ -163,11 +258,18 @@ OpenedIndex open_index(const fs::path& folder, const imgstore::StoreMetadata& me
 
 std::int64_t rebuild_index(const fs::path& folder, const Warn& warn) {
   const imgstore::StoreMetadata metadata = imgstore::read_metadata(folder);
-  index::Index index = index_from_chunks(folder, metadata, warn);
-  require_no_loss(folder, index);
-  index.close();
-  index.save_as(folder / kIndexFile);
-  return index.frame_count();
+  const base::FolderLock lock(folder);
+  const auto saved = open_if_readable(folder / kIndexFile);
+  index::Index made = index_from_chunks(folder, metadata, saved ? &*saved : nullptr, warn);
+  SharedIndex index({std::move(made), true}, folder, true);
+  if (is_video(metadata)) {
+    scan_chunks(index, warn);
+  }
+  return index.with([&](index::Index& db) {
+    db.close();
+    db.save_as(folder / kIndexFile);
+    return db.frame_count();
+  });
 }
 
 void SharedIndex::remember(const index::ChunkRow& row, const std::vector<std::int64_t>& pts,

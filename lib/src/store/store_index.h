@@ -18,8 +18,8 @@ namespace avstore::store {
 using Warn = std::function<void(const std::string&)>;
 
 // Open FOLDER/.index.sqlite. Where it is missing, damaged, or lacks chunks that are in the folder,
-// make one from the chunks' own index files and say so through `warn` (missing is normal and not
-// mentioned); with `save` it is put in the store, if the folder can be written. Throws
+// make one from the chunks' own index files (and from what can be read of the database, for chunks
+// without one) and say so through `warn` (missing is normal and not mentioned); with `save` it is put in the store, if the folder can be written. Throws
 // Error(unsupported) for one of a newer version, Error(corrupt) where the chunks do not allow.
 struct OpenedIndex {
   index::Index index;
@@ -28,12 +28,14 @@ struct OpenedIndex {
 OpenedIndex open_index(const std::filesystem::path& folder, const imgstore::StoreMetadata& metadata,
                        bool save, const Warn& warn);
 
-// A database in memory made from the chunks' index files. Chunks without a readable one are left
-// out with a warning. PTS of video chunks are not known yet.
+// A database in memory made from the chunks' index files. Chunks without a readable one (the last,
+// where the writer was killed) have their rows from `saved`, if that is given and knows them; else
+// they are left out. Warns of both. PTS of video chunks are not known yet.
 index::Index index_from_chunks(const std::filesystem::path& folder,
-                               const imgstore::StoreMetadata& metadata, const Warn& warn);
+                               const imgstore::StoreMetadata& metadata, const index::Index* saved,
+                               const Warn& warn);
 
-// Make the database anew and save it. Returns the number of frames.
+// Make the database anew, with the PTS of all chunks, and save it. Returns the number of frames.
 std::int64_t rebuild_index(const std::filesystem::path& folder, const Warn& warn);
 
 // One connection, shared by the chunk readers of several threads.
@@ -81,6 +83,9 @@ class IndexedChunk final : public chunk::FrameMap {
 
   const index::ChunkRow& row() const { return row_; }
   std::int64_t frame_count() const override { return row_.frame_count; }
+  bool complete() const override {
+    return !scan_ || static_cast<std::int64_t>(scan_->pts.size()) == row_.frame_count;
+  }
   bool pts_are_ordinals() const override { return row_.time_base.num == 0; }
   std::int64_t pts(std::int64_t frame_idx) const override;
   std::optional<media::SeekPoint> seek_point(std::int64_t frame_idx) const override;

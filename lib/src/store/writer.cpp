@@ -33,6 +33,8 @@ struct ExtraItem {
 struct FlushItem {};
 using Item = std::variant<FrameItem, ExtraItem, FlushItem>;
 
+constexpr Rational kUsualFrameRate{25, 1};
+
 imgstore::StoreMetadata initial_metadata(const WriterOptions& options) {
   const Format& format = find_format(options.format);
   imgstore::StoreMetadata metadata;
@@ -57,8 +59,8 @@ void require_valid(const WriterOptions& options) {
     }
   };
   require(options.chunk_size >= 0, "chunk size must be positive");
-  require(options.encoder.frame_rate.num > 0 && options.encoder.frame_rate.den > 0,
-          "the nominal frame rate must be positive");
+  require(options.encoder.frame_rate.num >= 0 && options.encoder.frame_rate.den > 0,
+          "the nominal frame rate cannot be negative");
   require(options.encoder.keyframe_interval >= 0, "keyframe interval must be positive");
   require(options.encoder.b_frames >= 0, "the number of B-frames cannot be negative");
   require(options.encoder.threads >= 0, "the number of threads cannot be negative");
@@ -76,6 +78,9 @@ class Writer::Impl {
   Impl(const std::filesystem::path& path, WriterOptions options)
       : options_(std::move(options)), folder_(path) {
     require_valid(options_);
+    if (options_.encoder.frame_rate.num == 0) {
+      options_.encoder.frame_rate = kUsualFrameRate;
+    }
     metadata_ = initial_metadata(options_);
     store::prepare_folder(folder_, options_.overwrite);
     base::write_file_atomically(folder_ / store::kLockFile, std::string_view());
@@ -146,9 +151,23 @@ class Writer::Impl {
       work_.notify_one();
     }
     worker_.join();
-    std::error_code ignored;
-    std::filesystem::remove(folder_ / store::kLockFile, ignored);
+    release_folder();
     throw_failure();
+  }
+
+  void abandon() noexcept {
+    {
+      const std::lock_guard lock(mutex_);
+      if (!closed_) {
+        abandoned_ = true;
+        queue_.clear();
+      }
+    }
+    try {
+      close();
+    } catch (const std::exception&) {
+      // Whoever abandons a store has a reason that matters more.
+    }
   }
 
   const std::filesystem::path& path() const { return folder_; }
@@ -161,6 +180,17 @@ class Writer::Impl {
   }
 
  private:
+  // What failed or was abandoned before its first frame was durable is no store.
+  void release_folder() {
+    std::error_code ignored;
+    const bool ended_early = failure_ || abandoned_;
+    if (ended_early && statistics_.frames_durable == 0) {
+      store::remove_store(folder_);
+    } else {
+      std::filesystem::remove(folder_ / store::kLockFile, ignored);
+    }
+  }
+
   void check_frame(const ImageView& view) {
     if (view.planes[0] == nullptr || view.width <= 0 || view.height <= 0) {
       throw Error(ErrorKind::invalid_argument, folder_.string() + ": the image is empty");
@@ -208,7 +238,7 @@ class Writer::Impl {
         std::visit([this](auto& what) { handle(what); }, *item);
         publish();
       }
-      finish();
+      end();
     } catch (...) {
       fail(std::current_exception());
     }
@@ -244,6 +274,7 @@ class Writer::Impl {
     if (chunks_) {
       chunks_->flush();
     }
+    publish();  // whoever waits will look at what is durable
     const std::lock_guard lock(mutex_);
     ++flushes_done_;
     flushed_.notify_all();
@@ -260,8 +291,17 @@ class Writer::Impl {
     statistics_.encoder = chunks_->encoder();
   }
 
-  void finish() {
-    if (chunks_) {
+  bool is_abandoned() const {
+    const std::lock_guard lock(mutex_);
+    return abandoned_;
+  }
+
+  void end() {
+    if (is_abandoned()) {
+      if (chunks_) {
+        chunks_->abandon_chunk();
+      }
+    } else if (chunks_) {
       chunks_->close();
       publish();
     } else {
@@ -270,6 +310,7 @@ class Writer::Impl {
   }
 
   void fail(std::exception_ptr failure) {
+    publish();  // a chunk may have become durable before what failed
     if (chunks_) {
       chunks_->abandon_chunk();
     }
@@ -298,6 +339,7 @@ class Writer::Impl {
   std::int64_t flushes_done_ = 0;
   bool closing_ = false;
   bool closed_ = false;
+  bool abandoned_ = false;
   std::exception_ptr failure_;
   WriterStatistics statistics_;
 
@@ -324,6 +366,9 @@ void Writer::flush() {
 }
 void Writer::close() {
   impl_->close();
+}
+void Writer::abandon() noexcept {
+  impl_->abandon();
 }
 std::filesystem::path Writer::path() const {
   return impl_->path();

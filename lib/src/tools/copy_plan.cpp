@@ -68,6 +68,11 @@ class Planner {
                           access.can_start_at(packet), 0, true});
       progress_();
     }
+    // Neither muxers nor decoders take a part of AV1's; other codecs make something of theirs.
+    if (!packets_.empty() && demuxer_.ends_with_partial_packet() &&
+        demuxer_.stream().codec == "av1") {
+      packets_.pop_back();
+    }
     // Nothing that is shown needs hidden packets that come after all of it.
     while (!packets_.empty() && packets_.back().discard) {
       packets_.pop_back();

@@ -85,6 +85,12 @@ class Timeline {
   std::vector<std::int64_t> ticks_;
 };
 
+media::Demuxer open(const ExportSegment& segment) {
+  media::DemuxerOptions options;
+  options.stream = segment.stream;
+  return media::Demuxer(segment.file.string(), options);
+}
+
 class Exporter {
  public:
   Exporter(Reader& reader, const fs::path& file, IndexRange range, const ExportOptions& options,
@@ -121,12 +127,6 @@ class Exporter {
   }
 
  private:
-  static media::Demuxer open(const ExportSegment& segment) {
-    media::DemuxerOptions options;
-    options.stream = segment.stream;
-    return media::Demuxer(segment.file.string(), options);
-  }
-
   // Whether all segments can be one stream: copied ones alike, and encoded ones like them.
   bool can_join() {
     for (const ExportSegment& segment : plan_.segments) {
@@ -287,9 +287,23 @@ Rational mean_frame_rate(const StoreInfo& info) {
   return {std::clamp<std::int64_t>(std::llround(rate * 1000), 1, 1'000'000), 1000};
 }
 
+// What the store was made with; of stores that do not say, what their video says.
+Rational nominal_frame_rate(const StoreInfo& info, const ExportPlan& plan) {
+  if (info.nominal_frame_rate.num > 0) {
+    return info.nominal_frame_rate;
+  }
+  for (const ExportSegment& segment : plan.segments) {
+    if (!segment.file.empty()) {
+      const Rational stated = open(segment).stream().frame_rate;
+      return stated.num > 0 ? stated : mean_frame_rate(info);
+    }
+  }
+  return mean_frame_rate(info);
+}
+
 void require_writable_name(const fs::path& file, bool overwrite) {
   if (fs::exists(file) && !overwrite) {
-    throw Error(ErrorKind::exists, file.string() + ": is there already");
+    throw Error(ErrorKind::exists, file.string() + ": is there already; choose another name, or replace it (--overwrite)");
   }
 }
 
@@ -310,8 +324,11 @@ ExportResult export_video(const fs::path& store, const fs::path& file,
   fs::path temporary = file;
   temporary += ".partial-" + std::to_string(::getpid()) + file.extension().string();
   try {
-    Exporter exporter(reader, file, range, options, mean_frame_rate(reader.info()),
-                      tools::plan_export(store, reader, range));
+    ExportPlan plan = tools::plan_export(store, reader, range);
+    const Rational rate = options.timing == Timing::nominal
+                              ? nominal_frame_rate(reader.info(), plan)
+                              : mean_frame_rate(reader.info());
+    Exporter exporter(reader, file, range, options, rate, std::move(plan));
     const ExportResult result = exporter.run(temporary);
     fs::rename(temporary, file);
     return result;

@@ -32,11 +32,15 @@ void require_file(const fs::path& file) {
     throw Error(ErrorKind::invalid_argument,
                 file.string() + ": is a folder; give a video file, or `transcode` a store");
   }
+  if (!fs::is_regular_file(status) && !fs::is_block_file(status)) {
+    throw Error(ErrorKind::invalid_argument,
+                file.string() + ": is a pipe or a device, not a file; `record` reads from these");
+  }
 }
 
 // The nominal rate follows the source unless the caller chose one.
 void adopt_frame_rate(WriterOptions& options, Rational source) {
-  if (options.encoder.frame_rate == WriterOptions().encoder.frame_rate && source.num > 0) {
+  if (options.encoder.frame_rate.num == 0 && source.num > 0) {
     options.encoder.frame_rate = source;
   }
 }
@@ -51,22 +55,23 @@ ImportResult encode_anew(const fs::path& file, const fs::path& store,
   tools::ProgressMeter meter(options.progress, stream.frame_count, file.string());
   tools::PixelInput input(find_format(writer_options.format), file.string(), options.notice);
 
-  std::optional<Writer> writer;
-  while (auto frame = source.next()) {
-    const Image image = input.prepare(frame->image);
-    if (!writer) {
-      writer.emplace(store, writer_options);
+  Writer writer(store, writer_options);
+  try {
+    while (auto frame = source.next()) {
+      const FrameNames names = namer.next(frame->seconds);
+      writer.add(input.prepare(frame->image), names.number, names.time);
+      meter.require();
     }
-    const FrameNames names = namer.next(frame->seconds);
-    writer->add(image, names.number, names.time);
-    meter.require();
+    if (meter.done() == 0) {
+      throw Error(ErrorKind::corrupt, file.string() + ": no frame of it can be decoded");
+    }
+    tools::require_whole(source.truncation(), file.string(), options);
+    namer.require_all_used();
+    writer.close();
+  } catch (...) {
+    writer.abandon();
+    throw;
   }
-  if (!writer) {
-    throw Error(ErrorKind::corrupt, file.string() + ": no frame of it can be decoded");
-  }
-  tools::require_whole(source.truncation(), file.string(), options);
-  namer.require_all_used();
-  writer->close();
   return {meter.done(), writer_options.format, false};
 }
 
@@ -81,7 +86,7 @@ void require_whole(const std::string& truncation, const std::string& file,
   }
   if (!options.allow_truncated) {
     throw Error(ErrorKind::corrupt, file + ": is cut off or damaged: " + truncation +
-                                        "; to import what there is, allow truncated files");
+                                        "; to import what there is, allow that (--allow-truncated)");
   }
   if (options.notice) {
     options.notice(file + ": is cut off or damaged: " + truncation);
@@ -93,19 +98,19 @@ void require_whole(const std::string& truncation, const std::string& file,
 ImportResult import_file(const fs::path& file, const fs::path& store,
                          const ImportOptions& options) {
   require_file(file);
-  store::NewStore made(store, options.writer.overwrite);
   std::optional<ImportResult> result;
-  ImportOptions encoding = options;
-  if (options.copy) {
-    result = tools::import_copy(file, made.path(), options);
-    encoding.copy = false;
-    encoding.writer.format = tools::kLosslessInsteadOfCopy;
-  }
-  if (!result) {
-    result = encode_anew(file, made.path(), encoding);
-  }
-  made.put_in_place();
-  return *result;
+  store::make_store(store, options.writer.overwrite, [&](const fs::path& folder) {
+    ImportOptions encoding = options;
+    if (options.copy) {
+      result = tools::import_copy(file, folder, options);
+      encoding.copy = false;
+      encoding.writer.format = tools::kLosslessInsteadOfCopy;
+    }
+    if (!result) {
+      result = encode_anew(file, folder, encoding);
+    }
+  });
+  return result.value();
 }
 
 SourceInfo probe_source(const fs::path& file, std::optional<int> stream) {

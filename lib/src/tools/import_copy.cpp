@@ -1,5 +1,6 @@
 #include "tools/import_copy.h"
 
+#include <algorithm>
 #include <unordered_map>
 #include <utility>
 
@@ -54,6 +55,9 @@ imgstore::StoreMetadata make_metadata(const media::Demuxer& source,
   return metadata;
 }
 
+// Of files that state none.
+constexpr Rational kUsualFrameRate{25, 1};
+
 // Copies the packets as planned, chunk by chunk, and makes rows of what each chunk then really
 // gives when it is decoded.
 class Copier {
@@ -70,18 +74,20 @@ class Copier {
         meter_(options.progress, static_cast<std::int64_t>(plan_.packets.size()), file_),
         index_(index::Index::create(store / store::kIndexFile)) {
     const Rational rate = source_.stream().frame_rate;
-    frame_rate_ = rate.num > 0 ? rate : options.writer.encoder.frame_rate;
+    frame_rate_ = rate.num > 0 ? rate : kUsualFrameRate;
   }
 
   ImportResult run() {
     imgstore::write_metadata(store_, metadata_);
-    index_.set_information("encoder", "copy");
+    index_.set_information(store::kEncoderEntry, "copy");
+    index_.set_information(store::kFrameRateEntry, to_text(frame_rate_));
     media::Packet packet;
     while (next_packet_ < plan_.packets.size() && source_.read(packet)) {
       copy(packet, plan_.packets[next_packet_++]);
       meter_.require();
     }
     finish_chunk();
+    tell_of_long_chunks();
     namer_.require_all_used();
     index_.close();
     return {frames_, metadata_.format, true};
@@ -163,6 +169,7 @@ class Copier {
     row.bytes = static_cast<std::int64_t>(fs::file_size(chunk_file()));
     row.packet_count = scan.packet_count;
     index_.put_chunk(row);
+    longest_chunk_ = std::max(longest_chunk_, row.frame_count);
     imgstore::ChunkIndex names;
     for (std::size_t i = 0; i < scan.pts.size(); ++i) {
       const FrameNames name = namer_.next(seconds_of(scan.pts[i], scan.time_base));
@@ -177,6 +184,14 @@ class Copier {
     imgstore::write_chunk_index(store_ / imgstore::chunk_index_path(metadata_, chunk_), names,
                                 metadata_);
     index_.commit();
+  }
+
+  void tell_of_long_chunks() const {
+    if (longest_chunk_ > metadata_.chunksize && options_.notice) {
+      options_.notice(file_ + ": keyframes lie so far apart that chunks have up to " +
+                      std::to_string(longest_chunk_) + " frames instead of " +
+                      std::to_string(metadata_.chunksize));
+    }
   }
 
   double seconds_of(std::int64_t pts, Rational time_base) const {
@@ -207,6 +222,7 @@ class Copier {
   std::size_t next_packet_ = 0;
   std::int64_t chunk_ = 0;
   std::int64_t frames_ = 0;
+  std::int64_t longest_chunk_ = 0;  // frames
   std::optional<std::pair<int, int>> size_;  // of the pictures, pixels
 };
 

@@ -1,7 +1,9 @@
 // avstore record: a live source becomes a store.
 #include <chrono>
-#include <exception>
+#include <functional>
+#include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "avstore/error.h"
@@ -18,56 +20,98 @@ double unix_now() {
   return duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-media::DemuxerOptions demuxer_options(const RecordOptions& options) {
+media::DemuxerOptions demuxer_options(const RecordOptions& options,
+                                      std::function<bool()> give_up) {
   media::DemuxerOptions made;
   made.stream = options.stream;
   made.input_format = options.input_format;
   made.options = options.input_options;
+  made.give_up = std::move(give_up);
   return made;
 }
 
 class Recording {
  public:
-  Recording(const std::string& source, const std::filesystem::path& store,
-            const RecordOptions& options)
-      : options_(options),
-        source_(source, demuxer_options(options), 0, true),
-        writer_options_(with_frame_rate(options.writer)),
-        input_(find_format(writer_options_.format), source, options.notice),
-        meter_(options.progress, options.frames.value_or(0), source),
-        writer_(store, writer_options_) {}
+  Recording(std::string source, const RecordOptions& options)
+      : name_(std::move(source)), options_(options) {}
 
-  RecordResult run() {
-    try {
-      while (!enough()) {
-        auto frame = source_.next();
-        if (!frame) {
-          break;
-        }
-        take(std::move(*frame));
-        if (!meter_.advance()) {
-          break;
-        }
-      }
-    } catch (...) {
-      // What was recorded before the source failed is kept.
-      writer_.close();
-      throw;
+  RecordResult run(const std::filesystem::path& store) {
+    auto source = unless_given_up([this] {
+      return std::make_unique<media::VideoSource>(
+          name_, demuxer_options(options_, [this] { return give_up(); }), 0, true);
+    });
+    if (source) {
+      record(*source, store);
     }
-    writer_.close();
     if (frames_ == 0) {
-      throw Error(ErrorKind::io, source_.demuxer().url() + ": gave no frame");
+      throw Interrupted(name_);
     }
     return {frames_, last_time_ - first_time_};
   }
 
  private:
-  WriterOptions with_frame_rate(WriterOptions options) const {
-    const Rational rate = source_.demuxer().stream().frame_rate;
-    if (options.encoder.frame_rate == WriterOptions().encoder.frame_rate && rate.num > 0) {
-      options.encoder.frame_rate = rate;
+  void record(media::VideoSource& source, const std::filesystem::path& store) {
+    const WriterOptions writer_options = with_frame_rate(source.demuxer().stream().frame_rate);
+    tools::PixelInput input(find_format(writer_options.format), name_, options_.notice);
+    tools::ProgressMeter meter(options_.progress, options_.frames.value_or(0), name_);
+    Writer writer(store, writer_options);
+    try {
+      while (!enough()) {
+        const auto frame = unless_given_up([&source] { return source.next(); });
+        if (!frame) {
+          break;
+        }
+        take(input.prepare(frame->image), writer);
+        if (!meter.advance()) {
+          given_up_ = true;
+          break;
+        }
+      }
+    } catch (...) {
+      end(writer);  // what was recorded before the source failed is kept
+      throw;
+    }
+    end(writer);
+    if (frames_ == 0 && !given_up_) {
+      throw Error(ErrorKind::io, name_ + ": gave no frame");
+    }
+  }
+
+  void end(Writer& writer) const {
+    if (frames_ == 0) {
+      writer.abandon();
+    } else {
+      writer.close();
+    }
+  }
+
+  WriterOptions with_frame_rate(Rational source) const {
+    WriterOptions options = options_.writer;
+    if (options.encoder.frame_rate.num == 0 && source.num > 0) {
+      options.encoder.frame_rate = source;
     }
     return options;
+  }
+
+  // Asked while the source keeps us waiting.
+  bool give_up() {
+    const auto wanted = options_.frames.value_or(0);
+    given_up_ = given_up_ || enough() || (options_.progress && !options_.progress(frames_, wanted));
+    return given_up_;
+  }
+
+  // A wait for the source that we broke off ourselves is an error to libav, but not to us: then
+  // there is no result.
+  template <typename Wait>
+  auto unless_given_up(const Wait& wait) const -> decltype(wait()) {
+    try {
+      return wait();
+    } catch (const Error&) {
+      if (!given_up_) {
+        throw;
+      }
+      return {};
+    }
   }
 
   bool enough() const {
@@ -77,22 +121,18 @@ class Recording {
     return frames || time;
   }
 
-  void take(media::SourceFrame frame) {
+  void take(const Image& image, Writer& writer) {
     last_time_ = unix_now();
     if (frames_ == 0) {
       first_time_ = last_time_;
     }
-    writer_.add(input_.prepare(frame.image), FrameNumber(options_.first_number + frames_),
-                FrameTime(last_time_));
+    writer.add(image, FrameNumber(options_.first_number + frames_), FrameTime(last_time_));
     ++frames_;
   }
 
+  std::string name_;
   const RecordOptions& options_;
-  media::VideoSource source_;
-  WriterOptions writer_options_;
-  tools::PixelInput input_;
-  tools::ProgressMeter meter_;
-  Writer writer_;
+  bool given_up_ = false;
   std::int64_t frames_ = 0;
   double first_time_ = 0;
   double last_time_ = 0;
@@ -102,7 +142,7 @@ class Recording {
 
 RecordResult record(const std::string& source, const std::filesystem::path& store,
                     const RecordOptions& options) {
-  return Recording(source, store, options).run();
+  return Recording(source, options).run(store);
 }
 
 }  // namespace avstore

@@ -17,6 +17,8 @@
 namespace avstore {
 namespace {
 
+namespace fs = std::filesystem;
+
 // Arrays hold a sensor's own data as they are; all other formats get the picture in them.
 bool keeps_sensor_data(const WriterOptions& options) {
   const std::string& format = find_format(options.format).name;
@@ -47,30 +49,17 @@ PixelFormat pixels_to_read(const StoreInfo& source) {
   return !source.color && source.dtype == "uint8" ? pixel::gray8 : PixelFormat();
 }
 
-}  // namespace
-
-std::int64_t transcode(const std::filesystem::path& source,
-                       const std::filesystem::path& destination, const TranscodeOptions& options) {
-  ReaderOptions reader_options;
-  reader_options.on_warning = options.notice;
-  reader_options.raw_sensor = keeps_sensor_data(options.writer);
-  Reader reader(source, reader_options);
-  const IndexRange range{std::max<std::int64_t>(options.range.begin, 0),
-                         std::min(options.range.end, reader.frame_count())};
-  if (range.size() <= 0) {
-    throw Error(ErrorKind::invalid_argument, source.string() + ": no frames to transcode");
-  }
-  store::NewStore made(destination, options.writer.overwrite);
-  const WriterOptions writer_options = with_identity(options.writer, reader.info());
-  Writer writer(made.path(), writer_options);
-  tools::PixelInput input(find_format(writer_options.format), source.string(), options.notice);
-  tools::ProgressMeter meter(options.progress, range.size(), source.string());
+// The frames of `range`, with the extra data that belongs to them.
+void copy_frames(Reader& reader, IndexRange range, Writer& writer, const WriterOptions& options,
+                 const TranscodeOptions& transcoding) {
+  const fs::path& source = reader.info().path;
+  tools::PixelInput input(find_format(options.format), source.string(), transcoding.notice);
+  tools::ProgressMeter meter(transcoding.progress, range.size(), source.string());
   media::Converter gray(1);
-
+  const PixelFormat wanted = pixels_to_read(reader.info());
   std::deque<imgstore::ExtraRecord> extra = store::read_extra_records(source);
   for (std::int64_t i = range.begin; i < range.end; ++i) {
     Frame frame = reader.read(FrameIndex(i));
-    const PixelFormat wanted = pixels_to_read(reader.info());
     if (!wanted.empty()) {
       frame.image = gray.convert(frame.image, wanted);
     }
@@ -82,8 +71,32 @@ std::int64_t transcode(const std::filesystem::path& source,
     }
     meter.require();
   }
-  writer.close();
-  made.put_in_place();
+}
+
+}  // namespace
+
+std::int64_t transcode(const fs::path& source, const fs::path& destination,
+                       const TranscodeOptions& options) {
+  ReaderOptions reader_options;
+  reader_options.on_warning = options.notice;
+  reader_options.raw_sensor = keeps_sensor_data(options.writer);
+  Reader reader(source, reader_options);
+  const IndexRange range{std::max<std::int64_t>(options.range.begin, 0),
+                         std::min(options.range.end, reader.frame_count())};
+  if (range.size() <= 0) {
+    throw Error(ErrorKind::invalid_argument, source.string() + ": no frames to transcode");
+  }
+  const WriterOptions writer_options = with_identity(options.writer, reader.info());
+  store::make_store(destination, options.writer.overwrite, [&](const fs::path& folder) {
+    Writer writer(folder, writer_options);
+    try {
+      copy_frames(reader, range, writer, writer_options, options);
+      writer.close();
+    } catch (...) {
+      writer.abandon();
+      throw;
+    }
+  });
   return range.size();
 }
 

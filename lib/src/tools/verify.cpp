@@ -74,7 +74,7 @@ class Verifier {
         throw;
       }
     }
-    return {store::index_from_chunks(folder_, metadata_,
+    return {store::index_from_chunks(folder_, metadata_, nullptr,
                                      [this](const std::string& text) { find(text); }),
             true};
   }
@@ -90,6 +90,7 @@ class Verifier {
     }
     try {
       check_size(row, path);
+      check_rows(row);
       check_names(row);
       if (is_video()) {
         check_video(row, path);
@@ -108,6 +109,24 @@ class Verifier {
         static_cast<std::int64_t>(fs::file_size(path)) != row.bytes) {
       find(row.path + ": has " + std::to_string(fs::file_size(path)) +
            " bytes, the database says " + std::to_string(row.bytes));
+    }
+  }
+
+  void check_rows(const index::ChunkRow& row) {
+    std::int64_t misplaced = 0;
+    index_.with([&](const index::Index& db) {
+      db.for_each({row.first_frame_index, row.first_frame_index + row.frame_count},
+                  [&](const index::FrameRow& frame) {
+                    const bool right = frame.chunk == row.chunk &&
+                                       frame.frame_idx == frame.frame_index - row.first_frame_index;
+                    misplaced += right ? 0 : 1;
+                    return true;
+                  });
+      return true;
+    });
+    if (misplaced > 0) {
+      find(row.path + ": " + std::to_string(misplaced) + " of its frames are elsewhere by the " +
+           "database");
     }
   }
 
@@ -189,8 +208,18 @@ class Verifier {
       check_by_decoding(row, path, chunk);
     } else {
       const media::Scan scan = media::scan(path, row.stream, media::ScanMethod::packets);
+      check_time_base(row, scan.time_base);
       check_pts(row, scan.pts, chunk);
       meter_.require(row.frame_count);
+    }
+  }
+
+  void check_time_base(const index::ChunkRow& row, Rational found) {
+    const bool known = row.packet_count > 0;  // else it was never looked into
+    if (known && found != row.time_base) {
+      find(row.path + ": has ticks of " + std::to_string(found.num) + "/" +
+           std::to_string(found.den) + " s, the database says " + std::to_string(row.time_base.num) +
+           "/" + std::to_string(row.time_base.den));
     }
   }
 
@@ -217,8 +246,12 @@ class Verifier {
                          const store::IndexedChunk& chunk) {
     media::DemuxerOptions options;
     options.stream = row.stream;
+    options.count_packets = chunk.pts_are_ordinals();
     media::Demuxer demuxer(path.string(), options);
-    media::Decoder decoder(demuxer, {.threads = 0, .threading = media::Threading::frame});
+    // See DecodedFrame::damaged.
+    const auto threading = demuxer.stream().codec == "ffv1" ? media::Threading::slice
+                                                            : media::Threading::frame;
+    media::Decoder decoder(demuxer, {.threads = 0, .threading = threading});
     const auto reader = chunk::open_video_chunk(path, row.stream, 0, chunk);
     std::vector<std::int64_t> pts;
     const auto receive = [&] {
@@ -241,6 +274,9 @@ class Verifier {
     }
     decoder.send_end();
     receive();
+    if (!chunk.pts_are_ordinals()) {
+      check_time_base(row, demuxer.stream().time_base);
+    }
     check_pts(row, pts, chunk);
   }
 
