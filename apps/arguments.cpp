@@ -188,6 +188,12 @@ CLI::Option* add_store(CLI::App& arguments, std::filesystem::path& path) {
       ->required();
 }
 
+CLI::Option* add_no_save(CLI::App& arguments, bool& no_save) {
+  return arguments.add_flag("--no-save", no_save,
+                            "Write nothing into the store: an index that had to be made is not "
+                            "kept there");
+}
+
 CLI::Option* add_range(CLI::App& arguments, std::optional<RangeText>& range) {
   return add_parsed(arguments, "--range", range, parse_range, "A:B",
                     "Only the frames from index A up to but without B. Either may be left out; "

@@ -84,6 +84,8 @@ CLI::Option* add_repeated(CLI::App& arguments, const std::string& name, Take tak
 CLI::Option* add_path(CLI::App& arguments, const std::string& name, std::filesystem::path& path,
                       const std::string& description);
 CLI::Option* add_store(CLI::App& arguments, std::filesystem::path& path);
+// --no-save, of commands that only read.
+CLI::Option* add_no_save(CLI::App& arguments, bool& no_save);
 CLI::Option* add_range(CLI::App& arguments, std::optional<RangeText>& range);
 CLI::Option* add_json(CLI::App& arguments, bool& json);
 CLI::Option* add_overwrite(CLI::App& arguments, bool& overwrite, const std::string& what);

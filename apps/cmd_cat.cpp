@@ -18,6 +18,7 @@ enum class Stream { rawvideo, y4m };
 
 struct Options {
   std::filesystem::path store;
+  bool no_save = false;
   std::optional<RangeText> range;
   PixelFormat pixel_format;
   Stream stream = Stream::rawvideo;
@@ -41,6 +42,7 @@ void declare(CLI::App& arguments, Options& options) {
   add_parsed(arguments, "--as", options.stream, parse_stream, "rawvideo|y4m",
              "Bare planes one after another, or YUV4MPEG2, which says size and format "
              "(default: rawvideo)");
+  add_no_save(arguments, options.no_save);
 }
 
 // Writes frames that must all look like the first: nothing in the stream could say otherwise.
@@ -91,7 +93,9 @@ class FrameStream {
 };
 
 int run(const Options& options, Output& out) {
-  Reader reader = open_store(options.store, options.pixel_format);
+  ReaderOptions how = reading(options.no_save);
+  how.pixel_format = options.pixel_format;
+  Reader reader = open_store(options.store, how);
   const IndexRange range = chosen_range(reader, options.range);
   FrameStream stream(options.stream, reader.info(), out);
   catch_interrupts();

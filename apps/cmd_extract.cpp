@@ -15,6 +15,8 @@ struct Options {
   std::optional<std::int64_t> index, number;
   std::optional<double> time;
   bool nearest = false;
+  bool raw = false;
+  bool no_save = false;
   std::optional<PixelFormat> pixel_format;
 };
 
@@ -36,6 +38,9 @@ void declare(CLI::App& arguments, Options& options) {
       ->required();
   add_parsed(arguments, "--pixel-format", options.pixel_format, parse_pixel_format, "NAME",
              "Pixel format of the picture (default: bgr24 of colour stores, gray8 of gray ones)");
+  arguments.add_flag("--raw", options.raw,
+                     "Of raw sensor data: the data as they are stored, not the picture in them");
+  add_no_save(arguments, options.no_save);
 }
 
 // What pictures can hold best, by what the store says it holds. Arrays stay as they are.
@@ -64,7 +69,9 @@ int run(const Options& options, Output& out) {
   if (!options.index && !options.number && !options.time) {
     throw CLI::ValidationError("which frame", "give one of --index, --number and --time");
   }
-  Reader reader = open_store(options.store);
+  ReaderOptions how = reading(options.no_save);
+  how.raw_sensor = options.raw;
+  Reader reader = open_store(options.store, how);
   const Frame frame = read_chosen(options, reader);
   const PixelFormat wanted = options.pixel_format.value_or(usual_pixel_format(reader.info()));
   const Image image = wanted.empty() ? frame.image : convert(frame.image.view(), wanted);

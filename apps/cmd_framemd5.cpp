@@ -18,6 +18,7 @@ enum class Order { forward, reverse, random };
 
 struct Options {
   std::filesystem::path store;
+  bool no_save = false;
   Order order = Order::forward;
   std::int64_t seed = 1;
   std::vector<ListItem> list = {ListItem{}};  // an open range: all frames
@@ -42,6 +43,7 @@ void declare(CLI::App& arguments, Options& options) {
   add_parsed(arguments, "--indices", options.list, parse_list, "LIST",
              "Only these, in this order: indices and ranges A:B separated by commas; negative ones "
              "count from the end (default: all)");
+  add_no_save(arguments, options.no_save);
 }
 
 // By hand, as std::shuffle may give another order with another standard library.
@@ -69,7 +71,7 @@ void print_frame(const Frame& frame, Output& out) {
 }
 
 int run(const Options& options, Output& out) {
-  Reader reader = open_store(options.store);
+  Reader reader = open_store(options.store, reading(options.no_save));
   const std::vector<FrameIndex> indices = reading_order(options, reader.frame_count());
   catch_interrupts();
   ProgressBar bar(ProgressBar::Beside::streamed_output);

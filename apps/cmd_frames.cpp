@@ -10,6 +10,7 @@ using nlohmann::ordered_json;
 
 struct Options {
   std::filesystem::path store;
+  bool no_save = false;
   std::optional<RangeText> range;
   bool json = false;
 };
@@ -18,6 +19,7 @@ void declare(CLI::App& arguments, Options& options) {
   add_store(arguments, options.store);
   add_range(arguments, options.range);
   add_json(arguments, options.json);
+  add_no_save(arguments, options.no_save);
 }
 
 void print_csv(const FrameInfo& frame, Output& out) {
@@ -53,7 +55,7 @@ void write_json(const Reader& reader, IndexRange range, Output& out) {
 }
 
 int run(const Options& options, Output& out) {
-  const Reader reader = open_store(options.store);
+  const Reader reader = open_store(options.store, reading(options.no_save));
   const IndexRange range = chosen_range(reader, options.range);
   if (options.json) {
     write_json(reader, range, out);

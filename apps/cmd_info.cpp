@@ -18,12 +18,14 @@ using nlohmann::ordered_json;
 
 struct Options {
   std::filesystem::path store;
+  bool no_save = false;
   bool json = false;
 };
 
 void declare(CLI::App& arguments, Options& options) {
   add_store(arguments, options.store);
   add_json(arguments, options.json);
+  add_no_save(arguments, options.no_save);
 }
 
 // Old stores name formats that are not written any more.
@@ -147,7 +149,7 @@ void print_text(const StoreInfo& info, Output& out) {
 }
 
 int run(const Options& options, Output& out) {
-  const Reader reader = open_store(options.store);
+  const Reader reader = open_store(options.store, reading(options.no_save));
   if (options.json) {
     out.print_json(as_json(reader.info()));
   } else {

@@ -11,10 +11,12 @@ namespace {
 
 struct Options {
   std::filesystem::path store;
+  bool no_save = false;
 };
 
 void declare(CLI::App& arguments, Options& options) {
   add_store(arguments, options.store);
+  add_no_save(arguments, options.no_save);
 }
 
 class Timecodes {
@@ -44,7 +46,7 @@ class Timecodes {
 };
 
 int run(const Options& options, Output& out) {
-  const Reader reader = open_store(options.store);
+  const Reader reader = open_store(options.store, reading(options.no_save));
   Timecodes timecodes(options.store.string(), out);
   out.write("# timecode format v2\n");
   visit_infos(reader, {0, reader.frame_count()},

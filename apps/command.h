@@ -49,5 +49,6 @@ Command timecodes_command(CLI::App& program);
 Command verify_command(CLI::App& program);
 Command index_command(CLI::App& program);
 Command framemd5_command(CLI::App& program);
+Command extra_command(CLI::App& program);
 
 }  // namespace avstore::cli

@@ -7,7 +7,8 @@
 build_packages=(
     g++ meson ninja-build pkg-config
     libavcodec-dev libavdevice-dev libavformat-dev libavutil-dev libswscale-dev
-    libcli11-dev libfmt-dev libhowardhinnant-date-dev libsqlite3-dev libyaml-dev libzip-dev nlohmann-json3-dev
+    libblosc-dev libcli11-dev libfmt-dev libhdf5-dev libhowardhinnant-date-dev libsqlite3-dev libyaml-dev libzip-dev nlohmann-json3-dev
+    zlib1g-dev
 )
 # shellcheck disable=SC2034
 test_packages=(catch2 ffmpeg python3 python3-numpy python3-yaml sqlite3 unzip)

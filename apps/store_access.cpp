@@ -4,17 +4,23 @@
 #include <avstore/tools.h>
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "interrupt.h"
 #include "messages.h"
 #include "progress_bar.h"
 
 namespace avstore::cli {
 
-Reader open_store(const std::filesystem::path& store, PixelFormat pixel_format) {
+ReaderOptions reading(bool no_save) {
   ReaderOptions options;
-  options.pixel_format = pixel_format;
+  options.save_index = !no_save;
+  return options;
+}
+
+Reader open_store(const std::filesystem::path& store, ReaderOptions options) {
   options.on_warning = say;
-  return Reader(store, options);
+  return Reader(store, std::move(options));
 }
 
 IndexRange chosen_range(const Reader& reader, const std::optional<RangeText>& range) {

@@ -12,8 +12,11 @@
 
 namespace avstore::cli {
 
+// What --no-save asks of a reader.
+ReaderOptions reading(bool no_save);
+
 // A reader whose warnings the user sees.
-Reader open_store(const std::filesystem::path& store, PixelFormat pixel_format = {});
+Reader open_store(const std::filesystem::path& store, ReaderOptions options = {});
 
 // The frames meant: all of them without a range. Throws Error(invalid_argument) if a range that was
 // given holds none, as whoever asks for frames does not expect silence.

@@ -9,6 +9,7 @@ set -uo pipefail
 
 (( $# == 2 )) || { sed -n '5p' "$0" | cut -c3- >&2; exit 2; }
 avstore=$(realpath "$1")
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 mkdir -p "$2" && cd "$2" || exit 1
 [[ -z $(ls -A) ]] || { echo "$2 is not empty" >&2; exit 1; }
 
@@ -794,6 +795,47 @@ permission_tests() {
     chmod u+w locked locked/copy.store
 }
 
+# Stores that others wrote.
+golden_tests() {
+    local golden=$root/data/golden
+    if [[ ! -d $golden ]]; then
+        skip "stores of the reference" "data/golden is not there"
+        return
+    fi
+    cp -r "$golden/bayer_bg_png" "$golden/missing_index_avc1" "$golden/motif_extra_h5" .
+    chmod -R u+w bayer_bg_png missing_index_avc1 motif_extra_h5
+
+    works "--no-save: info" info bayer_bg_png --no-save
+    same "--no-save writes nothing" "" "$(find bayer_bg_png -name .index.sqlite)"
+    matches "raw sensor data are named" 'Encoding +cv_bayerbg' "$(prints info bayer_bg_png)"
+    same "an index that was made is kept" "bayer_bg_png/.index.sqlite" "$(find bayer_bg_png -name .index.sqlite)"
+    works "extract a picture of sensor data" extract bayer_bg_png --index 0 -o picture.ppm
+    works "extract the sensor data" extract bayer_bg_png --index 0 --raw -o mosaic.pgm
+    same "a picture has colour" P6 "$(head -c 2 picture.ppm)"
+    same "sensor data have none" P5 "$(head -c 2 mosaic.pgm)"
+
+    av info missing_index_avc1
+    matches "a chunk without index is named" '000001\.mp4' "$(cat "$err")"
+    same "the frames of the others are read" 20 "$(prints framemd5 missing_index_avc1 | wc -l)"
+
+    works "no extra data" extra bayer_bg_png
+    same "no extra data: the heading alone" "frame_index,frame_number,frame_time" "$(cat "$out")"
+    if [[ $(prints extra motif_extra_h5) == "" ]]; then
+        skip "extra data in HDF5" "built without HDF5"
+        return
+    fi
+    same "extra: a line a record" 185 "$(prints extra motif_extra_h5 | wc -l)"
+    same "extra: the first record" "0,0,1500001000.25,0,0,-0.0015" "$(prints extra motif_extra_h5 | sed -n 2p)"
+    same "extra --json" "184 800.0" "$(prints extra motif_extra_h5 --json | python3 -c \
+        'import json, sys; e = json.load(sys.stdin); print(len(e["records"]), e["sample_rates"]["daq"])')"
+    echo "no HDF5" >motif_extra_h5/000001.extra_data.h5
+    fails "extra: a damaged chunk" "000001.extra_data.h5" extra motif_extra_h5
+    av extra motif_extra_h5 --ignore-corrupt
+    same "extra --ignore-corrupt" 0 "$status"
+    matches "extra --ignore-corrupt says what it leaves out" '000001\.extra_data\.h5.*left out' "$(cat "$err")"
+    same "extra --ignore-corrupt leaves out that chunk" 105 "$(wc -l <"$out")"
+}
+
 if ! make_media; then
     not_ok "test videos" "ffmpeg cannot make them"
     echo "$passed passed, $failed failed, $skipped skipped"
@@ -818,5 +860,6 @@ record_tests
 signal_tests
 output_tests
 permission_tests
+golden_tests
 echo "$passed passed, $failed failed, $skipped skipped"
 (( failed == 0 ))

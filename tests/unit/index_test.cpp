@@ -1784,3 +1784,42 @@ TEST_CASE("index: at most 40 bytes a frame") {
   index.close();
   CHECK(fs::file_size(path) <= 40 * frames);
 }
+
+TEST_CASE("index: a whole chunk at once is the same as row by row") {
+  const std::vector<std::int64_t> numbers{5, 6, 6, int64_min, int64_max};
+  const std::vector<double> times{1.5, not_a_number, -infinity, 2, 1.7e9};
+  const TemporaryFolder folder;
+  Index bulk = Index::create(folder / "bulk.sqlite");
+  Index single = Index::create(":memory:");
+  for (std::int64_t chunk = 0; chunk < 3; ++chunk) {
+    bulk.append_chunk(chunk, numbers, times);
+    bulk.append_chunk(chunk, {}, {});
+    for (std::size_t i = 0; i < numbers.size(); ++i) {
+      const auto frame_idx = static_cast<std::int64_t>(i);
+      single.append({chunk * 5 + frame_idx, chunk, frame_idx, numbers[i], times[i], std::nullopt});
+    }
+    bulk.commit();
+    single.commit();
+    REQUIRE(bulk.frame_count() == single.frame_count());
+    CHECK(bulk.ordering().numbers_ascend == single.ordering().numbers_ascend);
+    CHECK(bulk.ordering().times_ascend == single.ordering().times_ascend);
+  }
+  // Rows given one by one go on from there, and what is rolled back is gone.
+  bulk.append_chunk(3, numbers, times);
+  bulk.rollback();
+  bulk.append({15, 3, 0, 7, 7, 70});
+  bulk.commit();
+  CHECK(bulk.at(15).pts == 70);
+  for (std::int64_t i = 0; i < 15; ++i) {
+    const FrameRow a = bulk.at(i);
+    const FrameRow b = single.at(i);
+    CHECK(a.chunk == b.chunk);
+    CHECK(a.frame_idx == b.frame_idx);
+    CHECK(a.frame_number == b.frame_number);
+    CHECK((a.frame_time == b.frame_time || std::isnan(a.frame_time)));
+    CHECK(std::isnan(a.frame_time) == std::isnan(b.frame_time));
+    CHECK_FALSE(a.pts.has_value());
+  }
+  CHECK_THROWS_AS(bulk.append_chunk(4, numbers, std::vector<double>{1}), Error);
+  CHECK_THROWS_AS(Index::open(folder / "bulk.sqlite").append_chunk(4, numbers, times), Error);
+}

@@ -56,6 +56,9 @@ struct ArrayType {
 struct Colorimetry {
   std::string matrix;  // "smpte170m", "bt709", ...; empty if the file does not say
   bool full_range = false;
+  // Chroma is interpolated between its samples when this becomes RGB, as readers of JPEG files do;
+  // else each sample is used as it is for all its pixels, as readers of video do.
+  bool smooth_chroma = false;
   bool operator==(const Colorimetry&) const = default;
 };
 

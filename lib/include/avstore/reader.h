@@ -18,6 +18,9 @@ namespace avstore {
 struct ReaderOptions {
   // Convert every image to this format. Empty: hand out the decoder's own planes.
   PixelFormat pixel_format;
+  // Of a store of raw sensor data (StoreInfo::encoding): hand out the data as they are stored
+  // instead of the picture in them.
+  bool raw_sensor = false;
   int threads = 0;  // of decoding; 0: as many as the machine has cores
   // Save an index made from the chunks beside them if the store has none and its folder is
   // writable.
@@ -31,8 +34,9 @@ struct StoreInfo {
   std::filesystem::path path;  // its folder
   std::string store_class;     // "VideoImgStore" or "DirectoryImgStore"
   std::string format;
-  std::string encoding;  // of raw sensor data; empty if none
+  std::string encoding;  // of raw sensor data, such as "cv_bayerbg"; empty if none
   std::string encoder;   // what encoded it, if known
+  // Of the images read: the pictures in raw sensor data, unless those are read as they are.
   int width = 0;
   int height = 0;
   bool color = false;  // false: reads back as gray
@@ -91,7 +95,9 @@ class Reader {
   // All of the range at once.
   std::vector<FrameInfo> infos(IndexRange range) const;
 
-  // Read one frame. Errors as of find(); corrupt if the chunk cannot give it.
+  // Read one frame. Raw sensor data become a bgr24 picture (bgr48le from a mosaic of 16 bit) with
+  // the same pixels as OpenCV's cvtColor makes. Errors as of find(); corrupt if the chunk cannot
+  // give it; unsupported for an encoding that is not known (`raw_sensor` reads it all the same).
   Frame read(FrameIndex index);
   Frame read(FrameNumber number, Match match = Match::exact);
   Frame read(FrameTime time);

@@ -6,6 +6,7 @@
 
 #include "avstore/error.h"
 #include "base/files.h"
+#include "imgstore/bloscpack.h"
 #include "imgstore/npy.h"
 #include "media/still.h"
 
@@ -17,6 +18,10 @@ bool is_npy(const std::filesystem::path& path) {
   std::transform(extension.begin(), extension.end(), extension.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return extension == ".npy";
+}
+
+bool is_bloscpack(const std::filesystem::path& path) {
+  return path.extension() == ".bpk";
 }
 
 // Pixel formats whose memory is a NumPy array as it stands.
@@ -126,17 +131,21 @@ std::string dtype_name(const std::string& type) {
 std::vector<std::uint8_t> encode_image_file(const std::filesystem::path& path,
                                             const ImageView& image,
                                             const std::map<std::string, std::string>& options) {
-  if (!is_npy(path)) {
+  if (!is_npy(path) && !is_bloscpack(path)) {
     return media::encode_still(image, path.extension().string(), options, path.string());
   }
   if (!options.empty()) {
     throw Error(ErrorKind::invalid_argument,
-                "npy has no encoder, and so no option '" + options.begin()->first + "'");
+                "arrays have no encoder, and so no option '" + options.begin()->first + "'");
   }
-  return encode_npy(image);
+  const std::vector<std::uint8_t> npy = encode_npy(image);
+  return is_npy(path) ? npy : imgstore::npy_to_bloscpack(npy, path.string());
 }
 
 Image decode_image_file(const std::filesystem::path& path, std::vector<std::uint8_t> bytes) {
+  if (is_bloscpack(path)) {
+    return decode_npy(path.string(), imgstore::bloscpack_to_npy(bytes, path.string()));
+  }
   return is_npy(path) ? decode_npy(path.string(), bytes)
                       : media::decode_still(bytes, path.extension().string(), path.string());
 }

@@ -561,15 +561,15 @@ NpyHeader parse_npy_header(std::span<const std::uint8_t> bytes, std::size_t file
   return header;
 }
 
-std::vector<std::uint8_t> npy_header(const std::string& dtype,
-                                     std::span<const std::int64_t> shape) {
+std::vector<std::uint8_t> npy_header(const std::string& dtype, std::span<const std::int64_t> shape,
+                                     bool fortran_order) {
   Dtype parsed;
   if (!parse_dtype(dtype, parsed)) {
     throw Error(ErrorKind::invalid_argument, "\"" + dtype + "\" is no NumPy type");
   }
   constexpr std::size_t kBeforeText = kMagic.size() + 4;
-  std::string text = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': {}, }}", dtype,
-                                 shape_text(shape));
+  std::string text = fmt::format("{{'descr': '{}', 'fortran_order': {}, 'shape': {}, }}", dtype,
+                                 fortran_order ? "True" : "False", shape_text(shape));
   const std::size_t unpadded = kBeforeText + text.size() + 1;
   text.append((kAlignment - unpadded % kAlignment) % kAlignment, ' ');
   text += '\n';

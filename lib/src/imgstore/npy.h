@@ -30,9 +30,10 @@ struct NpyHeader {
 NpyHeader parse_npy_header(std::span<const std::uint8_t> bytes, std::size_t file_size,
                            const std::string& name);
 
-// The bytes of a header for a C-order array (version 1.0, padded to 64 bytes as NumPy does).
+// The bytes of a header (version 1.0, padded to 64 bytes as NumPy does).
 // Throws Error(invalid_argument) if `dtype` is no type or an extent is negative.
-std::vector<std::uint8_t> npy_header(const std::string& dtype, std::span<const std::int64_t> shape);
+std::vector<std::uint8_t> npy_header(const std::string& dtype, std::span<const std::int64_t> shape,
+                                     bool fortran_order = false);
 
 // Whole .npy files: one-dimensional arrays (<i8, <f8), and scalars of an integer (<i8) and of a
 // string (<U, from UTF-8; Error(invalid_argument) if it is none).

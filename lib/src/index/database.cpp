@@ -277,8 +277,17 @@ bool Database::merge_log() {
   return code == SQLITE_OK;
 }
 
+void Database::add_table(const char* name, const sqlite3_module& module, void* data) {
+  const int code = sqlite3_create_module(handle_.get(), name, &module, data);
+  if (code != SQLITE_OK) {
+    fail(code);
+  }
+}
+
 void Database::copy_to(const std::filesystem::path& destination) {
   Database copy(destination, OpenMode::read_write);
+  // A file that is thrown away if anything fails needs no journal.
+  copy.execute("PRAGMA journal_mode=OFF");
   sqlite3_backup* backup = sqlite3_backup_init(copy.handle_.get(), "main", handle_.get(), "main");
   if (backup == nullptr) {
     copy.fail(sqlite3_extended_errcode(copy.handle_.get()));

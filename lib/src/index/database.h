@@ -15,6 +15,7 @@
 #include "avstore/error.h"
 
 struct sqlite3;
+struct sqlite3_module;
 struct sqlite3_stmt;
 
 namespace avstore::index {
@@ -137,6 +138,9 @@ class Database {
   // Folds the write-ahead log into the file and goes back to a rollback journal, so that one file
   // is left. False if other connections are in the way; nothing is lost then, the log just stays.
   bool merge_log();
+
+  // Makes a virtual table known to this connection. `module` and `data` must outlive it.
+  void add_table(const char* name, const sqlite3_module& module, void* data);
 
   // Copies all pages to a new file at `destination`.
   void copy_to(const std::filesystem::path& destination);

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "index/chunk_rows.h"
 #include "index/database.h"
 #include "index/extent.h"
 #include "index/index.h"
@@ -45,6 +46,7 @@ class Index::Impl {
   }
 
   void count(const FrameRow& row) { pending_.add(row); }
+  ChunkRows& chunk_rows();
   // Rows were removed within a write(): read anew what is left.
   void count_after_removal(const Progress& left);
   void commit();
@@ -65,6 +67,7 @@ class Index::Impl {
   void forget_if_rolled_back() noexcept;
   void forget_keys();
 
+  std::unique_ptr<ChunkRows> chunk_rows_;  // outlives the connection that has it as a table
   OpenedDatabase opened_;
   bool writable_ = false;
   bool finished_ = false;          // closed, and not written since

@@ -102,6 +102,13 @@ void Index::Impl::forget_keys() {
   times_.forget();
 }
 
+ChunkRows& Index::Impl::chunk_rows() {
+  if (!chunk_rows_) {
+    chunk_rows_ = std::make_unique<ChunkRows>(database());
+  }
+  return *chunk_rows_;
+}
+
 void Index::Impl::require_writable() const {
   if (!writable_) {
     opened_.database->fail(ErrorKind::invalid_argument, "opened for reading only");

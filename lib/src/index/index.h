@@ -105,6 +105,10 @@ class Index {
   // Rows must come in order of frame_index, without gaps, from frame_count() on. A time that is not
   // a number is kept as such, and makes the times unordered.
   void append(const FrameRow& row);
+  // The same for all frames of a chunk at once, and several times as fast: frame_idx count from 0,
+  // pts are not known. Throws Error(invalid_argument) if the lengths differ.
+  void append_chunk(std::int64_t chunk, std::span<const std::int64_t> frame_numbers,
+                    std::span<const double> frame_times);
   void put_chunk(const ChunkRow& row);  // insert or replace
   void append_keyframe(const KeyframeRow& row);
   void append_extra(const ExtraRow& row);

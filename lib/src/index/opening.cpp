@@ -114,6 +114,8 @@ OpenedDatabase open_in_memory() {
   OpenedDatabase opened;
   opened.database = std::make_unique<Database>(":memory:", OpenMode::memory);
   configure(*opened.database);
+  // Whole stores are put there at once, and copied to a file: larger pages are fewer.
+  opened.database->execute("PRAGMA page_size=16384");
   return opened;
 }
 

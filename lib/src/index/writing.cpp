@@ -93,6 +93,35 @@ void Index::append(const FrameRow& row) {
   });
 }
 
+void Index::append_chunk(std::int64_t chunk, std::span<const std::int64_t> frame_numbers,
+                         std::span<const double> frame_times) {
+  Impl& impl = *impl_;
+  impl.require_writable();
+  if (frame_numbers.size() != frame_times.size()) {
+    impl.database().fail(ErrorKind::invalid_argument,
+                         std::to_string(frame_numbers.size()) + " frame numbers but " +
+                             std::to_string(frame_times.size()) + " frame times");
+  }
+  if (frame_numbers.empty()) {
+    return;
+  }
+  std::size_t done = 0;
+  if (impl.given() == 0) {  // SQLite would count rows from 1
+    append({0, chunk, 0, frame_numbers[0], frame_times[0], std::nullopt});
+    done = 1;
+  }
+  impl.write([&] {
+    Savepoint all_or_none(impl.database());
+    impl.chunk_rows().append(chunk, static_cast<std::int64_t>(done), frame_numbers.subspan(done),
+                             frame_times.subspan(done));
+    all_or_none.release();
+  });
+  for (std::size_t i = done; i < frame_numbers.size(); ++i) {
+    impl.count({impl.given(), chunk, static_cast<std::int64_t>(i), frame_numbers[i], frame_times[i],
+                std::nullopt});
+  }
+}
+
 void Index::put_chunk(const ChunkRow& row) {
   impl_->write([&] {
     impl_->database().run(

@@ -106,6 +106,8 @@ std::vector<VideoFormat> make_table() {
       images("pgm", {gray8, gray16}, "a folder of PGM images, always gray"),
       images("npy", {gray8, gray16, bgr24, rgb24, bgra, array},
              "a folder of NumPy arrays of any type"),
+      images("bpk", {gray8, gray16, bgr24, rgb24, bgra, array},
+             "a folder of NumPy arrays compressed by Blosc"),
   };
 }
 

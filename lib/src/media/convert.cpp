@@ -126,6 +126,9 @@ std::string describe(const Kind& kind) {
 // Plain unscaled conversion, the same that OpenCV's reader asks for, so that pixels agree with
 // those the reference implementation reads.
 constexpr int kFlags = SWS_BICUBIC;
+// libjpeg weights the two nearest samples of chroma 3 to 1. This comes closest: bilinear filters of
+// libswscale take one of two neighbouring rows, or their mean.
+constexpr int kSmoothFlags = SWS_BICUBIC | SWS_FULL_CHR_H_INT | SWS_ACCURATE_RND;
 
 Sws make_context(const Kind& kind, int threads) {
   Sws context(sws_alloc_context());
@@ -141,7 +144,11 @@ Sws make_context(const Kind& kind, int threads) {
   set("dstw", kind.width);
   set("dsth", kind.height);
   set("dst_format", without_yuvj(kind.to));
-  set("sws_flags", kFlags);
+  if (kind.source.smooth_chroma && is_rgb(kind.to)) {
+    set("sws_flags", kSmoothFlags);
+  } else {
+    set("sws_flags", kFlags);
+  }
   set("threads", threads);
   const bool source_full = !is_yuv(kind.from) || kind.source.full_range;
   const bool target_full = !is_yuv(kind.to) || kind.target.full_range;

@@ -179,7 +179,10 @@ Image decode_still(std::span<const std::uint8_t> bytes, const std::string& exten
   if (frame->format == AV_PIX_FMT_PAL8 && is_gray_ramp(frame->data[1])) {
     frame->format = AV_PIX_FMT_GRAY8;
   }
-  return to_image(std::move(frame));
+  const Image image = to_image(std::move(frame));
+  ImageView view = image.view();
+  view.color.smooth_chroma = codec.codec == AV_CODEC_ID_MJPEG;
+  return {view, std::make_shared<Image>(image)};
 }
 
 }  // namespace avstore::media

@@ -15,7 +15,7 @@ chunk::ArrayDescription describe_frames(const media::VideoFormat& format,
                                         const WriterOptions& options, const ImageView& first) {
   chunk::ArrayDescription description = chunk::describe_as_array(first);
   const std::string& name = format.format.name;
-  const bool any_array = name == "npy";
+  const bool any_array = name == "npy" || name == "bpk";
   if (format.format.video && media::needs_even_size(format)) {
     description.shape[0] &= ~std::int64_t{1};
     description.shape[1] &= ~std::int64_t{1};

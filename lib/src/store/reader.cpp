@@ -10,7 +10,9 @@
 
 #include "avstore/error.h"
 #include "chunk/chunk_reader.h"
+#include "chunk/sensor_image.h"
 #include "imgstore/metadata.h"
+#include "media/codec_table.h"
 #include "media/convert.h"
 #include "store/chunk_pool.h"
 #include "store/layout.h"
@@ -76,6 +78,10 @@ class Reader::Impl {
         converter_(threads()) {
     info_ = index_.with(
         [this](const index::Index& index) { return describe(folder_, metadata_, index); });
+    if (decodes_sensor() && chunk::knows_encoding(metadata_.encoding)) {
+      info_.height = static_cast<int>(chunk::picture_rows(metadata_.encoding, info_.height));
+      info_.color = true;
+    }
     pool_.emplace(index_, metadata_, threads());
   }
 
@@ -199,8 +205,22 @@ class Reader::Impl {
     return {info, finish(image, converter_)};
   }
 
+  bool decodes_sensor() const { return !metadata_.encoding.empty() && !options_.raw_sensor; }
+
   Image finish(const Image& image, media::Converter& converter) const {
-    return options_.pixel_format.empty() ? image : converter.convert(image, options_.pixel_format);
+    const Image picture = decodes_sensor() ? decode_sensor(image, converter) : image;
+    return options_.pixel_format.empty() ? picture
+                                         : converter.convert(picture, options_.pixel_format);
+  }
+
+  // Sensor data lie in the channels of the image that was stored, in the order B, G, R; in video as
+  // gray or colour as the metadata has it.
+  Image decode_sensor(const Image& image, media::Converter& converter) const {
+    const bool gray_video = is_video() && metadata_.imgshape.size() == 2;
+    const PixelFormat packed =
+        gray_video ? pixel::gray8 : media::nearest_packed_format(image.format(), true);
+    return chunk::decode_sensor(converter.convert(image, packed), metadata_.encoding,
+                                folder_.string());
   }
 
   std::vector<DecodeRun> plan(std::span<const FrameIndex> indices) const;

@@ -93,6 +93,7 @@ std::optional<index::Index> open_saved(const fs::path& folder,
 
 bool try_to_save(const fs::path& folder, index::Index& index, const Warn& warn) {
   try {
+    index.close();  // makes secondary indexes where numbers or times are out of order
     index.save_as(folder / kIndexFile);
     return true;
   } catch (const Error& error) {
@@ -115,11 +116,7 @@ void append_chunk(index::Index& index, const imgstore::StoreMetadata& metadata,
   row.state = index::ChunkState::closed;
   row.packet_count = is_video(metadata) ? 0 : row.frame_count;
   index.put_chunk(row);
-  for (std::size_t i = 0; i < frames.frame_number.size(); ++i) {
-    const auto frame_idx = static_cast<std::int64_t>(i);
-    index.append({first + frame_idx, file.chunk, frame_idx, frames.frame_number[i],
-                  frames.frame_time[i], std::nullopt});
-  }
+  index.append_chunk(file.chunk, frames.frame_number, frames.frame_time);
   index.commit();
 }
 

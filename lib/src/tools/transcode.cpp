@@ -19,6 +19,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// Arrays hold a sensor's own data as they are; all other formats get the picture in them.
+bool keeps_sensor_data(const WriterOptions& options) {
+  const std::string& format = find_format(options.format).name;
+  return format == "npy" || format == "bpk";
+}
+
 WriterOptions with_identity(WriterOptions options, const StoreInfo& source) {
   if (options.metadata_yaml.empty()) {
     options.metadata_yaml = source.metadata_yaml;
@@ -29,7 +35,7 @@ WriterOptions with_identity(WriterOptions options, const StoreInfo& source) {
   if (options.timezone_local.empty()) {
     options.timezone_local = source.timezone_local;
   }
-  if (options.encoding.empty()) {
+  if (options.encoding.empty() && keeps_sensor_data(options)) {
     options.encoding = source.encoding;
   }
   if (!options.color) {
@@ -73,6 +79,7 @@ std::int64_t transcode(const fs::path& source, const fs::path& destination,
                        const TranscodeOptions& options) {
   ReaderOptions reader_options;
   reader_options.on_warning = options.notice;
+  reader_options.raw_sensor = keeps_sensor_data(options.writer);
   Reader reader(source, reader_options);
   const IndexRange range{std::max<std::int64_t>(options.range.begin, 0),
                          std::min(options.range.end, reader.frame_count())};

@@ -1,0 +1,349 @@
+#include "imgstore/extra_table.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <iterator>
+#include <limits>
+#include <map>
+#include <numeric>
+#include <optional>
+#include <stdexcept>
+#include <string_view>
+#include <utility>
+
+namespace avstore::imgstore {
+namespace {
+
+using Integers = std::vector<std::int64_t>;
+using Reals = std::vector<double>;
+using Texts = std::vector<std::string>;
+using Jsons = std::vector<ExtraJson>;
+using Values = decltype(ExtraColumn::values);
+
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+
+// ---- JSON cells ----------------------------------------------------------------------------
+
+std::optional<std::int64_t> as_integer(const std::string& json) {
+  std::int64_t value = 0;
+  const char* end = json.data() + json.size();
+  const auto result = std::from_chars(json.data(), end, value);
+  return result.ec == std::errc() && result.ptr == end ? std::optional(value) : std::nullopt;
+}
+
+bool is_absent(const std::string& json) {
+  return json.empty() || json == "null";
+}
+
+bool is_real(const std::string& json) {
+  return !json.empty() && std::string_view("-0123456789NI").find(json.front()) != std::string::npos;
+}
+
+bool is_text(const std::string& json) {
+  return !json.empty() && json.front() == '"';
+}
+
+// The content of a JSON string: as the key of an object it comes unescaped.
+std::string unescaped(const std::string& json) {
+  const std::string object = '{' + json + ":0}";
+  JsonReader reader(object);
+  return reader.object().at(0).key;
+}
+
+// The cells of a column in the narrowest type that holds all of them.
+Values typed(const Texts& cells) {
+  const auto all = [&cells](const auto& fits) {
+    return std::all_of(cells.begin(), cells.end(), fits);
+  };
+  if (all([](const std::string& cell) { return as_integer(cell).has_value(); })) {
+    Integers values;
+    for (const std::string& cell : cells) {
+      values.push_back(as_integer(cell).value_or(0));
+    }
+    return values;
+  }
+  if (all([](const std::string& cell) { return is_absent(cell) || is_real(cell); })) {
+    Reals values;
+    for (const std::string& cell : cells) {
+      values.push_back(is_absent(cell) ? kNaN : json_to_double(cell));
+    }
+    return values;
+  }
+  if (all(is_text)) {
+    Texts values;
+    for (const std::string& cell : cells) {
+      values.push_back(unescaped(cell));
+    }
+    return values;
+  }
+  Jsons values;
+  for (const std::string& cell : cells) {
+    values.push_back({cell});
+  }
+  return values;
+}
+
+// ---- types that hold more ------------------------------------------------------------------
+
+Reals to_reals(const Integers& values) {
+  Reals reals;
+  reals.reserve(values.size());
+  for (const std::int64_t value : values) {
+    reals.push_back(static_cast<double>(value));
+  }
+  return reals;
+}
+
+ExtraJson to_json(std::int64_t value) {
+  return {std::to_string(value)};
+}
+ExtraJson to_json(double value) {
+  return {std::isnan(value) ? "null" : json_number(value)};
+}
+ExtraJson to_json(const std::string& value) {
+  return {json_string(value)};
+}
+ExtraJson to_json(ExtraJson value) {
+  return value;
+}
+
+Jsons to_jsons(const Values& values) {
+  return std::visit(
+      [](const auto& typed_values) {
+        Jsons out;
+        out.reserve(typed_values.size());
+        for (const auto& value : typed_values) {
+          out.push_back(to_json(value));
+        }
+        return out;
+      },
+      values);
+}
+
+bool is_numeric(const Values& values) {
+  return std::holds_alternative<Integers>(values) || std::holds_alternative<Reals>(values);
+}
+
+// Make both of the same type.
+void unify(Values& a, Values& b) {
+  if (a.index() == b.index()) {
+    return;
+  }
+  const bool numeric = is_numeric(a) && is_numeric(b);
+  for (Values* values : {&a, &b}) {
+    if (!numeric) {
+      *values = to_jsons(*values);
+    } else if (const auto* integers = std::get_if<Integers>(values)) {
+      *values = to_reals(*integers);
+    }
+  }
+}
+
+// A column of records that have nothing there, to go with `like`.
+Values absent(std::size_t count, const Values& like) {
+  return is_numeric(like) ? Values(Reals(count, kNaN)) : Values(Jsons(count));
+}
+
+void append_values(Values& to, Values more) {
+  unify(to, more);
+  std::visit(
+      [&more](auto& values) {
+        auto& other = std::get<std::decay_t<decltype(values)>>(more);
+        values.insert(values.end(), std::make_move_iterator(other.begin()),
+                      std::make_move_iterator(other.end()));
+      },
+      to);
+}
+
+ExtraColumn* find_column(ExtraData& data, const std::string& name) {
+  const auto found =
+      std::find_if(data.columns.begin(), data.columns.end(),
+                   [&name](const ExtraColumn& column) { return column.name == name; });
+  return found == data.columns.end() ? nullptr : &*found;
+}
+
+// ---- records -------------------------------------------------------------------------------
+
+// The records of one file, as text, column by column.
+class CellTable {
+ public:
+  void add(std::vector<JsonMember> members) {
+    for (JsonMember& member : members) {
+      Texts& cells = column(member.key);
+      cells.resize(rows_);
+      cells.push_back(std::move(member.value));
+    }
+    ++rows_;
+  }
+
+  ExtraData finish() {
+    ExtraData data;
+    for (const std::string& name : names_) {
+      Texts& cells = cells_[name];
+      cells.resize(rows_);
+      take(name, cells, data);
+      cells.clear();
+    }
+    data.frame_index.resize(rows_, FrameIndex(-1));
+    data.frame_time.resize(rows_, FrameTime(kNaN));
+    if (data.frame_number.size() != rows_) {
+      throw std::invalid_argument("records without frame_number");
+    }
+    return data;
+  }
+
+ private:
+  Texts& column(const std::string& name) {
+    const auto [found, is_new] = cells_.try_emplace(name);
+    if (is_new) {
+      names_.push_back(name);
+    }
+    return found->second;
+  }
+
+  static void take(const std::string& name, const Texts& cells, ExtraData& data) {
+    if (name != "frame_index" && name != "frame_number" && name != "frame_time") {
+      data.columns.push_back({name, typed(cells)});
+      return;
+    }
+    for (const std::string& cell : cells) {
+      if (name == "frame_index") {
+        data.frame_index.emplace_back(is_absent(cell) ? -1 : whole_number(name, cell));
+      } else if (name == "frame_number") {
+        data.frame_number.emplace_back(whole_number(name, cell));
+      } else {
+        data.frame_time.emplace_back(real(name, cell));
+      }
+    }
+  }
+
+  static double real(const std::string& name, const std::string& cell) {
+    if (!is_absent(cell) && !is_real(cell)) {
+      throw std::invalid_argument(name + " must be a number");
+    }
+    return is_absent(cell) ? kNaN : json_to_double(cell);
+  }
+
+  // An integer, or a float that is one: pandas writes a column as floats once a value is missing.
+  static std::int64_t whole_number(const std::string& name, const std::string& cell) {
+    if (const auto integer = as_integer(cell)) {
+      return *integer;
+    }
+    constexpr double kExactIntegers = 9007199254740992;  // 2^53
+    const double number = real(name, cell);
+    if (!(std::abs(number) <= kExactIntegers) || number != std::floor(number)) {
+      throw std::invalid_argument(name + " must be an integer");
+    }
+    return static_cast<std::int64_t>(number);
+  }
+
+  std::size_t rows_ = 0;
+  Texts names_;
+  std::map<std::string, Texts> cells_;
+};
+
+// The records at these places, in this order.
+ExtraData pick(const ExtraData& data, const std::vector<std::size_t>& rows) {
+  const auto picked = [&rows](const auto& values) {
+    std::decay_t<decltype(values)> out;
+    out.reserve(rows.size());
+    for (const std::size_t row : rows) {
+      out.push_back(values[row]);
+    }
+    return out;
+  };
+  ExtraData out;
+  out.frame_index = picked(data.frame_index);
+  out.frame_number = picked(data.frame_number);
+  out.frame_time = picked(data.frame_time);
+  out.sample_rates = data.sample_rates;
+  for (const ExtraColumn& column : data.columns) {
+    out.columns.push_back(
+        {column.name, std::visit([&picked](const auto& values) { return Values(picked(values)); },
+                                 column.values)});
+  }
+  return out;
+}
+
+}  // namespace
+
+ExtraData parse_extra_json(const std::string& text) {
+  CellTable table;
+  JsonReader reader(text);
+  reader.enter_array();
+  while (reader.next_element()) {
+    table.add(reader.object());
+  }
+  reader.finish();
+  return table.finish();
+}
+
+void append_extra(ExtraData& all, ExtraData more) {
+  const std::size_t before = all.size();
+  for (ExtraColumn& column : more.columns) {
+    if (ExtraColumn* there = find_column(all, column.name)) {
+      append_values(there->values, std::move(column.values));
+    } else {
+      Values values = before == 0 ? std::move(column.values) : absent(before, column.values);
+      if (before != 0) {
+        append_values(values, std::move(column.values));
+      }
+      all.columns.push_back({column.name, std::move(values)});
+    }
+  }
+  for (ExtraColumn& column : all.columns) {
+    if (find_column(more, column.name) == nullptr && more.size() > 0) {
+      append_values(column.values, absent(more.size(), column.values));
+    }
+  }
+  const auto append = [](auto& to, const auto& from) {
+    to.insert(to.end(), from.begin(), from.end());
+  };
+  append(all.frame_index, more.frame_index);
+  append(all.frame_number, more.frame_number);
+  append(all.frame_time, more.frame_time);
+  all.sample_rates.insert(more.sample_rates.begin(), more.sample_rates.end());
+}
+
+ExtraData without_padding(const ExtraData& data) {
+  std::vector<std::size_t> rows;
+  for (std::size_t row = 0; row < data.size(); ++row) {
+    if (data.frame_number[row].value >= 0) {
+      rows.push_back(row);
+    }
+  }
+  return pick(data, rows);
+}
+
+ExtraData sorted_extra(const ExtraData& data, const std::string& second) {
+  const ExtraColumn* column = data.find(second);
+  Reals keys(data.size(), 0);
+  if (column != nullptr && is_numeric(column->values)) {
+    const auto* integers = std::get_if<Integers>(&column->values);
+    keys = integers != nullptr ? to_reals(*integers) : std::get<Reals>(column->values);
+  }
+  std::vector<std::size_t> rows(data.size());
+  std::iota(rows.begin(), rows.end(), std::size_t{0});
+  const auto rank = [&](std::size_t row) {
+    // NaN would make no order; it comes last.
+    const double key = std::isnan(keys[row]) ? std::numeric_limits<double>::infinity() : keys[row];
+    return std::pair(data.frame_index[row], key);
+  };
+  std::stable_sort(rows.begin(), rows.end(),
+                   [&rank](std::size_t a, std::size_t b) { return rank(a) < rank(b); });
+  return pick(data, rows);
+}
+
+}  // namespace avstore::imgstore
+
+namespace avstore {
+
+const ExtraColumn* ExtraData::find(const std::string& name) const {
+  const auto found =
+      std::find_if(columns.begin(), columns.end(),
+                   [&name](const ExtraColumn& column) { return column.name == name; });
+  return found == columns.end() ? nullptr : &*found;
+}
+
+}  // namespace avstore
