@@ -63,6 +63,10 @@ class Decoder::Impl {
   void set_threads(const DecoderOptions& options) {
     const auto cores = static_cast<int>(std::thread::hardware_concurrency());
     context_->thread_count = options.threads > 0 ? options.threads : std::max(1, cores);
+    if (options.threading == Threading::frame && context_->thread_count > 1) {
+      // Whoever asks for the frames converts them meanwhile; one more is decoded beside that.
+      ++context_->thread_count;
+    }
     context_->thread_type =
         options.threading == Threading::frame ? FF_THREAD_FRAME | FF_THREAD_SLICE : FF_THREAD_SLICE;
     // dav1d does its own frame threading; this flag is how it is told not to hold frames back. To

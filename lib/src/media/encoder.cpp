@@ -44,6 +44,7 @@ int slice_count(int threads) {
 
 // Below this many pixels a slice is not worth having, or not even possible.
 constexpr int kMinSlicedPixels = 64 * 64;
+constexpr int kMinSlicedH264 = 640 * 360;
 
 Options all_options(const VideoFormat& format, const std::string& encoder,
                     const EncoderOptions& wanted, int threads, int pixels) {
@@ -62,6 +63,11 @@ Options all_options(const VideoFormat& format, const std::string& encoder,
   }
   if (encoder == "ffv1") {
     options["slices"] = std::to_string(pixels < kMinSlicedPixels ? 1 : slice_count(threads));
+  }
+  if (encoder.starts_with("libx264") && pixels >= kMinSlicedH264) {
+    // Frames in four parts cost next to nothing in size, and random access decodes these side by
+    // side: frame threads are of no use to it.
+    options["slices"] = "4";
   }
   if (encoder == "libx265") {
     // B-frames need to look ahead by more than their number.

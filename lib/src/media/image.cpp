@@ -103,9 +103,7 @@ void for_each_row(const ImageView& image, const Take& take) {
   }
 }
 
-void pack_into(const ImageView& image, std::vector<std::uint8_t>& bytes) {
-  bytes.resize(packed_size(image));
-  std::uint8_t* out = bytes.data();
+void pack_into(const ImageView& image, std::uint8_t* out) {
   for_each_row(image, [&out](const std::uint8_t* row, std::size_t size) {
     std::memcpy(out, row, size);
     out += size;
@@ -116,18 +114,18 @@ void pack_into(const ImageView& image, std::vector<std::uint8_t>& bytes) {
 
 namespace media {
 
-Image copy_into(const ImageView& image, std::shared_ptr<std::vector<std::uint8_t>> bytes) {
-  pack_into(image, *bytes);
+Image copy_into(const ImageView& image, std::uint8_t* memory, std::shared_ptr<const void> owner) {
+  pack_into(image, memory);
   ImageView view = image;
   const auto sizes = plane_sizes(image);
-  const std::uint8_t* next = bytes->data();
+  const std::uint8_t* next = memory;
   for (std::size_t plane = 0; plane < sizes.size(); ++plane) {
     const bool present = sizes[plane].rows != 0;
     view.planes[plane] = present ? next : nullptr;
     view.strides[plane] = static_cast<std::ptrdiff_t>(sizes[plane].row_bytes);
     next += sizes[plane].row_bytes * sizes[plane].rows;
   }
-  return {view, std::move(bytes)};
+  return {view, std::move(owner)};
 }
 
 }  // namespace media
@@ -185,13 +183,15 @@ std::size_t packed_size(const ImageView& image) {
 }
 
 std::vector<std::uint8_t> pack(const ImageView& image) {
-  std::vector<std::uint8_t> bytes;
-  pack_into(image, bytes);
+  std::vector<std::uint8_t> bytes(packed_size(image));
+  pack_into(image, bytes.data());
   return bytes;
 }
 
 Image copy(const ImageView& image) {
-  return media::copy_into(image, std::make_shared<std::vector<std::uint8_t>>());
+  auto bytes = std::make_shared<std::vector<std::uint8_t>>(packed_size(image));
+  std::uint8_t* const memory = bytes->data();
+  return media::copy_into(image, memory, std::move(bytes));
 }
 
 Image convert(const ImageView& image, PixelFormat format) {

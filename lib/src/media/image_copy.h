@@ -3,14 +3,13 @@
 
 #include <cstdint>
 #include <memory>
-#include <vector>
 
 #include "avstore/image.h"
 
 namespace avstore::media {
 
-// The image's pixels without padding in `bytes`, which is resized as needed and owned by the
-// result.
-Image copy_into(const ImageView& image, std::shared_ptr<std::vector<std::uint8_t>> bytes);
+// The image's pixels without padding in `memory`, packed_size(image) bytes that `owner`, shared by
+// the result, keeps alive.
+Image copy_into(const ImageView& image, std::uint8_t* memory, std::shared_ptr<const void> owner);
 
 }  // namespace avstore::media

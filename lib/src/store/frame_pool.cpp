@@ -1,12 +1,32 @@
 #include "store/frame_pool.h"
 
+#include <sys/mman.h>
+
+#include <new>
 #include <utility>
 
 #include "media/image_copy.h"
 
 namespace avstore::store {
+namespace {
 
-Image FramePool::copy(const ImageView& image) {
+// What the processor can map in one piece. Frames of the size of some of these are worth it: a
+// camera that has to wait for a thousand page faults at its first frames has to wait too long.
+constexpr std::align_val_t kHugePage{std::size_t{2} << 20};
+
+}  // namespace
+
+FramePool::Buffer::Buffer(std::size_t size)
+    : size_(size), memory_(static_cast<std::uint8_t*>(::operator new(size, kHugePage))) {
+  // Where the system has none, small pages do as well.
+  static_cast<void>(::madvise(memory_, size, MADV_HUGEPAGE));
+}
+
+FramePool::Buffer::~Buffer() {
+  ::operator delete(memory_, kHugePage);
+}
+
+std::unique_ptr<FramePool::Buffer> FramePool::take(std::size_t size) {
   std::unique_ptr<Buffer> buffer;
   {
     const std::lock_guard lock(free_->mutex);
@@ -15,15 +35,17 @@ Image FramePool::copy(const ImageView& image) {
       free_->buffers.pop_back();
     }
   }
-  if (!buffer) {
-    buffer = std::make_unique<Buffer>();
-  }
-  std::shared_ptr<Buffer> shared(buffer.release(), [free = free_](Buffer* used) {
+  return buffer && buffer->size() >= size ? std::move(buffer) : std::make_unique<Buffer>(size);
+}
+
+Image FramePool::copy(const ImageView& image) {
+  std::shared_ptr<Buffer> shared(take(packed_size(image)).release(), [free = free_](Buffer* used) {
     std::unique_ptr<Buffer> owned(used);
     const std::lock_guard lock(free->mutex);
     free->buffers.push_back(std::move(owned));
   });
-  return media::copy_into(image, std::move(shared));
+  std::uint8_t* const memory = shared->memory();
+  return media::copy_into(image, memory, std::move(shared));
 }
 
 }  // namespace avstore::store

@@ -1,6 +1,7 @@
 // Memory for frames waiting to be encoded.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -18,11 +19,26 @@ class FramePool {
   Image copy(const ImageView& image);
 
  private:
-  using Buffer = std::vector<std::uint8_t>;
+  class Buffer {
+   public:
+    explicit Buffer(std::size_t size);
+    ~Buffer();
+    Buffer(const Buffer&) = delete;
+    Buffer& operator=(const Buffer&) = delete;
+
+    std::size_t size() const { return size_; }
+    std::uint8_t* memory() const { return memory_; }
+
+   private:
+    std::size_t size_;
+    std::uint8_t* memory_;  // owned
+  };
   struct Free {
     std::mutex mutex;
     std::vector<std::unique_ptr<Buffer>> buffers;
   };
+
+  std::unique_ptr<Buffer> take(std::size_t size);
 
   std::shared_ptr<Free> free_ = std::make_shared<Free>();
 };

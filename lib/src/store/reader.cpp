@@ -75,7 +75,8 @@ class Reader::Impl {
         metadata_(imgstore::read_metadata(folder_)),
         index_(store::open_index(folder_, metadata_, options_.save_index, warn()), folder_,
                options_.save_index),
-        converter_(threads()) {
+        // The other half decodes on.
+        converter_(std::max(1, threads() / 2)) {
     info_ = index_.with(
         [this](const index::Index& index) { return describe(folder_, metadata_, index); });
     if (decodes_sensor() && chunk::knows_encoding(metadata_.encoding)) {

@@ -1,5 +1,8 @@
 #include "avstore/writer.h"
 
+#include <sched.h>
+#include <unistd.h>
+
 #include <condition_variable>
 #include <deque>
 #include <exception>
@@ -34,6 +37,14 @@ struct FlushItem {};
 using Item = std::variant<FrameItem, ExtraItem, FlushItem>;
 
 constexpr Rational kUsualFrameRate{25, 1};
+
+// Whoever adds frames often serves a camera too, and must not be pushed aside whenever a thread
+// that encodes wakes up: threads of this class wait for their turn, and get as much time in all.
+// Those that this one starts inherit it.
+void push_nobody_aside() {
+  const sched_param same{};
+  static_cast<void>(::sched_setscheduler(0, SCHED_BATCH, &same));
+}
 
 imgstore::StoreMetadata initial_metadata(const WriterOptions& options) {
   const Format& format = find_format(options.format);
@@ -233,6 +244,7 @@ class Writer::Impl {
   // --- The writer's own thread ---
 
   void work() {
+    push_nobody_aside();
     try {
       while (auto item = next_item()) {
         std::visit([this](auto& what) { handle(what); }, *item);
