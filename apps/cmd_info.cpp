@@ -78,6 +78,7 @@ ordered_json as_json(const StoreInfo& info) {
   object["timezone_local"] = text_or_null(info.timezone_local);
   object["uuid"] = text_or_null(info.uuid);
   object["open_for_writing"] = info.open_for_writing;
+  object["unfinished"] = info.unfinished;
   object["metadata"] = ordered_json::parse(metadata_to_json(info.metadata_yaml));
   return object;
 }
@@ -131,7 +132,9 @@ void print_metadata(const StoreInfo& info, Output& out) {
 void print_text(const StoreInfo& info, Output& out) {
   print_line(out, "Store", info.path.string());
   print_line(out, "State",
-             info.open_for_writing ? "open: still recording, or never closed" : "closed");
+             info.open_for_writing ? "open: still recording, or never closed"
+             : info.unfinished     ? "unfinished: its writer failed; the frames listed are there"
+                                   : "closed");
   print_line(out, "Class", info.store_class);
   print_line(out, "Format", format_text(info));
   print_line(out, "Encoding", info.encoding);

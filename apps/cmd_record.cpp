@@ -87,6 +87,9 @@ RecordOptions with_input(const Options& options) {
   if (record.input_format.empty() && options.source == "-" && !options.size.empty()) {
     record.input_format = "rawvideo";
   }
+  if (record.input_format == "rawvideo" && (options.size.empty() || options.pixel_format.empty())) {
+    throw CLI::ValidationError("raw frames", "need --size and --pixel-format");
+  }
   if (!options.size.empty()) {
     record.input_options.emplace("video_size", options.size);
   }

@@ -1224,6 +1224,57 @@ TEST_CASE("a database that does not match its chunks gives no wrong frame") {
   }
 }
 
+TEST_CASE("the database of another store is not taken for this one's") {
+  for (const std::string format : {"avc1/mp4", "png"}) {
+    DYNAMIC_SECTION(format) {
+      const TemporaryFolder folder;
+      const fs::path store = folder.path() / "store";
+      write_store(store, options_of(format), 23);
+      write_store(folder.path() / "other", options_of(format), 40);
+      fs::copy_file(folder.path() / "other/.index.sqlite", store / ".index.sqlite",
+                    fs::copy_options::overwrite_existing);
+      CHECK_THAT(read_everything(store, 23), StartsWith("warned: "));
+      CHECK(Reader(store).frame_count() == 23);
+      CHECK(Reader(store).info().uuid == Reader(store).info().uuid);
+    }
+  }
+}
+
+TEST_CASE("a recording that failed does not look whole") {
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  const std::string outcome = in_child([&] {
+    limit_files(60'000);
+    Writer writer(store, options_of("avc1/mp4", 100000));
+    return outcome_of([&] {
+      for (int i = 0; i < 100'000; ++i) {
+        add_noise_with_code(writer, i);
+      }
+    });
+  });
+  REQUIRE_THAT(outcome, StartsWith("io: "));
+  Reader reader(store);
+  CHECK(reader.frame_count() > 0);
+  CHECK(reader.info().unfinished);
+  CHECK_FALSE(avstore::verify(store, {}).findings.empty());
+}
+
+TEST_CASE("an index made anew remembers how the store was made") {
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  WriterOptions options = options_of("avc1/mp4");
+  options.encoder.frame_rate = {30, 1};
+  write_store(store, options, 23);
+  avstore::rebuild_index(store, {});
+  CHECK(Reader(store).info().encoder == "libx264");
+  CHECK(Reader(store).info().nominal_frame_rate == avstore::Rational{30, 1});
+  avstore::TranscodeOptions transcoding;
+  transcoding.writer.format = "mjpeg/avi";
+  avstore::transcode(store, folder.path() / "copy", transcoding);
+  CHECK(avstore::probe_source(folder.path() / "copy/000000.avi").frame_rate ==
+        avstore::Rational{30, 1});
+}
+
 TEST_CASE("a chunk that was replaced by another is noticed") {
   const TemporaryFolder folder;
   const fs::path store = folder.path() / "store";

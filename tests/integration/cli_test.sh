@@ -540,6 +540,7 @@ export_tests() {
     fails "export: the file is there" "inside.mp4.*there already" export copy.store inside.mp4
     works "export --overwrite" export copy.store inside.mp4 --overwrite --range :12
     same "export --overwrite: frames" 12 "$(frame_count_of inside.mp4)"
+    fails "export into the store" "within the store" export copy.store copy.store/000000.mp4 --overwrite
     fails "export to a container unknown" "no.xyz" export copy.store no.xyz
     fails "export to where nothing can be made" "empty.mp4" export copy.store empty.mp4/no.mp4
     fails "export --range past the end" "60" export copy.store no.mp4 --range 60:70
@@ -722,6 +723,8 @@ signal_tests() {
     av import long.mp4 long.store --copy
     interrupted "Ctrl-C while transcoding" INT no.int transcode long.store no.int --format h264/mkv --preset slow
     interrupted "Ctrl-C while exporting" INT no.int export long.store no.int.mp4 --range 1:249 --preset slow
+
+    misused "record: raw frames without a pixel format" "--pixel-format" record - no.store --size 10x10
 
     # Whatever a source does not send must not keep Ctrl-C from ending a recording.
     mkfifo silent

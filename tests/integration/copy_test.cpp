@@ -1,4 +1,7 @@
 // Importing with --copy: every frame of the store is what ffmpeg decodes from the source.
+#include <algorithm>
+#include <numeric>
+#include <random>
 #include <set>
 
 #include "avstore/reader.h"
@@ -18,7 +21,7 @@ bool changes_size(const TestVideo& video) {
 // Encoded without loss, but with the bytes of a pixel in another order.
 bool changes_layout(const TestVideo& video) {
   static const std::set<std::string> kNames{"rawvideo.mov", "rawvideo-bottom-up.avi",
-                                            "animation.apng"};
+                                            "animation.apng", "qtrle.mov"};
   return kNames.contains(video.name);
 }
 
@@ -40,13 +43,22 @@ avstore::ImportOptions copy_options(std::int64_t chunk_size) {
 
 std::vector<std::size_t> wrong_frames(avstore::Reader& reader,
                                       const std::vector<std::string>& oracle) {
+  std::vector<std::size_t> order(oracle.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
   std::vector<std::size_t> wrong;
-  for (std::size_t i = 0; i < oracle.size(); ++i) {
-    const auto frame = reader.read(avstore::FrameIndex(static_cast<std::int64_t>(i)));
-    if (avstore::md5(frame.image.view()) != oracle[i]) {
-      wrong.push_back(i);
+  const auto read_all = [&] {
+    for (const std::size_t i : order) {
+      const auto frame = reader.read(avstore::FrameIndex(static_cast<std::int64_t>(i)));
+      if (avstore::md5(frame.image.view()) != oracle[i]) {
+        wrong.push_back(i);
+      }
     }
-  }
+  };
+  read_all();
+  // Few suffice: starting at a wrong place spoils every frame up to the next keyframe.
+  std::shuffle(order.begin(), order.end(), std::mt19937(7));
+  order.resize(std::min<std::size_t>(order.size(), 40));
+  read_all();
   return wrong;
 }
 
@@ -58,6 +70,12 @@ TEST_CASE("copied packets give the frames of the source") {
       DYNAMIC_SECTION(video.name << " in chunks of " << chunk_size) {
         const avstore::test::TemporaryFolder folder;
         const auto store = folder.path() / "store";
+        if (video.name.starts_with("format-change")) {
+          CHECK_THROWS_WITH(avstore::import_file(video.path, store, copy_options(chunk_size)),
+                            Catch::Matchers::Contains("pixel format changes at frame"));
+          CHECK_FALSE(std::filesystem::exists(store));
+          continue;
+        }
         if (changes_size(video)) {
           CHECK_THROWS_WITH(avstore::import_file(video.path, store, copy_options(chunk_size)),
                             Catch::Matchers::Contains("size"));
@@ -68,17 +86,15 @@ TEST_CASE("copied packets give the frames of the source") {
         const auto result = avstore::import_file(video.path, store, copy_options(chunk_size));
         avstore::Reader reader(store);
         CHECK(result.copied != must_be_encoded(video));
-        // Where the picture changes midway the oracle ends, and the store goes on.
-        if (!video.name.starts_with("format-change")) {
-          CHECK(reader.frame_count() == static_cast<std::int64_t>(oracle.size()));
-        }
+        CHECK(reader.frame_count() == static_cast<std::int64_t>(oracle.size()));
         if (!changes_layout(video)) {
           CHECK(wrong_frames(reader, oracle).empty());
         }
         CAPTURE(reader.statistics().seeks, reader.statistics().files_opened);
-        // GIF packets in Matroska are all the demuxer can seek to, but it does not land on each.
-        if (!video.name.ends_with(".gif")) {
-          CHECK(reader.statistics().seek_recoveries == 0);
+        CHECK(reader.statistics().seek_recoveries == 0);
+        // Of a file that was cut off, the last frame is in part there.
+        if (video.name != "avi-truncated.avi") {
+          CHECK(avstore::verify(store, {.deep = true, .progress = {}}).findings.empty());
         }
       }
     }

@@ -2436,3 +2436,194 @@ TEST_CASE("lost and damaged images are errors that name their file") {
     }
   }
 }
+
+// --- Chunks that are there already, raw sensor data, emptying ---
+
+namespace {
+
+std::vector<avstore::FrameNames> names_from(std::int64_t first, int count) {
+  std::vector<avstore::FrameNames> names;
+  for (int i = 0; i < count; ++i) {
+    names.push_back({FrameNumber(first + 2 * i), FrameTime(1000 + static_cast<double>(i))});
+  }
+  return names;
+}
+
+}  // namespace
+
+TEST_CASE("a video file becomes a chunk between others") {
+  for (const bool move : {false, true}) {
+    for (const std::string name : {"h264-bframes-gop250.mp4", "mp4-faststart.mp4"}) {
+      DYNAMIC_SECTION(name << (move ? ", moved" : "")) {
+        const TemporaryFolder folder;
+        const auto store = folder.path() / "store";
+        const auto file = folder.path() / "file.mp4";
+        fs::copy_file(avstore::test::media_folder() / name, file);
+        const auto md5s =
+            avstore::test::read_lines(avstore::test::media_folder() / "framemd5" / (name + ".md5"));
+        const int count = static_cast<int>(md5s.size());
+        const avstore::SourceInfo source = avstore::probe_source(file);
+        const std::vector<std::uint8_t> gray(
+            static_cast<std::size_t>(source.width) * static_cast<std::size_t>(source.height), 99);
+        const auto view =
+            avstore::packed_view(pixel::gray8, source.width, source.height, gray.data());
+        WriterOptions options = options_of("avc1/mp4", 5);
+        options.color = true;
+        Writer writer(store, options);
+        for (int i = 0; i < 7; ++i) {
+          writer.add(view, FrameNumber(i), FrameTime(i));
+        }
+        writer.insert_chunk(file, names_from(5000, count), move);
+        CHECK(fs::exists(file) != move);
+        CHECK(writer.statistics().frames_durable == 7 + count);
+        writer.add_extra(R"({"after": "the inserted"})");
+        writer.add(view, FrameNumber(9000), FrameTime(9000));
+        writer.close();
+
+        Reader reader(store);
+        REQUIRE(reader.frame_count() == 8 + count);
+        CHECK(reader.info().chunk_count == 4);
+        for (int i = count - 1; i >= 0; i -= 7) {
+          const Frame frame = reader.read(FrameNumber(5000 + 2 * i));
+          CHECK(frame.info.index.value == 7 + i);
+          CHECK(frame.info.time.seconds == 1000 + i);
+          CHECK(avstore::md5(frame.image.view()) == md5s[static_cast<std::size_t>(i)]);
+        }
+        CHECK(reader.read(FrameNumber(9000)).info.index.value == 7 + count);
+        CHECK(avstore::verify(store, {.deep = true, .progress = {}}).findings.empty());
+        // The reference looks into the npz of each chunk.
+        CHECK(python("import sys, numpy as n; print(len(n.load(sys.argv[1])['frame_number']))",
+                     store / "000002.npz") == std::to_string(count) + "\n");
+      }
+    }
+  }
+}
+
+TEST_CASE("a store of nothing but a file") {
+  const TemporaryFolder folder;
+  const auto store = folder.path() / "store";
+  const fs::path file = avstore::test::media_folder() / "h264-bframes-gop250.mp4";
+  const auto md5s = avstore::test::read_lines(avstore::test::media_folder() /
+                                              "framemd5/h264-bframes-gop250.mp4.md5");
+  Writer writer(store, options_of("avc1/mp4", 5));
+  writer.insert_chunk(file, names_from(0, static_cast<int>(md5s.size())));
+  writer.close();
+  Reader reader(store);
+  CHECK(reader.info().width == avstore::probe_source(file).width);
+  CHECK(reader.info().color);
+  CHECK(avstore::md5(reader.read(FrameIndex(11)).image.view()) == md5s[11]);
+}
+
+TEST_CASE("files that do not fit are refused, and the store goes on") {
+  const TemporaryFolder folder;
+  const auto store = folder.path() / "store";
+  const fs::path media = avstore::test::media_folder();
+  Writer writer(store, options_of("avc1/mp4", 5));
+  const std::vector<std::uint8_t> gray(96 * 64, 99);
+  const auto view = avstore::packed_view(pixel::gray8, 96, 64, gray.data());
+  writer.add(view, FrameNumber(0), FrameTime(0));
+  const auto refused = [&](const fs::path& file, int names, ErrorKind kind) {
+    CAPTURE(file);
+    const auto error = error_of([&] { writer.insert_chunk(file, names_from(0, names)); });
+    CHECK(error.kind() == kind);
+    CHECK_THAT(error.what(), Contains(file.string()));
+  };
+  refused(media / "h264-bframes-gop250.mp4", 3, ErrorKind::invalid_argument);
+  refused(media / "h264-bframes-gop250.mp4", 60, ErrorKind::invalid_argument);  // another size
+  refused(media / "h264-bframes16.mkv", 60, ErrorKind::invalid_argument);
+  refused(media / "bad/text.mp4", 1, ErrorKind::corrupt);
+  refused(media / "bad/no-such-file.mp4", 1, ErrorKind::not_found);
+  writer.add(view, FrameNumber(1), FrameTime(1));
+  writer.close();
+  CHECK(Reader(store).frame_count() == 2);
+}
+
+TEST_CASE("a writer that only refused a file leaves an empty store") {
+  const TemporaryFolder folder;
+  Writer writer(folder.path() / "store", options_of("avc1/mp4", 5));
+  CHECK_THROWS(writer.insert_chunk(avstore::test::media_folder() / "bad/text.mp4", {}));
+  writer.close();
+  CHECK(Reader(folder.path() / "store").frame_count() == 0);
+}
+
+TEST_CASE("formats with +color decode the sensor's encoding before they write") {
+  // A mosaic of one colour, red in the top left: R, G / G, B.
+  std::vector<std::uint8_t> mosaic(64 * 48);
+  for (std::size_t i = 0; i < mosaic.size(); ++i) {
+    const std::size_t odd_row = i / 64 % 2;
+    const std::size_t odd_column = i % 2;
+    mosaic[i] = odd_row == 0 && odd_column == 0 ? 200 : odd_row == 1 && odd_column == 1 ? 50 : 100;
+  }
+  const auto view = avstore::packed_view(pixel::gray8, 64, 48, mosaic.data());
+  for (const std::string format : {"png+color", "tif+color", "bmp+color", "jpg+color"}) {
+    DYNAMIC_SECTION(format) {
+      const TemporaryFolder folder;
+      const auto store = folder.path() / "store";
+      WriterOptions options = options_of(format);
+      options.encoding = "cv_bayerrggb";
+      Writer writer(store, options);
+      writer.add(view, FrameNumber(0), FrameTime(0));
+      writer.close();
+      Reader reader(store);
+      CHECK(reader.info().format == format.substr(0, 3));
+      CHECK(reader.info().encoding.empty());
+      CHECK(reader.info().color);
+      const Image image = avstore::convert(reader.read(FrameIndex(0)).image.view(), pixel::bgr24);
+      const std::uint8_t* middle = image.data() + 24 * image.stride() + 32 * 3;
+      CHECK(std::abs(middle[0] - 50) <= 3);
+      CHECK(std::abs(middle[1] - 100) <= 3);
+      CHECK(std::abs(middle[2] - 200) <= 3);
+    }
+  }
+  SECTION("without an encoding, or one that is not known") {
+    const TemporaryFolder folder;
+    WriterOptions options = options_of("png+color");
+    CHECK(error_of([&] { Writer(folder.path() / "a", options); }).kind() ==
+          ErrorKind::invalid_argument);
+    options.encoding = "cv_nonsense";
+    const auto error = error_of([&] { Writer(folder.path() / "a", options); });
+    CHECK(error.kind() == ErrorKind::unsupported);
+    CHECK_THAT(error.what(), Contains("cv_nonsense"));
+    CHECK_FALSE(fs::exists(folder.path() / "a"));
+  }
+}
+
+TEST_CASE("what a format cannot hold of odd sizes is told") {
+  for (const auto& [format, told] : std::map<std::string, bool>{
+           {"avc1/mp4", true}, {"mjpeg/avi", true}, {"ffv1/mkv", false}, {"png", false}}) {
+    const TemporaryFolder folder;
+    std::vector<std::string> warnings;
+    WriterOptions options = options_of(format);
+    options.on_warning = [&](const std::string& text) { warnings.push_back(text); };
+    Writer writer(folder.path() / "store", options);
+    const std::vector<std::uint8_t> gray(97 * 64);
+    for (int i = 0; i < 3; ++i) {
+      writer.add(avstore::packed_view(pixel::gray8, 97, 64, gray.data()), FrameNumber(i),
+                 FrameTime(i));
+    }
+    writer.close();
+    CAPTURE(format, warnings);
+    CHECK(warnings.size() == (told ? 1 : 0));
+  }
+}
+
+TEST_CASE("an emptied store keeps its metadata, and nothing else") {
+  for (const std::string format : {"avc1/mp4", "png"}) {
+    const TemporaryFolder folder;
+    const auto store = folder.path() / "store";
+    WriterOptions options = options_of(format);
+    options.metadata_yaml = "subject: 7\n";
+    write_store(store, options, pixel::gray8, plain_names(23));
+    const std::string metadata = read_text(store / "metadata.yaml");
+    avstore::empty_store(store);
+    CHECK(read_text(store / "metadata.yaml") == metadata);
+    CHECK(Reader(store).frame_count() == 0);
+    std::vector<std::string> names;
+    for (const auto& entry : fs::directory_iterator(store)) {
+      names.push_back(entry.path().filename());
+    }
+    std::sort(names.begin(), names.end());
+    CHECK(names == std::vector<std::string>{".index.sqlite", "metadata.yaml"});
+  }
+  CHECK_THROWS(avstore::empty_store("/nonexistent"));
+}

@@ -216,6 +216,8 @@ other_codecs() {
     film main 100 mpeg1.mpg "MPEG-1 system stream" -c:v mpeg1video -q:v 4 -bf 2 -g 15
     film main 100 theora.ogv "Ogg: granule positions, no index" -c:v libtheora -q:v 6 -g 25
     film main 100 wmv2.asf "ASF: no frame rate, preroll" -c:v wmv2 -q:v 4 -g 25
+    film main 100 h261.mkv "H.261: Matroska takes each packet for a keyframe" -c:v h261 -s 176x144 -q:v 4 -g 25
+    film main 100 qtrle.mov "QuickTime animation, which needs what only MOV says" -c:v qtrle -pix_fmt rgb24
     film main 100 flv1.flv "Sorenson H.263 in FLV" -c:v flv -q:v 4 -g 25
 }
 

@@ -51,6 +51,8 @@ struct StoreInfo {
   std::string uuid;
   std::string metadata_yaml;  // the user's own metadata
   bool open_for_writing = false;
+  // Nobody writes any more, but the last chunk was never finished: its writer failed or was killed.
+  bool unfinished = false;
   // Over all frames; meaningless while frame_count is 0.
   FrameNumber number_min, number_max;
   FrameTime time_min, time_max;

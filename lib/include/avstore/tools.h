@@ -31,11 +31,6 @@ class Interrupted : public Error {
   explicit Interrupted(const std::string& what) : Error(ErrorKind::io, what + ": interrupted") {}
 };
 
-struct FrameNames {
-  FrameNumber number;
-  FrameTime time;
-};
-
 struct ImportOptions {
   WriterOptions writer;
   // Keep the coded packets: chunks are cut at keyframes and nothing is encoded anew. writer.format
@@ -138,6 +133,10 @@ VerifyResult verify(const std::filesystem::path& store, const VerifyOptions& opt
 
 // Make the database anew from the chunks and their index files. Returns the number of frames.
 std::int64_t rebuild_index(const std::filesystem::path& store, const Notice& notice);
+
+// Remove all frames and extra data of a store for good; its metadata stays. Throws Error: not_found
+// (no store), exists (a writer has it open), io.
+void empty_store(const std::filesystem::path& store);
 
 // A video file or stream being read from its beginning, for looking at it before importing.
 struct SourceInfo {

@@ -30,6 +30,12 @@ struct FrameTime {
   auto operator<=>(const FrameTime&) const = default;
 };
 
+// What a frame is called by whoever recorded it.
+struct FrameNames {
+  FrameNumber number;
+  FrameTime time;
+};
+
 // Whether a frame asked for by number must be there, or the closest one will do.
 enum class Match { exact, nearest };
 

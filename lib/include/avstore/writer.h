@@ -3,9 +3,11 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "avstore/image.h"
@@ -44,13 +46,19 @@ struct WriterOptions {
   EncoderOptions encoder;
   std::int64_t chunk_size = 0;  // frames a chunk; 0: 10000 for video, 200 for image directories
   Timing timing = Timing::nominal;
-  bool overwrite = false;      // replace a store that is there already
-  std::string metadata_yaml;   // the user's own metadata, a YAML map
-  std::string encoding;        // raw sensor encoding of the frames, noted in the metadata
+  bool overwrite = false;     // replace a store that is there already
+  std::string metadata_yaml;  // the user's own metadata, a YAML map
+  // Raw sensor encoding of the frames, noted in the metadata. With the formats png+color,
+  // tif+color, jpg+color and bmp+color it is decoded before writing, and the store is one of plain
+  // colour.
+  std::string encoding;
   std::string created_utc;     // ISO 8601 without zone; empty: now
   std::string timezone_local;  // IANA name; empty: this machine's
   // Whether frames handed in are colour. Taken from the first frame if not set.
   std::optional<bool> color;
+  // Told of what is done otherwise than asked for, such as sizes that a format cannot hold. From
+  // the thread that adds.
+  std::function<void(const std::string&)> on_warning = {};
   std::size_t queue_frames = 64;                   // at most this many frames wait
   std::size_t queue_bytes = std::size_t{1} << 28;  // and at most about this many bytes
 };
@@ -90,6 +98,15 @@ class Writer {
   // Tie a record to the newest frame: `json` is a JSON object. Written with the chunk's end.
   // Throws Error(invalid_argument) if it is none, or before the first frame.
   void add_extra(const std::string& json);
+
+  // Make a video file the next chunk, as it is: `names` has the number and time of each of its
+  // frames, in presentation order. The chunk that is being written ends before it. Waits until the
+  // frames are durable; the file is read through for that. In a store without frames it tells their
+  // size, and they are colour unless `color` says otherwise. With `move` the file is gone then.
+  // Throws Error: invalid_argument (not of the format's container or the store's frame size, or
+  // more or fewer frames than names), corrupt (no video), io. The store goes on unless it is io.
+  void insert_chunk(const std::filesystem::path& file, std::span<const FrameNames> names,
+                    bool move = false);
 
   // Wait until every frame added is durable.
   void flush();

@@ -159,6 +159,32 @@ FolderLock::~FolderLock() {
   }
 }
 
+void copy_file(const std::filesystem::path& from, const std::filesystem::path& to) {
+  std::error_code error;
+  std::filesystem::copy_file(from, to, error);
+  if (error) {
+    const bool there = error == std::errc::file_exists;
+    std::error_code ignored;
+    if (!there) {
+      std::filesystem::remove(to, ignored);
+    }
+    throw Error(there ? ErrorKind::exists : ErrorKind::io,
+                to.string() + ": cannot copy " + from.string() + " there: " + error.message());
+  }
+}
+
+void move_file(const std::filesystem::path& from, const std::filesystem::path& to) {
+  // A link never replaces a file, as a rename would.
+  if (::link(from.c_str(), to.c_str()) != 0) {
+    base::copy_file(from, to);
+  }
+  std::error_code error;
+  std::filesystem::remove(from, error);
+  if (error) {
+    throw Error(ErrorKind::io, from.string() + ": cannot remove: " + error.message());
+  }
+}
+
 void write_file(const std::filesystem::path& path, std::span<const std::uint8_t> bytes) {
   File file(path, path, O_WRONLY | O_CREAT | O_TRUNC);
   file.write(bytes);

@@ -40,6 +40,11 @@ class FolderLock {
   int descriptor_;
 };
 
+// A file that is there under another name, or a copy of it. Refuses to replace one. A move to
+// another file system copies, and removes the original then. Throws Error(io or exists).
+void move_file(const std::filesystem::path& from, const std::filesystem::path& to);
+void copy_file(const std::filesystem::path& from, const std::filesystem::path& to);
+
 // Write a file in place, replacing one that is there; not flushed to disk. Throws Error(io).
 void write_file(const std::filesystem::path& path, std::span<const std::uint8_t> bytes);
 

@@ -33,6 +33,7 @@ class FrameMap {
 enum class Access {
   random,      // anything may follow
   sequential,  // the frames after this one will likely follow
+  anew,        // decode from the seek point before it, whatever was read before: to check that
 };
 
 // For one thread at a time. Images outlive the reader.

@@ -68,7 +68,7 @@ class VideoReader final : public ChunkReader {
       throw Error(ErrorKind::end_of_store,
                   describe(frame_idx) + ": the chunk has " + std::to_string(map_.frame_count()));
     }
-    if (auto image = passed_.find(frame_idx)) {
+    if (auto image = access == Access::anew ? std::nullopt : passed_.find(frame_idx)) {
       return std::move(*image);
     }
     const auto start = map_.seek_point(frame_idx);
@@ -122,7 +122,7 @@ class VideoReader final : public ChunkReader {
   // Whether decoding on from where we are is the cheapest way to the frame.
   bool can_go_on(std::int64_t frame_idx, const std::optional<SeekPoint>& start,
                  Access access) const {
-    if (!next_ || *next_ > frame_idx) {
+    if (access == Access::anew || !next_ || *next_ > frame_idx) {
       return false;
     }
     if (start && start->frame_idx > *next_) {

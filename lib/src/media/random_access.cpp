@@ -1,6 +1,10 @@
 #include "media/random_access.h"
 
+#include <algorithm>
+#include <array>
 #include <optional>
+#include <string_view>
+#include <utility>
 
 #include "media/av.h"
 #include "media/nal_units.h"
@@ -141,6 +145,17 @@ bool starts(Bytes packet, int length_size) {
   return start.found();
 }
 
+// Codecs whose keyframes are pictures without references, after which nothing from before is used.
+bool is_known_by_flag(const std::string& codec, const AVCodecParameters& parameters) {
+  constexpr std::array<std::string_view, 12> kNames = {
+      "mpeg1video", "mpeg2video", "mpeg4", "flv1", "h263",   "wmv1",
+      "wmv2",       "vp8",        "vp9",   "av1",  "theora", "ffv1"};
+  const AVCodecDescriptor* descriptor = avcodec_descriptor_get(parameters.codec_id);
+  const bool intra_only =
+      descriptor != nullptr && (descriptor->props & AV_CODEC_PROP_INTRA_ONLY) != 0;
+  return intra_only || std::find(kNames.begin(), kNames.end(), codec) != kNames.end();
+}
+
 }  // namespace
 
 RandomAccess::RandomAccess(const Demuxer& demuxer)
@@ -153,10 +168,13 @@ RandomAccess::RandomAccess(const std::string& codec, const AVCodecParameters* pa
   } else if (codec == "hevc") {
     codec_ = Codec::hevc;
     length_size_ = nal_length_size(*parameters);
+  } else if (is_known_by_flag(codec, *parameters)) {
+    codec_ = Codec::by_flag;
   }
 }
 
-bool RandomAccess::can_start_at(const Packet& packet) const {
+bool RandomAccess::can_start_at(const Packet& packet) {
+  const bool first = !std::exchange(begun_, true);
   if (!packet.key()) {
     return false;
   }
@@ -165,10 +183,12 @@ bool RandomAccess::can_start_at(const Packet& packet) const {
       return starts<H264Start>(packet.bytes(), length_size_);
     case Codec::hevc:
       return starts<HevcStart>(packet.bytes(), length_size_);
-    case Codec::other:
+    case Codec::by_flag:
+      return true;
+    case Codec::only_first:
       break;
   }
-  return true;
+  return first;
 }
 
 }  // namespace avstore::media

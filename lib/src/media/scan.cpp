@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "avstore/error.h"
+#include "media/av.h"
 #include "media/decoder.h"
 #include "media/demuxer.h"
 #include "media/random_access.h"
@@ -81,16 +82,22 @@ class Scanner {
       if (frame->damaged) {
         damaged_.push_back(static_cast<std::int64_t>(frames_.size()));
       }
-      note_size(frame->image);
+      note_layout(frame->image);
       frames_.push_back(*frame->pts);
     }
   }
 
-  void note_size(const Image& image) {
+  void note_layout(const Image& image) {
     const std::pair size(image.width(), image.height());
+    const PixelFormat format = from_av(without_yuvj(to_av(image.format())));
     if (frames_.empty()) {
       size_ = size;
-    } else if (size != size_ && !size_change_) {
+      format_ = format;
+    }
+    if (format != format_ && !format_change_) {
+      format_change_ = static_cast<std::int64_t>(frames_.size());
+    }
+    if (size != size_ && !size_change_) {
       size_change_ = static_cast<std::int64_t>(frames_.size());
     }
   }
@@ -120,6 +127,8 @@ class Scanner {
     scan.width = size_.first;
     scan.height = size_.second;
     scan.size_change = size_change_;
+    scan.pixel_format = format_;
+    scan.format_change = format_change_;
     scan.seek_points = find_seek_points();
     scan.pts = std::move(frames_);
     return scan;
@@ -177,6 +186,8 @@ class Scanner {
   std::vector<std::int64_t> frames_;
   std::pair<int, int> size_;  // of the first frame
   std::optional<std::int64_t> size_change_;
+  PixelFormat format_;  // of the first frame
+  std::optional<std::int64_t> format_change_;
   std::vector<std::int64_t> damaged_;  // frame_idx of damaged frames, ascending
 };
 

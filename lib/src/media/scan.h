@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "avstore/image.h"
 #include "avstore/types.h"
 
 namespace avstore::media {
@@ -31,6 +32,9 @@ struct Scan {
   int height = 0;
   bool decoded = false;                     // see ScanMethod
   std::optional<std::int64_t> size_change;  // first frame_idx of another size; only if decoded
+  PixelFormat pixel_format;                 // of the first frame; only if decoded
+  // First frame_idx of another one (a mere change of range is none); only if decoded.
+  std::optional<std::int64_t> format_change;
 };
 
 enum class ScanMethod {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cctype>
-#include <cstring>
 
 #include "media/av.h"
 #include "media/convert.h"
@@ -164,7 +163,7 @@ Image decode_still(std::span<const std::uint8_t> bytes, const std::string& exten
   check(avcodec_open2(context.get(), decoder, nullptr), where, "cannot open the image decoder");
   const AvPacket packet = make_packet();
   check(av_new_packet(packet.get(), static_cast<int>(bytes.size())), where, "cannot read");
-  std::memcpy(packet->data, bytes.data(), bytes.size());
+  std::copy(bytes.begin(), bytes.end(), packet->data);
   AvFrame frame = make_frame();
   int code = avcodec_send_packet(context.get(), packet.get());
   if (code >= 0) {

@@ -3,8 +3,10 @@
 #include <utility>
 
 #include "avstore/error.h"
+#include "base/files.h"
 #include "chunk/image_file.h"
 #include "store/layout.h"
+#include "store/scanned_chunk.h"
 
 namespace avstore::store {
 namespace {
@@ -39,27 +41,35 @@ std::int64_t default_chunk_size(bool video) {
 }
 
 ChunkSequence::ChunkSequence(std::filesystem::path folder, imgstore::StoreMetadata metadata,
-                             const WriterOptions& options, const ImageView& first)
+                             const WriterOptions& options)
     : folder_(std::move(folder)),
       metadata_(std::move(metadata)),
       format_(media::find_video_format(options.format)),
+      options_(options),
       chunk_options_{options.encoder, options.timing},
       index_(index::Index::create(folder_ / kIndexFile)) {
-  const chunk::ArrayDescription frames = describe_frames(format_, options, first);
-  metadata_.imgshape = frames.shape;
-  metadata_.imgdtype = frames.dtype;
-  start_chunk(first);
-  imgstore::write_metadata(folder_, metadata_);
-  index_.set_information(kEncoderEntry, encoder_);
+  index_.set_information(kUuidEntry, metadata_.uuid);
   index_.set_information(kTimingEntry, options.timing == Timing::real ? "real" : "nominal");
   index_.set_information(kFrameRateEntry, to_text(options.encoder.frame_rate));
+}
+
+void ChunkSequence::describe(const std::vector<std::int64_t>& shape, const std::string& dtype) {
+  metadata_.imgshape = shape;
+  metadata_.imgdtype = dtype;
+  imgstore::write_metadata(folder_, metadata_);
   index_.commit();
 }
 
 void ChunkSequence::add(const Image& image, FrameNumber number, FrameTime time) {
-  if (added_ - chunk_first_frame_ == metadata_.chunksize) {
+  if (chunk_ && added_ - chunk_first_frame_ == metadata_.chunksize) {
     finish_chunk();
+  }
+  if (!chunk_) {
     start_chunk(image.view());
+  }
+  if (metadata_.imgshape.empty()) {
+    const chunk::ArrayDescription frames = describe_frames(format_, options_, image.view());
+    describe(frames.shape, frames.dtype);
   }
   if (added_ == chunk_first_frame_) {
     chunk_first_time_ = time.seconds;
@@ -77,14 +87,86 @@ void ChunkSequence::add_extra(const std::string& json) {
   index_.append_extra({record.frame_index, record.frame_number, record.frame_time, record.json});
 }
 
+ChunkSequence::Insertion ChunkSequence::check_insertion(std::filesystem::path file,
+                                                        imgstore::ChunkIndex names,
+                                                        bool move) const {
+  const auto refuse = [name = file.string()](const std::string& why) {
+    throw Error(ErrorKind::invalid_argument, name + ": " + why);
+  };
+  if (!format_.format.video || file.extension() != metadata_.extension) {
+    refuse("chunks of this store are " +
+           (format_.format.video ? metadata_.extension + " files" : "folders of images"));
+  }
+  Insertion insertion{std::move(file), {}, std::move(names), move};
+  insertion.scan = media::scan(insertion.file, std::nullopt, media::ScanMethod::decode);
+  const media::Scan& scan = insertion.scan;
+  if (scan.size_change) {
+    refuse("the picture changes its size at frame " + std::to_string(*scan.size_change));
+  }
+  if (scan.pts.size() != insertion.names.frame_number.size()) {
+    refuse("has " + std::to_string(scan.pts.size()) + " frames, but numbers and times of " +
+           std::to_string(insertion.names.frame_number.size()) + " are given");
+  }
+  const auto& shape = metadata_.imgshape;
+  if (!shape.empty() && (scan.height != shape[0] || scan.width != shape[1])) {
+    refuse("is " + std::to_string(scan.width) + "x" + std::to_string(scan.height) +
+           ", the frames of the store are " + std::to_string(shape[1]) + "x" +
+           std::to_string(shape[0]));
+  }
+  return insertion;
+}
+
+void ChunkSequence::insert(const Insertion& insertion) {
+  if (chunk_) {
+    finish_chunk();
+  }
+  next_chunk();
+  const std::string path = imgstore::chunk_path(metadata_, chunk_number_);
+  if (insertion.move) {
+    base::move_file(insertion.file, folder_ / path);
+  } else {
+    base::copy_file(insertion.file, folder_ / path);
+  }
+  if (metadata_.imgshape.empty()) {
+    std::vector<std::int64_t> shape{insertion.scan.height, insertion.scan.width};
+    if (options_.color.value_or(true)) {
+      shape.push_back(3);
+    }
+    describe(shape, "uint8");
+  }
+  const auto bytes = static_cast<std::int64_t>(std::filesystem::file_size(folder_ / path));
+  append_scanned_chunk(index_, {chunk_number_, path, added_, bytes}, insertion.scan,
+                       insertion.names);
+  chunk_index_ = insertion.names;
+  write_chunk_index();
+  chunk_index_ = {};
+  added_ += static_cast<std::int64_t>(insertion.scan.pts.size());
+  if (!insertion.names.frame_number.empty()) {
+    newest_ = {insertion.names.frame_number.back(), insertion.names.frame_time.back()};
+  }
+  bytes_ += bytes;
+  stored_ = added_;
+  index_.commit();
+  durable_ = stored_;
+}
+
 void ChunkSequence::flush() {
+  if (!chunk_) {
+    return;
+  }
   chunk_->flush();
   record_stored();
   commit_stored();
 }
 
 void ChunkSequence::close() {
-  finish_chunk();
+  if (chunk_) {
+    finish_chunk();
+  }
+  write_extra();  // of a chunk that was inserted
+  if (metadata_.imgshape.empty()) {
+    describe({0, 0}, metadata_.imgdtype);  // no frame came after all
+  }
   index_.close();
 }
 
@@ -98,14 +180,22 @@ void ChunkSequence::abandon_chunk() noexcept {
   }
 }
 
-void ChunkSequence::start_chunk(const ImageView& first) {
+void ChunkSequence::next_chunk() {
+  write_extra();
   ++chunk_number_;
   chunk_first_frame_ = added_;
+}
+
+void ChunkSequence::start_chunk(const ImageView& first) {
+  next_chunk();
   const auto path = folder_ / imgstore::chunk_path(metadata_, chunk_number_);
   chunk_ = format_.format.video
                ? chunk::create_video_chunk(path, format_, chunk_options_, first)
                : chunk::create_image_chunk(path, format_.format.extension, chunk_options_);
-  encoder_ = chunk_->encoder();
+  if (encoder_.empty()) {
+    encoder_ = chunk_->encoder();
+    index_.set_information(kEncoderEntry, encoder_);
+  }
   // All chunks of a store come from one encoder.
   chunk_options_.encoder.encoder = encoder_;
   put_chunk_row(index::ChunkState::open);

@@ -21,10 +21,25 @@ namespace avstore::store {
 // frame's row is committed only after its bytes are in its file. For one thread at a time.
 class ChunkSequence {
  public:
-  // Writes metadata.yaml and the database. `first` tells size and pixel format of all frames;
-  // `metadata` comes without imgshape and imgdtype, which follow from it.
+  // Makes the database. metadata.yaml follows with the first frame, which tells size and pixel
+  // format of all: `metadata` comes without imgshape and imgdtype.
   ChunkSequence(std::filesystem::path folder, imgstore::StoreMetadata metadata,
-                const WriterOptions& options, const ImageView& first);
+                const WriterOptions& options);
+
+  // A video file that may become a chunk.
+  struct Insertion {
+    std::filesystem::path file;
+    media::Scan scan;
+    imgstore::ChunkIndex names;
+    bool move = false;
+  };
+  // Look whether a file fits into the store, with these names for its frames. Nothing is changed.
+  // Throws Error like media::scan, and: invalid_argument (another container, size or number of
+  // frames than it must have).
+  Insertion check_insertion(std::filesystem::path file, imgstore::ChunkIndex names,
+                            bool move) const;
+  // End the chunk that is being written, and make the file the next one.
+  void insert(const Insertion& insertion);
 
   void add(const Image& image, FrameNumber number, FrameTime time);
   // A record tied to the frame added last.
@@ -47,7 +62,9 @@ class ChunkSequence {
     double frame_time = 0;
   };
 
+  void describe(const std::vector<std::int64_t>& shape, const std::string& dtype);
   void start_chunk(const ImageView& first);
+  void next_chunk();
   void finish_chunk();
   void record_stored();
   void commit_stored();
@@ -58,6 +75,7 @@ class ChunkSequence {
   std::filesystem::path folder_;
   imgstore::StoreMetadata metadata_;
   const media::VideoFormat& format_;
+  WriterOptions options_;
   chunk::ChunkWriterOptions chunk_options_;
   index::Index index_;
   std::unique_ptr<chunk::ChunkWriter> chunk_;

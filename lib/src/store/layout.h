@@ -12,6 +12,7 @@ inline constexpr const char* kLockFile = ".lock";
 // Entries of the database's index_information.
 inline constexpr const char* kEncoderEntry = "encoder";       // libav's name, or "copy"
 inline constexpr const char* kTimingEntry = "timing";         // "nominal" or "real"
+inline constexpr const char* kUuidEntry = "uuid";             // as in metadata.yaml
 inline constexpr const char* kFrameRateEntry = "frame_rate";  // nominal, such as "30000/1001"
 
 }  // namespace avstore::store

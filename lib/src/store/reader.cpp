@@ -27,6 +27,12 @@ int core_count() {
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
+bool has_open_chunk(const index::Index& index) {
+  const auto last =
+      index.frame_count() > 0 ? index.chunk(index.at(index.frame_count() - 1).chunk) : std::nullopt;
+  return last && last->state == index::ChunkState::open;
+}
+
 StoreInfo describe(const fs::path& folder, const imgstore::StoreMetadata& metadata,
                    const index::Index& index) {
   StoreInfo info;
@@ -48,6 +54,7 @@ StoreInfo describe(const fs::path& folder, const imgstore::StoreMetadata& metada
   info.uuid = metadata.uuid;
   info.metadata_yaml = metadata.user_yaml;
   info.open_for_writing = fs::exists(folder / store::kLockFile);
+  info.unfinished = !info.open_for_writing && has_open_chunk(index);
   const index::Extremes extremes = index.extremes();
   info.number_min = FrameNumber(extremes.number_min);
   info.number_max = FrameNumber(extremes.number_max);

@@ -195,6 +195,24 @@ void write_empty_store(const fs::path& folder, imgstore::StoreMetadata metadata)
   index::Index::create(folder / kIndexFile).close();
 }
 
+void empty_store(const fs::path& folder) {
+  if (fs::exists(folder / kLockFile)) {
+    throw Error(ErrorKind::exists,
+                (folder / kLockFile).string() + ": is there, so somebody is writing to the store");
+  }
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
+    const std::string name = entry.path().filename().string();
+    if (is_chunk_name(name) || name.starts_with(kIndexFile)) {
+      remove_or_fail(entry.path());
+    }
+  }
+  if (error) {
+    fail(folder, "cannot look into", error);
+  }
+  index::Index::create(folder / kIndexFile).close();
+}
+
 void remove_store(const fs::path& folder) {
   remove_or_fail(folder / kMetadataFile);  // what is removed in part must not look like a store
   std::error_code error;

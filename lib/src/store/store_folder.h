@@ -26,6 +26,10 @@ void make_store(const std::filesystem::path& destination, bool overwrite,
 // A store without frames: its image size is not known and stated as 0 x 0.
 void write_empty_store(const std::filesystem::path& folder, imgstore::StoreMetadata metadata);
 
+// Remove all chunks of a store with what belongs to them, and make its database an empty one.
+// Throws Error: io, exists (it is being written).
+void empty_store(const std::filesystem::path& folder);
+
 // Remove a store, or what there is of one that was given up: only files that belong to a store, and
 // the folder if nothing else is in it.
 void remove_store(const std::filesystem::path& folder);

@@ -39,6 +39,10 @@ std::string find_mismatch(const fs::path& folder, const imgstore::StoreMetadata&
   for (const imgstore::ChunkFile& file : imgstore::find_chunks(folder, metadata)) {
     present.insert(file.chunk);
   }
+  const auto uuid = index.information(kUuidEntry);
+  if (uuid && *uuid != metadata.uuid) {
+    return "it is of another store";
+  }
   std::int64_t listed = 0;
   for (const index::ChunkRow& row : index.chunks()) {
     listed = row.first_frame_index + row.frame_count;
@@ -202,6 +206,19 @@ void copy_extra(const index::Index& from, index::Index& to) {
   }
 }
 
+// How the store was made, which nothing else tells. Not from another store's database.
+void copy_information(const index::Index& from, const imgstore::StoreMetadata& metadata,
+                      index::Index& to) {
+  if (from.information(kUuidEntry).value_or(metadata.uuid) != metadata.uuid) {
+    return;
+  }
+  for (const char* name : {kUuidEntry, kEncoderEntry, kTimingEntry, kFrameRateEntry}) {
+    if (const auto value = from.information(name)) {
+      to.set_information(name, *value);
+    }
+  }
+}
+
 // Reads through each video chunk for its PTS, unless a reader did so before.
 void scan_chunks(SharedIndex& index, const Warn& warn) {
   for (const index::ChunkRow& row :
@@ -230,6 +247,7 @@ index::Index index_from_chunks(const fs::path& folder, const imgstore::StoreMeta
   }
   if (saved != nullptr) {
     copy_extra(*saved, index);
+    copy_information(*saved, metadata, index);
   }
   index.commit();
   return index;

@@ -6,13 +6,16 @@
 #include <condition_variable>
 #include <deque>
 #include <exception>
+#include <future>
 #include <mutex>
+#include <set>
 #include <thread>
 #include <utility>
 #include <variant>
 
 #include "avstore/error.h"
 #include "base/files.h"
+#include "chunk/sensor_image.h"
 #include "imgstore/extra_data.h"
 #include "imgstore/metadata.h"
 #include "media/codec_table.h"
@@ -34,7 +37,13 @@ struct ExtraItem {
   std::string json;
 };
 struct FlushItem {};
-using Item = std::variant<FrameItem, ExtraItem, FlushItem>;
+struct InsertItem {
+  std::filesystem::path file;
+  imgstore::ChunkIndex names;
+  bool move = false;
+  std::shared_ptr<std::promise<void>> done;
+};
+using Item = std::variant<FrameItem, ExtraItem, FlushItem, InsertItem>;
 
 constexpr Rational kUsualFrameRate{25, 1};
 
@@ -44,6 +53,18 @@ constexpr Rational kUsualFrameRate{25, 1};
 void push_nobody_aside() {
   const sched_param same{};
   static_cast<void>(::sched_setscheduler(0, SCHED_BATCH, &same));
+}
+
+constexpr std::string_view kDecoded = "+color";
+
+// "png+color" is png, of frames that are decoded first.
+bool take_decoded(std::string& format) {
+  static const std::set<std::string> kFormats{"png+color", "tif+color", "jpg+color", "bmp+color"};
+  if (!kFormats.contains(format)) {
+    return false;
+  }
+  format.resize(format.size() - kDecoded.size());
+  return true;
 }
 
 imgstore::StoreMetadata initial_metadata(const WriterOptions& options) {
@@ -79,6 +100,11 @@ void require_valid(const WriterOptions& options) {
   require(quality >= 0 && quality <= 100, "quality goes from 0 to 100");
   require(options.timing == Timing::nominal || find_format(options.format).extension != ".avi",
           "AVI counts frames and cannot hold real times; choose MP4 or Matroska");
+  const Format& format = find_format(options.format);
+  const EncoderOptions& encoder = options.encoder;
+  require(format.video || (encoder.encoder.empty() && encoder.preset.empty() &&
+                           encoder.keyframe_interval == 0 && encoder.b_frames == 0),
+          "images have no choice of encoder, no presets, keyframe interval or B-frames");
   require(options.queue_frames > 0, "the queue must hold at least one frame");
 }
 
@@ -88,11 +114,16 @@ class Writer::Impl {
  public:
   Impl(const std::filesystem::path& path, WriterOptions options)
       : options_(std::move(options)), folder_(path) {
+    decoded_ = take_decoded(options_.format);
     require_valid(options_);
+    require_known_encoding();
     if (options_.encoder.frame_rate.num == 0) {
       options_.encoder.frame_rate = kUsualFrameRate;
     }
     metadata_ = initial_metadata(options_);
+    if (decoded_) {
+      metadata_.encoding.clear();
+    }
     store::prepare_folder(folder_, options_.overwrite);
     base::write_file_atomically(folder_ / store::kLockFile, std::string_view());
     worker_ = std::thread([this] { work(); });
@@ -125,6 +156,33 @@ class Writer::Impl {
   void add_copy(const ImageView& view, FrameNumber number, FrameTime time) {
     check_frame(view);
     add(pool_.copy(view), number, time);
+  }
+
+  void insert_chunk(const std::filesystem::path& file, std::span<const FrameNames> names,
+                    bool move) {
+    InsertItem item{file, {}, move, std::make_shared<std::promise<void>>()};
+    for (const FrameNames& name : names) {
+      item.names.frame_number.push_back(name.number.value);
+      item.names.frame_time.push_back(name.time.seconds);
+    }
+    std::future<void> done = item.done->get_future();
+    {
+      const std::lock_guard lock(mutex_);
+      require_open();
+      throw_failure();
+      queue_.emplace_back(std::move(item));
+      work_.notify_one();
+    }
+    try {
+      done.get();
+    } catch (const std::future_error&) {
+      // Nobody is left to do it.
+      const std::lock_guard lock(mutex_);
+      throw_failure();
+      throw Error(ErrorKind::invalid_argument, folder_.string() + ": the writer was given up");
+    }
+    const std::lock_guard lock(mutex_);
+    added_ += static_cast<std::int64_t>(names.size());
   }
 
   void add_extra(const std::string& json) {
@@ -208,6 +266,7 @@ class Writer::Impl {
     }
     if (!first_) {
       first_ = view;
+      warn_of_odd_size(view);
       return;
     }
     if (view.format != first_->format || view.width != first_->width ||
@@ -215,6 +274,28 @@ class Writer::Impl {
       throw Error(ErrorKind::invalid_argument,
                   folder_.string() + ": frame " + std::to_string(added_) + " is " + describe(view) +
                       ", the first was " + describe(*first_));
+    }
+  }
+
+  void require_known_encoding() const {
+    if (decoded_ && !chunk::knows_encoding(options_.encoding)) {
+      throw Error(
+          options_.encoding.empty() ? ErrorKind::invalid_argument : ErrorKind::unsupported,
+          folder_.string() + ": " +
+              (options_.encoding.empty() ? "the format needs the encoding of the frames"
+                                         : "encoding " + options_.encoding + " is not known"));
+    }
+  }
+
+  void warn_of_odd_size(const ImageView& view) const {
+    const bool odd = view.width % 2 != 0 || view.height % 2 != 0;
+    if (odd && options_.on_warning &&
+        media::needs_even_size(media::find_video_format(options_.format))) {
+      options_.on_warning(folder_.string() + ": frames of " + describe(view) + " lose " +
+                          (view.width % 2 == 0    ? "their last row"
+                           : view.height % 2 == 0 ? "their last column"
+                                                  : "their last row and column") +
+                          ", because format " + options_.format + " halves chroma");
     }
   }
 
@@ -269,15 +350,40 @@ class Writer::Impl {
   }
 
   void handle(FrameItem& frame) {
-    if (!chunks_) {
-      chunks_.emplace(folder_, metadata_, options_, frame.image.view());
+    if (decoded_) {
+      frame.image = chunk::decode_sensor(frame.image, options_.encoding, folder_.string());
     }
-    chunks_->add(frame.image, frame.number, frame.time);
+    chunks().add(frame.image, frame.number, frame.time);
     frame.image = Image();
     const std::lock_guard lock(mutex_);
     --queued_frames_;
     queued_bytes_ -= frame.bytes;
     room_.notify_all();
+  }
+
+  store::ChunkSequence& chunks() {
+    if (!chunks_) {
+      chunks_.emplace(folder_, metadata_, options_);
+    }
+    return *chunks_;
+  }
+
+  void handle(const InsertItem& item) {
+    std::optional<store::ChunkSequence::Insertion> insertion;
+    try {
+      insertion = chunks().check_insertion(item.file, item.names, item.move);
+    } catch (const Error&) {
+      item.done->set_exception(std::current_exception());  // no harm was done to the store
+      return;
+    }
+    try {
+      chunks_->insert(*insertion);
+    } catch (const Error&) {
+      item.done->set_exception(std::current_exception());
+      throw;
+    }
+    publish();
+    item.done->set_value();
   }
 
   void handle(const ExtraItem& extra) { chunks_->add_extra(extra.json); }
@@ -328,11 +434,13 @@ class Writer::Impl {
     }
     const std::lock_guard lock(mutex_);
     failure_ = std::move(failure);
+    queue_.clear();  // whoever waits for what is in it is let go
     room_.notify_all();
     flushed_.notify_all();
   }
 
   WriterOptions options_;
+  bool decoded_ = false;  // frames are decoded from their encoding before they are written
   std::filesystem::path folder_;
   imgstore::StoreMetadata metadata_;
   std::optional<ImageView> first_;              // its pixels are not looked at
@@ -369,6 +477,10 @@ void Writer::add(const ImageView& image, FrameNumber number, FrameTime time) {
 }
 void Writer::add(Image image, FrameNumber number, FrameTime time) {
   impl_->add(std::move(image), number, time);
+}
+void Writer::insert_chunk(const std::filesystem::path& file, std::span<const FrameNames> names,
+                          bool move) {
+  impl_->insert_chunk(file, names, move);
 }
 void Writer::add_extra(const std::string& json) {
   impl_->add_extra(json);

@@ -58,7 +58,7 @@ class Planner {
  private:
   // False if a packet has no PTS.
   bool read_packets() {
-    const media::RandomAccess access(demuxer_);
+    media::RandomAccess access(demuxer_);
     media::Packet packet;
     while (demuxer_.read(packet)) {
       if (!packet.pts()) {

@@ -10,6 +10,7 @@
 
 #include "avstore/error.h"
 #include "avstore/tools.h"
+#include "imgstore/metadata.h"
 #include "media/codec_table.h"
 #include "media/convert.h"
 #include "media/demuxer.h"
@@ -309,12 +310,26 @@ void require_writable_name(const fs::path& file, bool overwrite) {
   }
 }
 
+// A file of the store's own must not be replaced, nor one be added that may be taken for one.
+void require_outside(const fs::path& store, const fs::path& file) {
+  std::error_code error;
+  const fs::path folder = fs::weakly_canonical(imgstore::store_folder(store), error);
+  const fs::path target = fs::weakly_canonical(file, error);
+  const auto [end, rest] =
+      std::mismatch(folder.begin(), folder.end(), target.begin(), target.end());
+  if (!error && end == folder.end()) {
+    throw Error(ErrorKind::invalid_argument,
+                file.string() + ": is within the store; export to another place");
+  }
+}
+
 }  // namespace
 
 ExportResult export_video(const fs::path& store, const fs::path& file,
                           const ExportOptions& options) {
   target_of(file);
   require_writable_name(file, options.overwrite);
+  require_outside(store, file);
   ReaderOptions reader_options;
   reader_options.on_warning = options.notice;
   Reader reader(store, reader_options);
@@ -327,13 +342,23 @@ ExportResult export_video(const fs::path& store, const fs::path& file,
   temporary += ".partial-" + std::to_string(::getpid()) + file.extension().string();
   try {
     ExportPlan plan = tools::plan_export(store, reader, range);
-    const Rational rate = options.timing == Timing::nominal
+    const Rational rate = options.encoder.frame_rate.num > 0 ? options.encoder.frame_rate
+                          : options.timing == Timing::nominal
                               ? nominal_frame_rate(reader.info(), plan)
                               : mean_frame_rate(reader.info());
     Exporter exporter(reader, file, range, options, rate, std::move(plan));
     const ExportResult result = exporter.run(temporary);
     fs::rename(temporary, file);
     return result;
+  } catch (const Error& error) {
+    std::error_code ignored;
+    fs::remove(temporary, ignored);
+    std::string what = error.what();
+    if (const auto at = what.find(temporary.string()); at != std::string::npos) {
+      what.replace(at, temporary.string().size(), file.string());
+      throw Error(error.kind(), what);
+    }
+    throw;
   } catch (const fs::filesystem_error& error) {
     std::error_code ignored;
     fs::remove(temporary, ignored);

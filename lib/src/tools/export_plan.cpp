@@ -61,7 +61,7 @@ class ChunkCuts {
   }
 
   void read(media::Demuxer& demuxer, const std::unordered_map<std::int64_t, std::int64_t>& place) {
-    const media::RandomAccess access(demuxer);
+    media::RandomAccess access(demuxer);
     std::vector<std::int64_t> order;  // frame_idx of each packet
     std::vector<bool> can_start;
     media::Packet packet;

@@ -16,6 +16,8 @@
 #include "media/scan.h"
 #include "store/chunk_sequence.h"
 #include "store/layout.h"
+#include "store/scanned_chunk.h"
+#include "store/store_folder.h"
 #include "tools/copy_plan.h"
 #include "tools/frame_namer.h"
 #include "tools/progress_meter.h"
@@ -58,6 +60,9 @@ imgstore::StoreMetadata make_metadata(const media::Demuxer& source,
 // Of files that state none.
 constexpr Rational kUsualFrameRate{25, 1};
 
+// The copied packets cannot be decoded.
+struct CannotCopy {};
+
 // Copies the packets as planned, chunk by chunk, and makes rows of what each chunk then really
 // gives when it is decoded.
 class Copier {
@@ -79,6 +84,7 @@ class Copier {
 
   ImportResult run() {
     imgstore::write_metadata(store_, metadata_);
+    index_.set_information(store::kUuidEntry, metadata_.uuid);
     index_.set_information(store::kEncoderEntry, "copy");
     index_.set_information(store::kFrameRateEntry, to_text(frame_rate_));
     media::Packet packet;
@@ -136,20 +142,40 @@ class Copier {
       return;
     }
     muxer_->finish();
-    const media::Scan scan = media::scan(chunk_file(), std::nullopt, media::ScanMethod::decode);
-    require_one_size(scan);
+    const media::Scan scan = scan_copy();
+    require_one_layout(scan);
     record(scan);
     muxer_.reset();
     seconds_.clear();
   }
 
-  void require_one_size(const media::Scan& scan) {
+  // A codec may depend on what its own container says and another one cannot.
+  media::Scan scan_copy() const {
+    try {
+      return media::scan(chunk_file(), std::nullopt, media::ScanMethod::decode);
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::io) {
+        throw;
+      }
+      throw CannotCopy();
+    }
+  }
+
+  void require_one_layout(const media::Scan& scan) {
     if (scan.pts.empty()) {
       return;
     }
     const std::pair size(scan.width, scan.height);
     const bool differs = size_ && size != *size_;
     size_ = size;
+    const bool other_format = pixel_format_ && scan.pixel_format != *pixel_format_;
+    pixel_format_ = scan.pixel_format;
+    if (scan.format_change || other_format) {
+      throw Error(ErrorKind::invalid_argument,
+                  file_ + ": the pixel format changes at frame " +
+                      std::to_string(frames_ + scan.format_change.value_or(0)) +
+                      "; import without copying converts all to the first");
+    }
     if (scan.size_change || differs) {
       throw Error(ErrorKind::invalid_argument,
                   file_ + ": the picture changes its size at frame " +
@@ -159,28 +185,18 @@ class Copier {
   }
 
   void record(const media::Scan& scan) {
-    index::ChunkRow row;
-    row.chunk = chunk_;
-    row.path = imgstore::chunk_path(metadata_, chunk_);
-    row.first_frame_index = frames_;
-    row.frame_count = static_cast<std::int64_t>(scan.pts.size());
-    row.time_base = scan.time_base;
-    row.state = index::ChunkState::closed;
-    row.bytes = static_cast<std::int64_t>(fs::file_size(chunk_file()));
-    row.packet_count = scan.packet_count;
-    index_.put_chunk(row);
-    longest_chunk_ = std::max(longest_chunk_, row.frame_count);
     imgstore::ChunkIndex names;
-    for (std::size_t i = 0; i < scan.pts.size(); ++i) {
-      const FrameNames name = namer_.next(seconds_of(scan.pts[i], scan.time_base));
-      index_.append({frames_++, chunk_, static_cast<std::int64_t>(i), name.number.value,
-                     name.time.seconds, scan.pts[i]});
+    for (const std::int64_t pts : scan.pts) {
+      const FrameNames name = namer_.next(seconds_of(pts, scan.time_base));
       names.frame_number.push_back(name.number.value);
       names.frame_time.push_back(name.time.seconds);
     }
-    for (const media::SeekPoint& point : scan.seek_points) {
-      index_.append_keyframe({chunk_, point.frame_idx, point.pts, point.dts, point.position});
-    }
+    const std::string path = imgstore::chunk_path(metadata_, chunk_);
+    const auto bytes = static_cast<std::int64_t>(fs::file_size(chunk_file()));
+    store::append_scanned_chunk(index_, {chunk_, path, frames_, bytes}, scan, names);
+    const auto count = static_cast<std::int64_t>(scan.pts.size());
+    frames_ += count;
+    longest_chunk_ = std::max(longest_chunk_, count);
     imgstore::write_chunk_index(store_ / imgstore::chunk_index_path(metadata_, chunk_), names,
                                 metadata_);
     index_.commit();
@@ -224,6 +240,7 @@ class Copier {
   std::int64_t frames_ = 0;
   std::int64_t longest_chunk_ = 0;           // frames
   std::optional<std::pair<int, int>> size_;  // of the pictures, pixels
+  std::optional<PixelFormat> pixel_format_;
 };
 
 }  // namespace
@@ -251,7 +268,13 @@ std::optional<ImportResult> import_copy(const fs::path& file, const fs::path& st
     return cannot("an edit list hides frames among those it shows");
   }
   require_whole(plan->truncation, file.string(), options);
-  return Copier(file, store, options, std::move(*plan)).run();
+  try {
+    return Copier(file, store, options, std::move(*plan)).run();
+  } catch (const CannotCopy&) {
+    store::remove_store(store);
+    fs::create_directory(store);
+    return cannot("what is copied into another container cannot be decoded");
+  }
 }
 
 }  // namespace avstore::tools

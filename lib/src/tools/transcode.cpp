@@ -41,6 +41,9 @@ WriterOptions with_identity(WriterOptions options, const StoreInfo& source) {
   if (!options.color) {
     options.color = source.color;
   }
+  if (options.encoder.frame_rate.num == 0) {
+    options.encoder.frame_rate = source.nominal_frame_rate;
+  }
   return options;
 }
 

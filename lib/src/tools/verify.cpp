@@ -138,8 +138,8 @@ class Verifier {
       file.replace_extension(".yaml");
     }
     if (!fs::exists(file)) {
-      if (row.state == index::ChunkState::closed) {
-        find(name + ": is missing");
+      if (row.state == index::ChunkState::closed || !fs::exists(folder_ / store::kLockFile)) {
+        find(name + ": is missing; the database alone has the numbers and times");
       }
       return;
     }
@@ -290,7 +290,7 @@ class Verifier {
 
   void compare(const index::ChunkRow& row, std::int64_t frame_idx, const Image& linear,
                chunk::ChunkReader& reader) {
-    const Image sought = reader.read(frame_idx, chunk::Access::random);
+    const Image sought = reader.read(frame_idx, chunk::Access::anew);
     if (md5(sought.view()) != md5(linear.view())) {
       find(row.path + ": frame " + std::to_string(frame_idx) +
            " differs when decoding starts at its keyframe");
@@ -309,14 +309,6 @@ class Verifier {
 
 VerifyResult verify(const fs::path& store, const VerifyOptions& options) {
   return Verifier(store, options).run();
-}
-
-std::int64_t rebuild_index(const fs::path& store, const Notice& notice) {
-  return store::rebuild_index(imgstore::store_folder(store), [&notice](const std::string& text) {
-    if (notice) {
-      notice(text);
-    }
-  });
 }
 
 }  // namespace avstore
