@@ -123,5 +123,9 @@ int main(int argc, char** argv) {
   avstore::cli::occupy_standard_streams();
   // A closed pipe is then an error of write(), which Output knows.
   std::signal(SIGPIPE, SIG_IGN);
-  return avstore::cli::run_program(argc, argv);
+  try {
+    return avstore::cli::run_program(argc, argv);
+  } catch (...) {
+    return avstore::cli::kFailed;  // not even a message could be made
+  }
 }
