@@ -55,7 +55,7 @@ const StillCodec& require_codec(const std::string& extension, const std::string&
   const StillCodec* codec = find_codec(extension);
   if (codec == nullptr) {
     throw Error(ErrorKind::unsupported, where + ": no image format '" + extension +
-                                            "'; known are png, tif, jpg, bmp, ppm, pgm");
+                                            "'; known are png, tif, jpg, bmp, ppm, pgm, npy");
   }
   return *codec;
 }
