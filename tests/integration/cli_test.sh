@@ -893,6 +893,11 @@ tools_tests() {
     matches "doctor: the table" 'ffv1/mkv +ffv1 +gray16 +works +exact' "$(cat "$out")"
     same "doctor --json" "True 5 works" "$(prints doctor --format png --json | python3 -c \
         'import json, sys; d = json.load(sys.stdin); print(d["well"], len(d["checks"]), d["checks"][0]["result"])')"
+    # No file may become larger than 8 KiB: nothing can be stored.
+    (trap '' XFSZ; ulimit -f 8; exec "$avstore" doctor --format npy) >"$out" 2>"$err" </dev/null
+    same "doctor where nothing works: status" 1 $?
+    matches "doctor where nothing works: the table" 'npy +gray8 +FAILED' "$(cat "$out")"
+    matches "doctor where nothing works: message" '^avstore: not everything works' "$(cat "$err")"
     fails "doctor where nothing can be written" "cannot make a folder" doctor --format png --folder no/such
 }
 

@@ -340,6 +340,63 @@ TEST_CASE("reindex renumbers the frames before the one with number 0, everywhere
   }
 }
 
+// The reference implementation wrote a store, renumbered it, and read it.
+TEST_CASE("reindex gives what the reference gives") {
+  const char* golden = std::getenv("AVSTORE_GOLDEN");
+  if (golden == nullptr || !fs::exists(fs::path(golden) / "reindex_before")) {
+    WARN("skipped: AVSTORE_GOLDEN has no reindex_before");
+    return;
+  }
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  fs::copy(fs::path(golden) / "reindex_before", store, fs::copy_options::recursive);
+  run("chmod -R u+w " + quoted(store));
+  CHECK(avstore::reindex(store, {}).renumbered == 2);
+  const fs::path after = fs::path(golden) / "reindex_after";
+  for (const char* chunk : {"000000.npz", "000001.npz", "000002.npz"}) {
+    for (const char* key : {"frame_number", "frame_time", "_frame_number_before_reindex"}) {
+      CHECK(npz_array(store / chunk, key) == npz_array(after / chunk, key));
+    }
+  }
+  const std::string script =
+      "import json, sys\n"
+      "for r in json.load(open(sys.argv[1])):\n"
+      "    r['frame_time'] = round(r['frame_time'], 6)\n"
+      "    print(sorted(r.items()))";
+  for (const char* file : {"000000.extra.json", "000002.extra.json"}) {
+    CHECK(python(script, store / file) == python(script, after / file));
+  }
+  CHECK(numbers(store) == numbers(after, [] {
+          ReaderOptions options;
+          options.save_index = false;
+          return options;
+        }()));
+}
+
+TEST_CASE("black is black in colour too") {
+  const std::string format = GENERATE("avc1/mp4", "png", "ffv1/mkv");
+  const TemporaryFolder folder;
+  for (const auto& [name, number] : {std::pair("a", 1), std::pair("b", 2)}) {
+    Writer writer(folder.path() / name, options_of(format));
+    const std::vector<std::uint8_t> pixels(std::size_t{3} * kWidth * kHeight, 200);
+    writer.add(avstore::packed_view(pixel::bgr24, kWidth, kHeight, pixels.data()),
+               FrameNumber(number), FrameTime(number));
+    writer.close();
+  }
+  AlignOptions options;
+  options.policy = AlignPolicy::black;
+  const Alignment alignment = avstore::align({folder.path() / "a", folder.path() / "b"}, options);
+  avstore::AlignedWriterOptions writing;
+  writing.writer = options_of(format);
+  avstore::write_aligned(alignment, {folder.path() / "c", folder.path() / "d"}, writing);
+  ReaderOptions reading;
+  reading.pixel_format = pixel::bgr24;
+  Reader reader(folder.path() / "c", reading);
+  CHECK(reader.info().color);
+  CHECK(std::abs(int{*reader.read(FrameIndex(0)).image.data()} - 200) < 10);  // lossy
+  CHECK(int{*reader.read(FrameIndex(1)).image.data()} < 4);
+}
+
 TEST_CASE("reindex refuses a store without exactly one frame of number 0") {
   const TemporaryFolder folder;
   make_store(folder.path() / "none", {{1, 0}, {2, 1}}, 1, options_of("png"));

@@ -150,7 +150,7 @@ class Check {
       write();
       read();
       look_through();
-      check_.what = exact() ? "exact" : fmt::format("differs by {:.2f} of 255 on average", loss_);
+      check_.what = exact() ? "exact" : fmt::format("worst frame {:.2f} of 255 off", loss_);
     } catch (const Error& error) {
       const bool lacking = error.kind() == ErrorKind::unsupported;
       check_.result = lacking ? Result::missing : Result::failed;
