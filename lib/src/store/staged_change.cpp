@@ -85,7 +85,7 @@ StagedChange::~StagedChange() {
 }
 
 fs::path StagedChange::place(const fs::path& relative) const {
-  const fs::path path = partial_ / relative;
+  fs::path path = partial_ / relative;
   std::error_code error;
   fs::create_directories(path.parent_path(), error);
   if (error) {

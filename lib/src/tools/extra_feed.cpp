@@ -41,7 +41,7 @@ std::string with_sample_rates(const std::string& metadata_yaml,
                               const std::map<std::string, double>& sample_rates) {
   std::string yaml = metadata_yaml;
   for (const auto& [name, rate] : sample_rates) {
-    yaml = set_metadata(yaml, "extra_sample_rates." + name, fmt::format("{}", rate));
+    yaml = set_metadata(yaml, fmt::format("extra_sample_rates.{}", name), fmt::format("{}", rate));
   }
   return yaml;
 }
