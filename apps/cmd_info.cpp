@@ -1,6 +1,7 @@
 // avstore info: what a store says of itself.
 #include <avstore/error.h>
 #include <avstore/format.h>
+#include <avstore/local_time.h>
 #include <avstore/metadata.h>
 
 #include <optional>
@@ -45,6 +46,10 @@ ordered_json text_or_null(const std::string& text) {
   return text.empty() ? ordered_json() : ordered_json(text);
 }
 
+ordered_json local_or_null(const StoreInfo& info, FrameTime time) {
+  return text_or_null(local_time(time, info.timezone_local));
+}
+
 void add_extent(ordered_json& object, const StoreInfo& info) {
   const bool any = info.frame_count > 0;
   const auto rate = mean_frame_rate(info);
@@ -52,6 +57,8 @@ void add_extent(ordered_json& object, const StoreInfo& info) {
   object["frame_number_max"] = any ? ordered_json(info.number_max.value) : ordered_json();
   object["frame_time_min"] = any ? ordered_json(info.time_min.seconds) : ordered_json();
   object["frame_time_max"] = any ? ordered_json(info.time_max.seconds) : ordered_json();
+  object["local_time_min"] = any ? local_or_null(info, info.time_min) : ordered_json();
+  object["local_time_max"] = any ? local_or_null(info, info.time_max) : ordered_json();
   object["duration"] = any ? ordered_json(duration(info)) : ordered_json();
   object["mean_frame_rate"] = rate ? ordered_json(*rate) : ordered_json();
 }
@@ -112,6 +119,11 @@ void print_extent(const StoreInfo& info, Output& out) {
   }
   print_line(out, "Numbers", fmt::format("{} to {}", info.number_min.value, info.number_max.value));
   print_line(out, "Times", time_text(info.time_min) + " to " + time_text(info.time_max));
+  const std::string first = local_time(info.time_min, info.timezone_local);
+  const std::string last = local_time(info.time_max, info.timezone_local);
+  if (!first.empty() && !last.empty()) {
+    print_line(out, "Local time", first + " to " + last);
+  }
   const auto rate = mean_frame_rate(info);
   print_line(out, "Duration",
              fmt::format("{:.3f} s", duration(info)) +

@@ -50,5 +50,8 @@ Command verify_command(CLI::App& program);
 Command index_command(CLI::App& program);
 Command framemd5_command(CLI::App& program);
 Command extra_command(CLI::App& program);
+Command reindex_command(CLI::App& program);
+Command align_command(CLI::App& program);
+Command doctor_command(CLI::App& program);
 
 }  // namespace avstore::cli

@@ -206,14 +206,14 @@ usage() {
     works "--version" --version
     matches "--version says it" '^avstore [0-9]+\.[0-9]+' "$(cat "$out")"
     local command
-    for command in import record info frames formats extract cat export transcode timecodes verify index framemd5; do
+    for command in import record info frames formats extract cat export transcode timecodes verify index framemd5 extra reindex align doctor; do
         av "$command" --help
         if (( status == 0 )) && grep -q "^Example:" "$out" && grep -q "^  .*avstore $command" "$out"; then
             ok "$command --help has an example"
         else
             not_ok "$command --help has an example" "status $status"
         fi
-        [[ $command == formats ]] || misused "$command without arguments" "required" "$command"
+        [[ $command == formats || $command == doctor ]] || misused "$command without arguments" "required" "$command"
         misused "$command with an unknown option" "--nosuch|required" "$command" a b --nosuch
     done
     misused "unknown command" "'imprt' is no command" imprt a b
@@ -839,6 +839,71 @@ golden_tests() {
     same "extra --ignore-corrupt leaves out that chunk" 105 "$(wc -l <"$out")"
 }
 
+# Whole stores: renumbering, aligning, local times, trying everything out.
+tools_tests() {
+    printf 'frame_number,frame_time\n' >started.csv
+    printf '%s,%s\n' 7 1709296200 8 1709296200.04 0 1709296200.08 1 1709296200.12 2 1709296200.16 >>started.csv
+    av import clip.mp4 all.store --copy
+    av cat all.store --range 0:5 --pixel-format gray8
+    cp "$out" five.gray
+    local size
+    size=$(prints info all.store --json | python3 -c 'import json, sys; i = json.load(sys.stdin); print(i["width"], "x", i["height"], sep="")')
+    ffmpeg -loglevel error -f rawvideo -pixel_format gray -video_size "$size" -framerate 25 -i five.gray -c:v ffv1 five.mkv
+    TZ=Europe/Vienna av import five.mkv left.store --format ffv1/mkv --times started.csv
+
+    matches "info: local time" 'Local time +2024-03-01T13:30:00.000000\+01:00 to 2024-03-01T13:30:00.160000\+01:00' \
+        "$(prints info left.store)"
+    same "info --json: local time" "2024-03-01T13:30:00.160000+01:00" \
+        "$(prints info left.store --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["local_time_max"])')"
+    same "frames --local" "0,2024-03-01T13:30:00.080000+01:00" "$(prints frames left.store --local | sed -n 4p | cut -d, -f2,8)"
+    same "frames --local --json" "2024-03-01T13:30:00.040000+01:00" \
+        "$(prints frames left.store --local --json | python3 -c 'import json, sys; print(json.load(sys.stdin)[1]["local_time"])')"
+
+    works "a second camera" import five.mkv right.store --format ffv1/mkv --numbers=-1 --start-time 1709296200.05
+    works "reindex" reindex left.store
+    same "reindex: what it says" "left.store: 2 of 5 frames renumbered, those before frame_index 2" "$(cat "$out")"
+    same "reindex: the numbers" "-2 -1 0 1 2" "$(prints frames left.store | tail -n +2 | cut -d, -f2 | paste -sd ' ')"
+    same "reindex: the database" "-2 -1 0 1 2" "$(sqlite3 left.store/.index.sqlite 'SELECT frame_number FROM frames' | paste -sd ' ')"
+    same "reindex --json, nothing to do" "0 2" "$(prints reindex left.store --json | python3 -c \
+        'import json, sys; r = json.load(sys.stdin); print(r["renumbered"], r["zero_frame_index"])')"
+    av import five.mkv later.store --format ffv1/mkv --numbers 5
+    fails "reindex without a frame 0" "0 frames have number 0" reindex later.store
+    works "a store renumbered is sound" verify left.store --deep
+
+    works "align" align left.store right.store
+    same "align: heading" "frame_number,frame_time,frame_index_1,frame_number_1,frame_time_1,shown_1,frame_index_2,frame_number_2,frame_time_2,shown_2" \
+        "$(head -n 1 "$out")"
+    same "align by number" "-1:1:0 0:2:1 1:3:2 2:4:3" "$(tail -n +2 "$out" | awk -F, '{print $1 ":" $3 ":" $7}' | paste -sd ' ')"
+    av align left.store right.store --by time --policy hold
+    same "align by time, hold" "0:match:black 1:match:match 2:match:match 3:match:match 4:match:match 5:hold:match" \
+        "$(tail -n +2 "$out" | awk -F, '{print $1 ":" $6 ":" $10}' | paste -sd ' ')"
+    av align left.store right.store --by time --tolerance 0.001
+    same "align by time, tolerance" 1 "$(wc -l <"$out")"
+    same "align --json" "6 black None" "$(prints align left.store right.store --policy black --json | python3 -c \
+        'import json, sys; p = json.load(sys.stdin)["places"]; f = p[0]["frames"][1]; print(len(p), f["shown"], f["frame_index"])')"
+    works "align --stores" align left.store right.store --stores aligned --format ffv1/mkv
+    same "aligned stores: the same numbers" "$(prints frames aligned/left.store | cut -d, -f2)" \
+        "$(prints frames aligned/right.store | cut -d, -f2)"
+    same "aligned stores: the frames" "$(prints framemd5 left.store --indices 1:5 | cut -d, -f4)" \
+        "$(prints framemd5 aligned/left.store | cut -d, -f4)"
+    works "align --side-by-side" align left.store right.store --side-by-side both.mp4
+    same "side by side: width" $((2 * ${size%x*})) \
+        "$(ffprobe -v error -show_entries stream=width -of csv=p=0 both.mp4)"
+    fails "align one store" "two stores" align left.store
+    misused "align by nonsense" "neither number nor time" align left.store right.store --by size
+
+    works "doctor" doctor --format png --format ffv1/mkv
+    matches "doctor: the table" 'ffv1/mkv +ffv1 +gray16 +works +exact' "$(cat "$out")"
+    same "doctor --json" "True 5 works" "$(prints doctor --format png --json | python3 -c \
+        'import json, sys; d = json.load(sys.stdin); print(d["well"], len(d["checks"]), d["checks"][0]["result"])')"
+    # No file may become larger than 8 KiB: nothing can be stored.
+    (trap '' XFSZ; ulimit -f 8; exec "$avstore" doctor --format npy) >"$out" 2>"$err" </dev/null
+    same "doctor where nothing works: status" 1 $?
+    matches "doctor where nothing works: the table" 'npy +gray8 +FAILED' "$(cat "$out")"
+    matches "doctor where nothing works: message" '^avstore: not everything works' "$(cat "$err")"
+    fails "doctor where nothing can be written" "cannot make a folder" doctor --format png --folder no/such
+}
+
 if ! make_media; then
     not_ok "test videos" "ffmpeg cannot make them"
     echo "$passed passed, $failed failed, $skipped skipped"
@@ -864,5 +929,6 @@ signal_tests
 output_tests
 permission_tests
 golden_tests
+tools_tests
 echo "$passed passed, $failed failed, $skipped skipped"
 (( failed == 0 ))

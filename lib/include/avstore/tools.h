@@ -91,8 +91,9 @@ struct TranscodeOptions {
 };
 
 // Write a store's frames anew in another format: numbers, times, metadata and extra data are
-// carried over. Returns the number of frames. If it fails or is stopped, the new store is removed
-// again.
+// carried over. Extra data of every kind become those of the writer API; their sample rates go into
+// the metadata, as extra_sample_rates. Returns the number of frames. If it fails or is stopped, the
+// new store is removed again.
 std::int64_t transcode(const std::filesystem::path& source,
                        const std::filesystem::path& destination, const TranscodeOptions& options);
 
@@ -137,6 +138,122 @@ std::int64_t rebuild_index(const std::filesystem::path& store, const Notice& not
 // Remove all frames and extra data of a store for good; its metadata stays. Throws Error: not_found
 // (no store), exists (a writer has it open), io.
 void empty_store(const std::filesystem::path& store);
+
+struct ReindexOptions {
+  Progress progress;
+  Notice notice;
+};
+
+struct ReindexResult {
+  std::int64_t frames = 0;      // in the store
+  FrameIndex zero;              // the frame with number 0
+  std::int64_t renumbered = 0;  // frames whose numbers changed
+};
+
+// Renumber the frames before the one that has number 0: -1 is the one before it, -2 the one before
+// that, and so on. The others keep their numbers. Database, npz and extra data change together: if
+// this is killed, whoever opens the store next finds all of it done or nothing. The old numbers
+// stay in npz and extra data as _frame_number_before_reindex; files of HDF5 are not changed, but
+// read as if they were. Throws Error: invalid_argument (not exactly one frame has number 0, the
+// store is being recorded), corrupt, io.
+ReindexResult reindex(const std::filesystem::path& store, const ReindexOptions& options);
+
+enum class AlignBy {
+  number,  // frames of equal frame_number; of several in a store with one number, the first
+  time,    // frames of nearly equal frame_time
+};
+
+// What becomes of a place at which a store has no frame.
+enum class AlignPolicy {
+  drop,   // only places at which all stores have a frame are kept
+  hold,   // the store's image before that, black if there is none
+  black,  // a black image
+};
+
+struct AlignOptions {
+  AlignBy by = AlignBy::number;
+  AlignPolicy policy = AlignPolicy::drop;
+  // Seconds from the first frame of a match to its last, at most. Empty: half the shortest of the
+  // stores' median frame intervals.
+  std::optional<double> tolerance;
+  Notice notice;
+};
+
+// What one store shows at one place.
+struct AlignedFrame {
+  enum class Kind { match, hold, black };
+  Kind kind = Kind::black;
+  FrameIndex index{-1};  // -1, 0 and NaN where it is black
+  FrameNumber number;
+  FrameTime time;
+};
+
+// Frames of several stores side by side.
+struct Alignment {
+  std::vector<std::filesystem::path> stores;
+  double tolerance = 0;  // by time: the one used
+  // A place each: the common frame_number, or by time a count from 0; and the least frame_time, or
+  // by number that of the first store with a frame.
+  std::vector<FrameNames> places;
+  std::vector<AlignedFrame> frames;  // stores.size() for each place
+
+  const AlignedFrame& frame(std::size_t place, std::size_t store) const {
+    return frames[place * stores.size() + store];
+  }
+};
+
+// Match the frames of stores. Places ascend by number or by time; by time, frames whose time is not
+// a number are left out. Throws Error: invalid_argument (fewer than two stores, a store without
+// frames, a negative tolerance), as Reader does.
+Alignment align(const std::vector<std::filesystem::path>& stores, const AlignOptions& options);
+
+struct AlignedWriterOptions {
+  WriterOptions writer;
+  Progress progress;
+  Notice notice;
+};
+
+// Write each store of an alignment anew, a frame a place, so that frame_index and frame_number mean
+// the same in all of them. Matched frames keep their time and extra data. `destinations` are as
+// many as there are stores. If it fails or is stopped, the store being written is removed again.
+void write_aligned(const Alignment& alignment,
+                   const std::vector<std::filesystem::path>& destinations,
+                   const AlignedWriterOptions& options);
+
+// Write one store, or one video file (.mp4, .mkv), of all images from left to right; smaller ones
+// are filled up with black below. Gray if all stores are gray.
+void write_side_by_side(const Alignment& alignment, const std::filesystem::path& destination,
+                        const AlignedWriterOptions& options);
+
+struct DoctorCheck {
+  enum class Result {
+    works,
+    failed,   // it should work and does not
+    missing,  // this build of FFmpeg or of avstore lacks it
+  };
+  std::string format, encoder;  // encoder: empty for folders of images
+  PixelFormat pixels;           // that were written
+  Result result = Result::works;
+  std::string what;              // how the pixels came back, or what is wrong
+  double frames_per_second = 0;  // written and closed
+};
+
+struct DoctorOptions {
+  std::filesystem::path folder;      // where to try; empty: the system's temporary folder
+  std::vector<std::string> formats;  // empty: all
+  Progress progress;
+};
+
+struct DoctorReport {
+  std::vector<DoctorCheck> checks;
+  // Nothing failed, and no format of the imgstore format is missing altogether.
+  bool well = true;
+};
+
+// Write a small store in every format with every encoder, read it back in order and at random, and
+// compare with what was written. Throws Error(io) where the folder cannot be written,
+// Error(unsupported) for a format that is not known.
+DoctorReport doctor(const DoctorOptions& options);
 
 // A video file or stream being read from its beginning, for looking at it before importing.
 struct SourceInfo {

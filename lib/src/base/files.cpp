@@ -147,6 +147,11 @@ void write_file_atomically(const std::filesystem::path& path, std::string_view t
                         std::span(reinterpret_cast<const std::uint8_t*>(text.data()), text.size()));
 }
 
+void sync_folder(const std::filesystem::path& folder) {
+  const File file(folder, folder, O_RDONLY | O_DIRECTORY);
+  file.sync();
+}
+
 FolderLock::FolderLock(const std::filesystem::path& folder)
     : descriptor_(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
   while (descriptor_ >= 0 && ::flock(descriptor_, LOCK_EX) != 0 && errno == EINTR) {

@@ -25,6 +25,9 @@ std::filesystem::path temporary_name(const std::filesystem::path& path);
 void write_file_atomically(const std::filesystem::path& path, std::span<const std::uint8_t> bytes);
 void write_file_atomically(const std::filesystem::path& path, std::string_view text);
 
+// Make the names in a folder last through a power cut. Throws Error(io).
+void sync_folder(const std::filesystem::path& folder);
+
 // Keeps other processes, and other threads of this one, that want the same folder out while it
 // lives. Advisory, and no obstacle where the file system has no locks or the folder cannot be
 // opened.

@@ -24,7 +24,6 @@ namespace fs = std::filesystem;
 // Room for 134 million frames; chunks hold thousands.
 constexpr std::uint64_t kMaxMember = std::uint64_t{1} << 30U;
 constexpr std::uint64_t kMaxYaml = std::uint64_t{1} << 30U;
-constexpr std::string_view kBeforeReindex = "_frame_number_before_reindex";
 
 bool is_directory_store(const StoreMetadata& metadata) {
   return metadata.store_class == "DirectoryImgStore";
@@ -189,6 +188,30 @@ ChunkIndex read_yaml(const fs::path& file) {
   return reader.finish(file);
 }
 
+// ---- writing -------------------------------------------------------------------------------
+
+void check_index(const fs::path& file, const ChunkIndex& index) {
+  check_lengths(file, index, ErrorKind::invalid_argument);
+  if (!index.before_reindex.empty() && index.before_reindex.size() != index.frame_number.size()) {
+    throw Error(ErrorKind::invalid_argument,
+                file.string() + ": as many numbers from before as frames are needed");
+  }
+}
+
+// The arrays with an entry a frame.
+std::vector<ZipMember> frame_members(const ChunkIndex& index) {
+  std::vector<ZipMember> members;
+  const auto add = [&members](std::string_view key, std::vector<std::uint8_t> bytes) {
+    members.push_back({std::string(key) + ".npy", std::move(bytes)});
+  };
+  add("frame_number", npy_of(std::span(index.frame_number)));
+  add("frame_time", npy_of(std::span(index.frame_time)));
+  if (!index.before_reindex.empty()) {
+    add(kBeforeReindex, npy_of(std::span(index.before_reindex)));
+  }
+  return members;
+}
+
 }  // namespace
 
 std::string chunk_path(const StoreMetadata& metadata, std::int64_t chunk) {
@@ -232,12 +255,8 @@ ChunkIndex read_chunk_index(const fs::path& file) {
 
 void write_chunk_index(const fs::path& file, const ChunkIndex& index,
                        const StoreMetadata& metadata) {
-  check_lengths(file, index, ErrorKind::invalid_argument);
-  if (!index.before_reindex.empty() && index.before_reindex.size() != index.frame_number.size()) {
-    throw Error(ErrorKind::invalid_argument,
-                file.string() + ": as many numbers from before as frames are needed");
-  }
-  std::vector<ZipMember> members;
+  check_index(file, index);
+  std::vector<ZipMember> members = frame_members(index);
   const auto add = [&members](std::string_view key, std::vector<std::uint8_t> bytes) {
     members.push_back({std::string(key) + ".npy", std::move(bytes)});
   };
@@ -246,11 +265,6 @@ void write_chunk_index(const fs::path& file, const ChunkIndex& index,
       add(key, npy_scalar(text));
     }
   };
-  add("frame_number", npy_of(std::span(index.frame_number)));
-  add("frame_time", npy_of(std::span(index.frame_time)));
-  if (!index.before_reindex.empty()) {
-    add(kBeforeReindex, npy_of(std::span(index.before_reindex)));
-  }
   add_text("extension", metadata.extension);
   add("imgshape", npy_of(std::span(metadata.imgshape)));
   add_text("imgdtype", metadata.imgdtype);
@@ -263,6 +277,21 @@ void write_chunk_index(const fs::path& file, const ChunkIndex& index,
   add_text("timezone_local", metadata.timezone_local);
   add_text("uuid", metadata.uuid);
   base::write_file_atomically(file, std::span<const std::uint8_t>(zip_stored(members)));
+}
+
+void rewrite_chunk_index(const fs::path& from, const fs::path& to, const ChunkIndex& index) {
+  check_index(to, index);
+  std::vector<ZipMember> members = frame_members(index);
+  const ZipReader archive(from);
+  for (const std::string& name : archive.names()) {
+    const bool is_new =
+        std::any_of(members.begin(), members.end(),
+                    [&name](const ZipMember& member) { return member.name == name; });
+    if (!is_new) {
+      members.push_back({name, archive.read(archive.find(name), kMaxMember)});
+    }
+  }
+  base::write_file_atomically(to, std::span<const std::uint8_t>(zip_stored(members)));
 }
 
 }  // namespace avstore::imgstore

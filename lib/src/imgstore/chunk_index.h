@@ -6,11 +6,16 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "imgstore/metadata.h"
 
 namespace avstore::imgstore {
+
+// The key of the numbers that frames had before the store was renumbered, in npz and in records of
+// extra data.
+inline constexpr std::string_view kBeforeReindex = "_frame_number_before_reindex";
 
 struct ChunkIndex {
   std::vector<std::int64_t> frame_number;
@@ -49,5 +54,10 @@ ChunkIndex read_chunk_index(const std::filesystem::path& file);
 // (arrays of unequal length), io.
 void write_chunk_index(const std::filesystem::path& file, const ChunkIndex& index,
                        const StoreMetadata& metadata);
+
+// Write numbers and times of an .npz anew, as `to`; what else is in the archive `from` stays as it
+// is. Throws Error as read_chunk_index() and write_chunk_index().
+void rewrite_chunk_index(const std::filesystem::path& from, const std::filesystem::path& to,
+                         const ChunkIndex& index);
 
 }  // namespace avstore::imgstore

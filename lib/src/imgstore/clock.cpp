@@ -23,6 +23,7 @@
 #include <string_view>
 
 #include "avstore/error.h"
+#include "avstore/local_time.h"
 #include "imgstore/metadata.h"
 
 namespace avstore::imgstore {
@@ -285,3 +286,38 @@ std::string local_timezone_name() {
 }
 
 }  // namespace avstore::imgstore
+
+namespace avstore {
+namespace {
+
+constexpr double kFirstPlausibleTime =
+    1e8;  // 1973: what is less counts from the recording's own start
+constexpr double kLastPlausibleTime = 1e11;  // year 5138
+
+}  // namespace
+
+std::string local_time(FrameTime time, const std::string& zone) {
+  constexpr double kMicrosecond = 1e-6;
+  const double rounded = time.seconds + kMicrosecond / 2;  // cut to microseconds below
+  if (!(rounded >= kFirstPlausibleTime && rounded < kLastPlausibleTime)) {
+    return {};
+  }
+  const double whole = std::floor(rounded);
+  const date::sys_seconds utc(std::chrono::seconds(static_cast<std::int64_t>(whole)));
+  const date::time_zone* named = imgstore::find_zone(zone);
+  const std::chrono::seconds offset =
+      named == nullptr ? std::chrono::seconds(0) : named->get_info(utc).offset;
+  const auto local = utc + offset;
+  const auto day = date::floor<date::days>(local);
+  const date::year_month_day calendar(day);
+  const date::hh_mm_ss<std::chrono::seconds> clock(local - day);
+  const auto micros = static_cast<std::int64_t>((rounded - whole) / kMicrosecond);
+  const auto minutes = std::chrono::duration_cast<std::chrono::minutes>(offset).count();
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}{}{:02}:{:02}",
+                     static_cast<int>(calendar.year()), static_cast<unsigned>(calendar.month()),
+                     static_cast<unsigned>(calendar.day()), clock.hours().count(),
+                     clock.minutes().count(), clock.seconds().count(), micros,
+                     minutes < 0 ? '-' : '+', std::abs(minutes) / 60, std::abs(minutes) % 60);
+}
+
+}  // namespace avstore

@@ -110,7 +110,7 @@ std::string normalize_extra_json(const std::string& json) {
   return json_object(users_members(json));
 }
 
-void write_extra_json(const std::filesystem::path& file, const std::vector<ExtraRecord>& records) {
+std::string extra_json_text(const std::vector<ExtraRecord>& records) {
   std::string text = "[";
   for (const ExtraRecord& record : records) {
     std::vector<JsonMember> members = users_members(record.json);
@@ -120,7 +120,11 @@ void write_extra_json(const std::filesystem::path& file, const std::vector<Extra
     text += text.size() > 1 ? ", " : "";
     text += json_object(members);
   }
-  base::write_file_atomically(file, text + ']');
+  return text + ']';
+}
+
+void write_extra_json(const std::filesystem::path& file, const std::vector<ExtraRecord>& records) {
+  base::write_file_atomically(file, extra_json_text(records));
 }
 
 std::vector<ExtraRecord> read_extra_json(const std::filesystem::path& file) {

@@ -21,8 +21,10 @@ struct ExtraRecord {
 // frame_index, frame_number and frame_time, which are not the user's to give, are taken out.
 std::string normalize_extra_json(const std::string& json);
 
-// Write 000000.extra.json, atomically: each record with frame_time, frame_number, frame_index
-// added. Throws Error: invalid_argument (a record's json), io.
+// The text of 000000.extra.json: each record with frame_time, frame_number, frame_index added.
+// Throws Error(invalid_argument) for a record's json.
+std::string extra_json_text(const std::vector<ExtraRecord>& records);
+// Write such a file, atomically. Throws Error: invalid_argument, io.
 void write_extra_json(const std::filesystem::path& file, const std::vector<ExtraRecord>& records);
 // A frame_time of null (pandas writes NaN so) reads as NaN.
 // Throws Error: corrupt (no array of objects, a record without its frame), not_found, io.

@@ -12,6 +12,8 @@
 #include <string_view>
 #include <utility>
 
+#include "imgstore/chunk_index.h"
+
 namespace avstore::imgstore {
 namespace {
 
@@ -266,6 +268,14 @@ ExtraData pick(const ExtraData& data, const std::vector<std::size_t>& rows) {
   return out;
 }
 
+bool is_natural(const Values& values, std::size_t row) {
+  if (const auto* integers = std::get_if<Integers>(&values)) {
+    return (*integers)[row] >= 0;
+  }
+  const auto* reals = std::get_if<Reals>(&values);
+  return reals != nullptr && (*reals)[row] >= 0;
+}
+
 }  // namespace
 
 ExtraData parse_extra_json(const std::string& text) {
@@ -307,9 +317,15 @@ void append_extra(ExtraData& all, ExtraData more) {
 }
 
 ExtraData without_padding(const ExtraData& data) {
+  // Renumbering gives real frames negative numbers, and these the number that they had.
+  const ExtraColumn* before = data.find(std::string(kBeforeReindex));
+  const auto is_padding = [&](std::size_t row) {
+    return data.frame_number[row].value < 0 &&
+           (before == nullptr || !is_natural(before->values, row));
+  };
   std::vector<std::size_t> rows;
   for (std::size_t row = 0; row < data.size(); ++row) {
-    if (data.frame_number[row].value >= 0) {
+    if (!is_padding(row)) {
       rows.push_back(row);
     }
   }

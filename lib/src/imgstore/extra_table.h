@@ -17,7 +17,7 @@ ExtraData parse_extra_json(const std::string& text);
 // what holds both.
 void append_extra(ExtraData& all, ExtraData more);
 
-// The records whose frame numbers are not negative.
+// The records whose frame numbers are not negative, or were not before the store was renumbered.
 ExtraData without_padding(const ExtraData& data);
 
 // By frame_index, then by the column `second` if there is one, else as they were.

@@ -226,6 +226,16 @@ void read_required_fields(const YamlNode& store, const Blame& blame, StoreMetada
   metadata.imgshape = shape_field(store, blame);
 }
 
+// The writer's names "png+color" and so on say that it decoded sensor data: what is stored is plain
+// colour in files of the first kind.
+void read_decoded_format(StoreMetadata& metadata) {
+  constexpr std::string_view kDecoded = "+color";
+  if (metadata.store_class == kDirectoryClass && metadata.format.ends_with(kDecoded)) {
+    metadata.format.resize(metadata.format.size() - kDecoded.size());
+    metadata.encoding.clear();
+  }
+}
+
 void read_optional_fields(const YamlNode& store, const Blame& blame, StoreMetadata& metadata) {
   const auto text = [&](std::string_view key, const std::string& missing) {
     return text_field(store, key, blame).value_or(missing);
@@ -396,6 +406,7 @@ StoreMetadata read_metadata(const std::filesystem::path& folder) {
   StoreMetadata metadata;
   read_required_fields(*store, blame, metadata);
   read_optional_fields(*store, blame, metadata);
+  read_decoded_format(metadata);
   check_fields(metadata, blame);
   if (metadata.timezone_local.empty()) {
     metadata.timezone_local = user_timezone(root);

@@ -28,8 +28,9 @@ struct StoreMetadata {
 // Throws Error(not_found) naming what is missing.
 std::filesystem::path store_folder(const std::filesystem::path& store_or_metadata);
 
-// Read FOLDER/metadata.yaml. Class VideoImgStoreFFMPEG reads as VideoImgStore; missing keys of old
-// stores get the defaults that imgstore-format documents. YAML tags that PyYAML's safe_load does
+// Read FOLDER/metadata.yaml. Class VideoImgStoreFFMPEG reads as VideoImgStore, a directory's format
+// such as "png+color" as "png" without encoding; missing keys of old stores get the defaults that
+// imgstore-format documents. YAML tags that PyYAML's safe_load does
 // not know are dropped from the user's metadata, so that what is read can be written again. Throws
 // Error: not_found, corrupt (no YAML, a key missing or of the wrong kind), unsupported (version not
 // 2, a class that is not known).

@@ -138,6 +138,16 @@ std::int64_t ZipReader::find(const std::string& name) const {
   return -1;
 }
 
+std::vector<std::string> ZipReader::names() const {
+  std::vector<std::string> all;
+  for (std::int64_t i = 0; i < zip_get_num_entries(archive_.get(), 0); ++i) {
+    if (const char* name = zip_get_name(archive_.get(), static_cast<zip_uint64_t>(i), 0)) {
+      all.emplace_back(name);
+    }
+  }
+  return all;
+}
+
 std::vector<std::uint8_t> ZipReader::read(std::int64_t index, std::uint64_t limit) const {
   const std::uint64_t size = believable_size(index, limit);
   const std::unique_ptr<zip_file_t, CloseMember> member(

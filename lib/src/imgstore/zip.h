@@ -22,6 +22,9 @@ class ZipReader {
   // The index of a member; of several with one name the last, as Python's zipfile. -1 if none.
   std::int64_t find(const std::string& name) const;
 
+  // Of all members, in their order.
+  std::vector<std::string> names() const;
+
   // The bytes of a member, stored or deflated, with its checksum verified. Throws Error: corrupt
   // (more than `limit` bytes, damaged), unsupported (another compression, encrypted).
   std::vector<std::uint8_t> read(std::int64_t index, std::uint64_t limit) const;

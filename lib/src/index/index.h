@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -147,6 +148,8 @@ class Index {
   // Over all frames; zeros when empty. Times that are not numbers do not count; if none is, NaN.
   Extremes extremes() const;
   std::optional<std::string> information(const std::string& name) const;
+  // All that set_information() was given, by name.
+  std::map<std::string, std::string> all_information() const;
 
   // Throws Error(end_of_store), also for a negative one.
   FrameRow at(std::int64_t frame_index) const;

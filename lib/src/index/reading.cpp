@@ -6,6 +6,7 @@
 #include <string>
 
 #include "index/impl.h"
+#include "index/schema.h"
 
 namespace avstore::index {
 namespace {
@@ -186,6 +187,18 @@ std::vector<KeyframeRow> Index::keyframes(std::int64_t chunk) const {
     rows.push_back(keyframe_row(query));
   }
   return rows;
+}
+
+std::map<std::string, std::string> Index::all_information() const {
+  Query query = impl_->database().query("SELECT name, value FROM index_information");
+  std::map<std::string, std::string> all;
+  while (query.next()) {
+    const std::string name = query.text(0);
+    if (!is_reserved(name)) {
+      all[name] = query.text(1);
+    }
+  }
+  return all;
 }
 
 void Index::for_each_extra(const std::function<bool(const ExtraRow&)>& visit) const {

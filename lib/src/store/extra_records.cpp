@@ -1,24 +1,238 @@
 #include "store/extra_records.h"
 
 #include <algorithm>
+#include <cmath>
+#include <optional>
+#include <stdexcept>
+#include <utility>
+#include <variant>
 
+#include "avstore/error.h"
+#include "base/files.h"
 #include "imgstore/chunk_index.h"
+#include "imgstore/extra_table.h"
 #include "imgstore/metadata.h"
+#include "imgstore/motif_hdf5.h"
+#include "index/index.h"
+#include "store/layout.h"
+#include "store/staged_change.h"
 
 namespace avstore::store {
+namespace {
 
-std::deque<imgstore::ExtraRecord> read_extra_records(const std::filesystem::path& store) {
-  const auto folder = imgstore::store_folder(store);
-  const imgstore::StoreMetadata metadata = imgstore::read_metadata(folder);
-  std::deque<imgstore::ExtraRecord> all;
-  for (const imgstore::ChunkFile& chunk : imgstore::find_chunks(folder, metadata)) {
-    const auto file = folder / imgstore::chunk_extra_path(metadata, chunk.chunk);
-    if (std::filesystem::exists(file)) {
-      const auto records = imgstore::read_extra_json(file);
-      all.insert(all.end(), records.begin(), records.end());
+namespace fs = std::filesystem;
+
+// ---- where they are ------------------------------------------------------------------------
+
+// Motif puts its files at the root whatever the class of the store. Names are made from numbers, so
+// they stay in the folder.
+std::optional<ExtraSource> motif_source(const fs::path& folder,
+                                        const imgstore::StoreMetadata& metadata,
+                                        const imgstore::ChunkFile& chunk) {
+  const std::string stem = chunk.data.stem().string() + ".extra_data";
+  for (const auto& [kind, extension] :
+       {std::pair(ExtraKind::motif_json, ".json"), std::pair(ExtraKind::motif_hdf5, ".h5")}) {
+    const fs::path file = current_file(folder, stem + extension);
+    if (fs::exists(file)) {
+      return ExtraSource{
+          kind, file, {}, current_file(folder, imgstore::chunk_index_path(metadata, chunk.chunk))};
     }
   }
-  std::stable_sort(all.begin(), all.end(),
+  return std::nullopt;
+}
+
+// Records that only the database has, by chunk; `wanted` says of which. None where the database
+// cannot be read: it is no authority on extra data.
+std::map<std::int64_t, ExtraSource> sources_in_database(const fs::path& folder,
+                                                        const std::vector<std::int64_t>& wanted) {
+  std::map<std::int64_t, ExtraSource> sources;
+  const fs::path file = current_file(folder, kIndexFile);
+  try {
+    const index::Index index = index::Index::open(file);
+    std::vector<index::ChunkRow> chunks = index.chunks();
+    std::erase_if(chunks, [&wanted](const index::ChunkRow& row) {
+      return std::find(wanted.begin(), wanted.end(), row.chunk) == wanted.end();
+    });
+    index.for_each_extra([&](const index::ExtraRow& row) {
+      for (const index::ChunkRow& chunk : chunks) {
+        const std::int64_t frame_idx = row.frame_index - chunk.first_frame_index;
+        if (frame_idx >= 0 && frame_idx < chunk.frame_count) {
+          ExtraSource& source = sources[chunk.chunk];
+          source.kind = ExtraKind::database;
+          source.path = file;
+          source.records.push_back({row.frame_index, row.frame_number, row.frame_time, row.json});
+        }
+      }
+      return true;
+    });
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::io) {
+      throw;
+    }
+  }
+  return sources;
+}
+
+// ---- as columns ----------------------------------------------------------------------------
+
+ExtraData parse(const std::string& text, const fs::path& file) {
+  try {
+    return imgstore::parse_extra_json(text);
+  } catch (const imgstore::JsonError& error) {
+    throw Error(ErrorKind::corrupt, file.string() + ": " + error.what());
+  } catch (const std::invalid_argument& error) {
+    throw Error(ErrorKind::corrupt, file.string() + ": " + error.what());
+  }
+}
+
+// Frame numbers of HDF5 as renumbering made them: those files stay as they were recorded, the npz
+// beside the chunk has both numbers of each frame. Of frames with the same number the one nearest
+// in time is meant.
+void renumber(ExtraData& data, const imgstore::ChunkIndex& chunk) {
+  std::multimap<std::int64_t, std::size_t> frames;
+  for (std::size_t i = 0; i < chunk.before_reindex.size(); ++i) {
+    frames.emplace(chunk.before_reindex[i], i);
+  }
+  ExtraColumn before{std::string(imgstore::kBeforeReindex), std::vector<std::int64_t>()};
+  for (std::size_t row = 0; row < data.size(); ++row) {
+    const std::int64_t number = data.frame_number[row].value;
+    std::get<std::vector<std::int64_t>>(before.values).push_back(number);
+    const auto [first, last] = frames.equal_range(number);
+    const auto distance = [&](const auto& frame) {
+      return std::abs(chunk.frame_time[frame.second] - data.frame_time[row].seconds);
+    };
+    const auto nearest = std::min_element(
+        first, last, [&](const auto& a, const auto& b) { return distance(a) < distance(b); });
+    if (nearest != last) {
+      data.frame_number[row] = FrameNumber(chunk.frame_number[nearest->second]);
+    }
+  }
+  data.columns.push_back(std::move(before));
+}
+
+ExtraData read_hdf5(const ExtraSource& source) {
+  ExtraData data = imgstore::without_padding(imgstore::read_motif_hdf5(source.path));
+  try {
+    const imgstore::ChunkIndex chunk = imgstore::read_chunk_index(source.chunk_index);
+    if (!chunk.before_reindex.empty()) {
+      renumber(data, chunk);
+    }
+  } catch (const Error& error) {
+    // A chunk whose index cannot be read was not renumbered; the readers of frames tell of it.
+    if (error.kind() == ErrorKind::io) {
+      throw;
+    }
+  }
+  return data;
+}
+
+// ---- as records ----------------------------------------------------------------------------
+
+// Empty for a member that the record does not have.
+std::string json_value(std::int64_t value) {
+  return std::to_string(value);
+}
+std::string json_value(double value) {
+  return imgstore::json_number(value);
+}
+std::string json_value(const std::string& value) {
+  return imgstore::json_string(value);
+}
+std::string json_value(const ExtraJson& value) {
+  return value.text;
+}
+
+std::string record_json(const ExtraData& data, std::size_t row) {
+  std::vector<imgstore::JsonMember> members;
+  for (const ExtraColumn& column : data.columns) {
+    std::string value =
+        std::visit([row](const auto& values) { return json_value(values[row]); }, column.values);
+    if (!value.empty()) {
+      members.push_back({column.name, std::move(value)});
+    }
+  }
+  return imgstore::json_object(members);
+}
+
+std::vector<imgstore::ExtraRecord> to_records(const ExtraData& data) {
+  std::vector<imgstore::ExtraRecord> records;
+  records.reserve(data.size());
+  for (std::size_t row = 0; row < data.size(); ++row) {
+    records.push_back({data.frame_index[row].value, data.frame_number[row].value,
+                       data.frame_time[row].seconds, record_json(data, row)});
+  }
+  return records;
+}
+
+// Those of the writer API stay as they are written, digit by digit.
+std::vector<imgstore::ExtraRecord> records_of(const ExtraSource& source,
+                                              std::map<std::string, double>& sample_rates) {
+  if (source.kind == ExtraKind::database) {
+    return source.records;
+  }
+  if (source.kind == ExtraKind::writer_json) {
+    return imgstore::read_extra_json(source.path);
+  }
+  const ExtraData data = read_source(source);
+  sample_rates.insert(data.sample_rates.begin(), data.sample_rates.end());
+  return to_records(data);
+}
+
+}  // namespace
+
+std::vector<ExtraSource> extra_sources(const fs::path& folder) {
+  const imgstore::StoreMetadata metadata = imgstore::read_metadata(folder);
+  const auto chunks = imgstore::find_chunks(folder, metadata);
+  std::vector<ExtraSource> sources;
+  for (const imgstore::ChunkFile& chunk : chunks) {
+    if (auto source = motif_source(folder, metadata, chunk)) {
+      sources.push_back(std::move(*source));
+    }
+  }
+  if (!sources.empty()) {
+    return sources;
+  }
+  std::vector<std::int64_t> without_file;
+  std::map<std::int64_t, ExtraSource> by_chunk;
+  for (const imgstore::ChunkFile& chunk : chunks) {
+    const fs::path path = current_file(folder, imgstore::chunk_extra_path(metadata, chunk.chunk));
+    if (fs::exists(path)) {
+      by_chunk[chunk.chunk] = {ExtraKind::writer_json, path, {}, {}};
+    } else {
+      without_file.push_back(chunk.chunk);
+    }
+  }
+  if (!without_file.empty()) {
+    by_chunk.merge(sources_in_database(folder, without_file));
+  }
+  for (auto& [chunk, source] : by_chunk) {
+    sources.push_back(std::move(source));
+  }
+  return sources;
+}
+
+ExtraData read_source(const ExtraSource& source) {
+  switch (source.kind) {
+    case ExtraKind::motif_hdf5:
+      return read_hdf5(source);
+    case ExtraKind::motif_json:
+      return imgstore::sorted_extra(
+          imgstore::without_padding(parse(base::read_text(source.path), source.path)),
+          "sensor_time");
+    case ExtraKind::database:
+      return parse(imgstore::extra_json_text(source.records), source.path);
+    default:
+      return imgstore::sorted_extra(parse(base::read_text(source.path), source.path), "");
+  }
+}
+
+ExtraRecords read_extra_records(const fs::path& store) {
+  ExtraRecords all;
+  for (const ExtraSource& source : extra_sources(imgstore::store_folder(store))) {
+    const auto records = records_of(source, all.sample_rates);
+    all.records.insert(all.records.end(), records.begin(), records.end());
+  }
+  std::stable_sort(all.records.begin(), all.records.end(),
                    [](const auto& a, const auto& b) { return a.frame_index < b.frame_index; });
   return all;
 }

@@ -1,15 +1,44 @@
-// The extra data of a whole store.
+// The extra data of a whole store: where they are, and as records.
 #pragma once
 
 #include <deque>
 #include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
 
+#include "avstore/extra.h"
 #include "imgstore/extra_data.h"
 
 namespace avstore::store {
 
-// All records of the writer API's JSON files, ordered by frame_index; none if there are no such
-// files. Throws Error(corrupt) naming the file.
-std::deque<imgstore::ExtraRecord> read_extra_records(const std::filesystem::path& store);
+enum class ExtraKind { writer_json, motif_json, motif_hdf5, database };
+
+// The extra data of one chunk.
+struct ExtraSource {
+  ExtraKind kind = ExtraKind::writer_json;
+  std::filesystem::path path;                  // the file, or the database
+  std::vector<imgstore::ExtraRecord> records;  // of the database only
+  // Where the chunk's npz is, if it has one.
+  std::filesystem::path chunk_index;
+};
+
+// The extra data of a store, a source a chunk, in order. Motif's win over the writer API's. A chunk
+// that has no file of the latter has what the database kept of it: the recording was killed before
+// the chunk's end.
+std::vector<ExtraSource> extra_sources(const std::filesystem::path& folder);
+
+// As columns, in order of frames, without padding. Throws Error: corrupt (naming the file), io,
+// unsupported.
+ExtraData read_source(const ExtraSource& source);
+
+// All extra data as records ordered by frame_index; those whose file does not say to which frame
+// they belong have frame_index -1 and come first.
+struct ExtraRecords {
+  std::deque<imgstore::ExtraRecord> records;
+  std::map<std::string, double> sample_rates;  // as of ExtraData
+};
+// Throws Error as read_source().
+ExtraRecords read_extra_records(const std::filesystem::path& store);
 
 }  // namespace avstore::store

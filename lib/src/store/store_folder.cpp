@@ -12,6 +12,7 @@
 #include "avstore/error.h"
 #include "index/index.h"
 #include "store/layout.h"
+#include "store/staged_change.h"
 
 namespace avstore::store {
 namespace {
@@ -27,7 +28,7 @@ bool is_chunk_name(const std::string& name) {
 
 bool belongs_to_store(const std::string& name) {
   return name == kMetadataFile || name == kLockFile || name.starts_with(kIndexFile) ||
-         is_chunk_name(name);
+         name.starts_with(kStagedFolder) || is_chunk_name(name);
 }
 
 [[noreturn]] void fail(const fs::path& path, const char* what, const std::error_code& error) {

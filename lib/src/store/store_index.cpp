@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <iterator>
 #include <map>
-#include <set>
 #include <utility>
 #include <vector>
 
@@ -12,6 +11,7 @@
 #include "imgstore/chunk_index.h"
 #include "media/scan.h"
 #include "store/layout.h"
+#include "store/staged_change.h"
 
 namespace avstore::store {
 namespace {
@@ -30,14 +30,24 @@ bool has_changed(const fs::path& file, const index::ChunkRow& row) {
          static_cast<std::int64_t>(size) != row.bytes;
 }
 
+// Whether frames could be listed from a chunk's own index file. One that is damaged gives none,
+// however often the database is made anew.
+bool has_readable_index(const fs::path& folder, const imgstore::ChunkFile& file) {
+  try {
+    return file.index && (imgstore::read_chunk_index(folder / *file.index), true);
+  } catch (const Error& error) {
+    return error.kind() != ErrorKind::corrupt && error.kind() != ErrorKind::unsupported;
+  }
+}
+
 // What is in a closed store's folder but not in its database; empty if nothing is. Chunks of the
 // database that are gone or have changed are warned of and stay in it: their frames keep their
 // place, and the others theirs. Costs one look at each chunk's size, never at frames.
 std::string find_mismatch(const fs::path& folder, const imgstore::StoreMetadata& metadata,
                           const index::Index& index, const Warn& warn) {
-  std::set<std::int64_t> present;
+  std::map<std::int64_t, imgstore::ChunkFile> present;
   for (const imgstore::ChunkFile& file : imgstore::find_chunks(folder, metadata)) {
-    present.insert(file.chunk);
+    present.emplace(file.chunk, file);
   }
   const auto uuid = index.information(kUuidEntry);
   if (uuid && *uuid != metadata.uuid) {
@@ -63,10 +73,9 @@ std::string find_mismatch(const fs::path& folder, const imgstore::StoreMetadata&
     return "its chunks have " + std::to_string(listed) + " frames, but it lists " +
            std::to_string(index.frame_count());
   }
-  for (const std::int64_t chunk : present) {
-    const fs::path file = folder / imgstore::chunk_path(metadata, chunk);
-    if (fs::exists(folder / imgstore::chunk_index_path(metadata, chunk))) {
-      return file.filename().string() + " is not in it";
+  for (const auto& [chunk, file] : present) {
+    if (has_readable_index(folder, file)) {
+      return file.data.string() + " is not in it";
     }
   }
   return {};
@@ -74,7 +83,7 @@ std::string find_mismatch(const fs::path& folder, const imgstore::StoreMetadata&
 
 std::optional<index::Index> open_saved(const fs::path& folder,
                                        const imgstore::StoreMetadata& metadata, const Warn& warn) {
-  const fs::path file = folder / kIndexFile;
+  const fs::path file = current_file(folder, kIndexFile);
   try {
     index::Index index = index::Index::open(file);
     // While it is recorded, files run ahead of their rows.
@@ -234,6 +243,20 @@ void scan_chunks(SharedIndex& index, const Warn& warn) {
   }
 }
 
+// Ends a change of the store that was cut short. Where that cannot be, its files are read where
+// they are.
+void try_to_finish_change(const fs::path& folder, const Warn& warn) {
+  if (!has_staged_change(folder)) {
+    return;
+  }
+  try {
+    const base::FolderLock lock(folder);
+    finish_staged_change(folder);
+  } catch (const Error& error) {
+    warn(std::string(error.what()) + "; the store is read as it is to become");
+  }
+}
+
 }  // namespace
 
 index::Index index_from_chunks(const fs::path& folder, const imgstore::StoreMetadata& metadata,
@@ -255,6 +278,9 @@ index::Index index_from_chunks(const fs::path& folder, const imgstore::StoreMeta
 
 OpenedIndex open_index(const fs::path& folder, const imgstore::StoreMetadata& metadata, bool save,
                        const Warn& warn) {
+  if (save) {
+    try_to_finish_change(folder, warn);
+  }
   std::vector<std::string> warnings;
   if (auto saved = open_saved(folder, metadata,
                               [&](const std::string& text) { warnings.push_back(text); })) {
@@ -278,6 +304,7 @@ OpenedIndex open_index(const fs::path& folder, const imgstore::StoreMetadata& me
 std::int64_t rebuild_index(const fs::path& folder, const Warn& warn) {
   const imgstore::StoreMetadata metadata = imgstore::read_metadata(folder);
   const base::FolderLock lock(folder);
+  finish_staged_change(folder);
   const auto saved = open_if_readable(folder / kIndexFile);
   index::Index made = index_from_chunks(folder, metadata, saved ? &*saved : nullptr, warn);
   SharedIndex index({std::move(made), true}, folder, true);

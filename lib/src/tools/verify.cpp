@@ -15,6 +15,7 @@
 #include "media/demuxer.h"
 #include "media/scan.h"
 #include "store/layout.h"
+#include "store/staged_change.h"
 #include "store/store_index.h"
 #include "tools/progress_meter.h"
 
@@ -61,7 +62,7 @@ class Verifier {
   // The database as it is, so that its faults are found; without one, what the chunks give.
   store::OpenedIndex open_index() {
     try {
-      index::Index saved = index::Index::open(folder_ / store::kIndexFile);
+      index::Index saved = index::Index::open(store::current_file(folder_, store::kIndexFile));
       const std::string damage = saved.integrity_findings();
       if (!damage.empty()) {
         find(std::string(store::kIndexFile) + ": damaged: " + damage);

@@ -1,0 +1,134 @@
+#include "store/staged_change.h"
+
+#include <algorithm>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "avstore/error.h"
+#include "base/files.h"
+#include "index/opening.h"
+#include "store/layout.h"
+
+namespace avstore::store {
+namespace {
+
+namespace fs = std::filesystem;
+
+[[noreturn]] void fail(const fs::path& path, const char* what, const std::error_code& error) {
+  throw Error(ErrorKind::io, path.string() + ": " + what + ": " + error.message());
+}
+
+// Relative to `folder`: what is to be moved, the database last, and the folders in between.
+struct Contents {
+  std::vector<fs::path> files;
+  std::vector<fs::path> folders;
+};
+
+Contents contents(const fs::path& folder) {
+  Contents found;
+  try {
+    for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder)) {
+      const fs::path relative = entry.path().lexically_relative(folder);
+      (entry.is_directory() ? found.folders : found.files).push_back(relative);
+    }
+  } catch (const fs::filesystem_error& error) {
+    fail(folder, "cannot list", error.code());
+  }
+  std::sort(found.files.begin(), found.files.end());
+  std::stable_partition(found.files.begin(), found.files.end(),
+                        [](const fs::path& file) { return file != kIndexFile; });
+  return found;
+}
+
+void put_in_place(const fs::path& staged, const fs::path& place) {
+  if (place.filename() == kIndexFile) {
+    // A log left there by the database that is replaced would be taken for the new one's.
+    index::remove_companions(place);
+  }
+  std::error_code error;
+  fs::rename(staged, place, error);
+  if (error) {
+    fail(place, "cannot put in place", error);
+  }
+  if (place.extension() == ".npz") {
+    fs::remove(fs::path(place).replace_extension(".yaml"), error);
+    if (error) {
+      fail(place, "cannot remove the YAML file beside it", error);
+    }
+  }
+}
+
+void remove_folder(const fs::path& folder) {
+  std::error_code error;
+  fs::remove_all(folder, error);
+  if (error) {
+    fail(folder, "cannot remove", error);
+  }
+}
+
+}  // namespace
+
+StagedChange::StagedChange(fs::path folder)
+    : folder_(std::move(folder)), partial_(folder_ / (std::string(kStagedFolder) + ".partial")) {
+  remove_folder(partial_);
+  std::error_code error;
+  fs::create_directory(partial_, error);
+  if (error) {
+    fail(partial_, "cannot make the folder", error);
+  }
+}
+
+StagedChange::~StagedChange() {
+  std::error_code ignored;  // what led here is the error to report
+  fs::remove_all(partial_, ignored);
+}
+
+fs::path StagedChange::place(const fs::path& relative) const {
+  fs::path path = partial_ / relative;
+  std::error_code error;
+  fs::create_directories(path.parent_path(), error);
+  if (error) {
+    fail(path.parent_path(), "cannot make the folder", error);
+  }
+  return path;
+}
+
+void StagedChange::commit() {
+  for (const fs::path& folder : contents(partial_).folders) {
+    base::sync_folder(partial_ / folder);
+  }
+  base::sync_folder(partial_);
+  std::error_code error;
+  fs::rename(partial_, folder_ / kStagedFolder, error);
+  if (error) {
+    fail(partial_, "cannot be renamed", error);
+  }
+  base::sync_folder(folder_);
+  finish_staged_change(folder_);
+}
+
+fs::path current_file(const fs::path& folder, const fs::path& relative) {
+  std::error_code missing;
+  const fs::path staged = folder / kStagedFolder / relative;
+  return fs::exists(staged, missing) ? staged : folder / relative;
+}
+
+bool has_staged_change(const fs::path& folder) {
+  std::error_code missing;
+  return fs::is_directory(folder / kStagedFolder, missing);
+}
+
+void finish_staged_change(const fs::path& folder) {
+  if (!has_staged_change(folder)) {
+    return;
+  }
+  const fs::path staged = folder / kStagedFolder;
+  for (const fs::path& file : contents(staged).files) {
+    put_in_place(staged / file, folder / file);
+  }
+  base::sync_folder(folder);
+  remove_folder(staged);
+}
+
+}  // namespace avstore::store

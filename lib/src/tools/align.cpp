@@ -1,0 +1,262 @@
+// avstore align: aligned stores, and images side by side.
+#include <unistd.h>
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "avstore/error.h"
+#include "avstore/format.h"
+#include "avstore/tools.h"
+#include "media/convert.h"
+#include "store/extra_records.h"
+#include "store/store_folder.h"
+#include "tools/extra_feed.h"
+#include "tools/pixel_input.h"
+#include "tools/progress_meter.h"
+#include "tools/store_copy.h"
+
+namespace avstore {
+namespace {
+
+namespace fs = std::filesystem;
+
+ReaderOptions reading(const AlignedWriterOptions& options, bool raw_sensor) {
+  ReaderOptions reader;
+  reader.on_warning = options.notice;
+  reader.raw_sensor = raw_sensor;
+  return reader;
+}
+
+Image zeros(const ImageView& view) {
+  const auto pixels = std::make_shared<std::vector<std::uint8_t>>(packed_size(view), 0);
+  ImageView black = contiguous_view(view.format, view.width, view.height, pixels->data());
+  black.color = view.color;
+  black.array = view.array;
+  return {black, pixels};
+}
+
+// Zero is black in all but YUV, which is made of black RGB.
+Image black_like(const ImageView& view) {
+  const bool is_zero = view.format == pixel::array || view.format == pixel::gray8 ||
+                       view.format == pixel::gray16 || view.format == pixel::bgr24 ||
+                       view.format == pixel::rgb24;
+  if (is_zero) {
+    return zeros(view);
+  }
+  const std::vector<std::uint8_t> pixels(packed_size(pixel::bgr24, view.width, view.height), 0);
+  return convert(packed_view(pixel::bgr24, view.width, view.height, pixels.data()), view.format);
+}
+
+// The images that one store shows, place by place.
+class Shown {
+ public:
+  // `prepare` makes of an image what all of them are to be.
+  template <typename Prepare>
+  Image at(const AlignedFrame& frame, Reader& reader, const Prepare& prepare) {
+    switch (frame.kind) {
+      case AlignedFrame::Kind::match:
+        image_ = prepare(reader.read(frame.index).image);
+        return image_;
+      case AlignedFrame::Kind::hold:
+        return image_;
+      default:
+        if (black_.empty()) {
+          black_ = black_like(prepare(reader.read(FrameIndex(0)).image).view());
+        }
+        return black_;
+    }
+  }
+
+ private:
+  Image image_;
+  Image black_;
+};
+
+void require_places(const Alignment& alignment) {
+  if (alignment.places.empty()) {
+    throw Error(ErrorKind::invalid_argument, alignment.stores.front().string() +
+                                                 ": no frame of it matches one of all the others");
+  }
+}
+
+// Makes a store with a writer, or nothing.
+template <typename Write>
+void write_store(const fs::path& destination, const WriterOptions& options, const Write& write) {
+  store::make_store(destination, options.overwrite, [&](const fs::path& folder) {
+    Writer writer(folder, options);
+    try {
+      write(writer);
+      writer.close();
+    } catch (...) {
+      writer.abandon();
+      throw;
+    }
+  });
+}
+
+void write_one(const Alignment& alignment, std::size_t store, const fs::path& destination,
+               const AlignedWriterOptions& options, tools::ProgressMeter& meter) {
+  const fs::path& source = alignment.stores[store];
+  Reader reader(source, reading(options, tools::keeps_sensor_data(options.writer)));
+  const store::ExtraRecords extra = store::read_extra_records(source);
+  const tools::ExtraFeed feed(extra, reader);
+  WriterOptions writer_options = tools::with_identity(options.writer, reader.info());
+  writer_options.metadata_yaml =
+      tools::with_sample_rates(writer_options.metadata_yaml, extra.sample_rates);
+  tools::PixelInput input(find_format(writer_options.format), source.string(), options.notice);
+  media::Converter gray(1);
+  const PixelFormat wanted = tools::pixels_to_read(reader.info());
+  const auto prepare = [&](const Image& image) {
+    return input.prepare(wanted.empty() ? image : gray.convert(image, wanted));
+  };
+  write_store(destination, writer_options, [&](Writer& writer) {
+    Shown shown;
+    for (std::size_t place = 0; place < alignment.places.size(); ++place) {
+      const AlignedFrame& frame = alignment.frame(place, store);
+      const FrameNames& names = alignment.places[place];
+      const bool own = frame.kind == AlignedFrame::Kind::match;
+      writer.add(shown.at(frame, reader, prepare), names.number, own ? frame.time : names.time);
+      if (own) {
+        for (const std::string& record : feed.of(frame.index)) {
+          writer.add_extra(record);
+        }
+      }
+      meter.require();
+    }
+  });
+}
+
+// ---- side by side --------------------------------------------------------------------------
+
+class SideBySide {
+ public:
+  SideBySide(const Alignment& alignment, const AlignedWriterOptions& options)
+      : alignment_(alignment), shown_(alignment.stores.size()), converter_(1) {
+    bool gray = true;
+    for (const fs::path& store : alignment.stores) {
+      readers_.emplace_back(store, reading(options, false));
+      const StoreInfo& info = readers_.back().info();
+      gray = gray && !info.color && info.dtype == "uint8";
+      left_.push_back(width_);
+      width_ += info.width;
+      height_ = std::max(height_, info.height);
+    }
+    format_ = gray ? pixel::gray8 : pixel::bgr24;
+  }
+
+  const StoreInfo& first() const { return readers_.front().info(); }
+  bool color() const { return format_ == pixel::bgr24; }
+
+  // All images at a place in one; places come in order.
+  Image at(std::size_t place) {
+    auto pixels =
+        std::make_shared<std::vector<std::uint8_t>>(packed_size(format_, width_, height_));
+    for (std::size_t s = 0; s < readers_.size(); ++s) {
+      const auto prepare = [this](const Image& image) {
+        return converter_.convert(image, format_);
+      };
+      draw(shown_[s].at(alignment_.frame(place, s), readers_[s], prepare), left_[s], *pixels);
+    }
+    return {packed_view(format_, width_, height_, pixels->data()), pixels};
+  }
+
+ private:
+  void draw(const Image& image, int left, std::vector<std::uint8_t>& pixels) const {
+    const std::size_t pixel_bytes = color() ? 3 : 1;
+    const std::size_t row_bytes = pixel_bytes * static_cast<std::size_t>(width_);
+    for (int row = 0; row < image.height(); ++row) {
+      std::memcpy(pixels.data() + row_bytes * static_cast<std::size_t>(row) +
+                      pixel_bytes * static_cast<std::size_t>(left),
+                  image.data() + row * image.stride(),
+                  pixel_bytes * static_cast<std::size_t>(image.width()));
+    }
+  }
+
+  const Alignment& alignment_;
+  std::vector<Reader> readers_;
+  std::vector<Shown> shown_;
+  std::vector<int> left_;
+  int width_ = 0;
+  int height_ = 0;
+  PixelFormat format_;
+  media::Converter converter_;
+};
+
+void write_side_by_side_store(const Alignment& alignment, const fs::path& destination,
+                              const AlignedWriterOptions& options) {
+  SideBySide images(alignment, options);
+  WriterOptions writer_options = options.writer;
+  writer_options.color = images.color();
+  writer_options = tools::with_identity(writer_options, images.first());
+  writer_options.encoding.clear();
+  const auto total = static_cast<std::int64_t>(alignment.places.size());
+  tools::ProgressMeter meter(options.progress, total, destination.string());
+  write_store(destination, writer_options, [&](Writer& writer) {
+    for (std::size_t place = 0; place < alignment.places.size(); ++place) {
+      const FrameNames& names = alignment.places[place];
+      writer.add(images.at(place), names.number, names.time);
+      meter.require();
+    }
+  });
+}
+
+bool is_video_file(const fs::path& path) {
+  return path.extension() == ".mp4" || path.extension() == ".mkv";
+}
+
+// Removes a store that serves a while only.
+class PassingStore {
+ public:
+  explicit PassingStore(fs::path path) : path_(std::move(path)) {}
+  ~PassingStore() {
+    std::error_code ignored;  // what led here is the error to report
+    fs::remove_all(path_, ignored);
+  }
+  PassingStore(const PassingStore&) = delete;
+  PassingStore& operator=(const PassingStore&) = delete;
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+};
+
+}  // namespace
+
+void write_aligned(const Alignment& alignment, const std::vector<fs::path>& destinations,
+                   const AlignedWriterOptions& options) {
+  require_places(alignment);
+  if (destinations.size() != alignment.stores.size()) {
+    throw Error(ErrorKind::invalid_argument, "as many destinations as stores are needed");
+  }
+  const auto total = static_cast<std::int64_t>(alignment.frames.size());
+  tools::ProgressMeter meter(options.progress, total, destinations.front().string());
+  for (std::size_t store = 0; store < destinations.size(); ++store) {
+    write_one(alignment, store, destinations[store], options, meter);
+  }
+}
+
+void write_side_by_side(const Alignment& alignment, const fs::path& destination,
+                        const AlignedWriterOptions& options) {
+  require_places(alignment);
+  if (!is_video_file(destination)) {
+    write_side_by_side_store(alignment, destination, options);
+    return;
+  }
+  const bool in_the_way = fs::exists(destination);
+  if (in_the_way && !options.writer.overwrite) {
+    throw Error(ErrorKind::exists, destination.string() + ": is there already");
+  }
+  const PassingStore passing(destination.string() + ".partial-" + std::to_string(::getpid()));
+  AlignedWriterOptions writing = options;
+  writing.writer.overwrite = true;
+  write_side_by_side_store(alignment, passing.path(), writing);
+  ExportOptions exporting;
+  exporting.encoder = options.writer.encoder;
+  exporting.overwrite = options.writer.overwrite;
+  exporting.notice = options.notice;
+  export_video(passing.path(), destination, exporting);
+}
+
+}  // namespace avstore

@@ -1,0 +1,40 @@
+#include "tools/store_copy.h"
+
+#include <string>
+
+#include "avstore/format.h"
+
+namespace avstore::tools {
+
+bool keeps_sensor_data(const WriterOptions& options) {
+  const std::string& format = find_format(options.format).name;
+  return format == "npy" || format == "bpk";
+}
+
+WriterOptions with_identity(WriterOptions options, const StoreInfo& source) {
+  if (options.metadata_yaml.empty()) {
+    options.metadata_yaml = source.metadata_yaml;
+  }
+  if (options.created_utc.empty()) {
+    options.created_utc = source.created_utc;
+  }
+  if (options.timezone_local.empty()) {
+    options.timezone_local = source.timezone_local;
+  }
+  if (options.encoding.empty() && keeps_sensor_data(options)) {
+    options.encoding = source.encoding;
+  }
+  if (!options.color) {
+    options.color = source.color;
+  }
+  if (options.encoder.frame_rate.num == 0) {
+    options.encoder.frame_rate = source.nominal_frame_rate;
+  }
+  return options;
+}
+
+PixelFormat pixels_to_read(const StoreInfo& source) {
+  return !source.color && source.dtype == "uint8" ? pixel::gray8 : PixelFormat();
+}
+
+}  // namespace avstore::tools

@@ -1,0 +1,18 @@
+// What tools that make a store of another one's frames have in common.
+#pragma once
+
+#include "avstore/reader.h"
+#include "avstore/writer.h"
+
+namespace avstore::tools {
+
+// Arrays hold a sensor's own data as they are; all other formats get the picture in them.
+bool keeps_sensor_data(const WriterOptions& options);
+
+// Metadata, creation time, zone and colour of the source, where the options do not say otherwise.
+WriterOptions with_identity(WriterOptions options, const StoreInfo& source);
+
+// Gray stores hold colour planes in most video codecs; only the luma counts. Empty: as they are.
+PixelFormat pixels_to_read(const StoreInfo& source);
+
+}  // namespace avstore::tools
