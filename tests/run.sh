@@ -208,6 +208,7 @@ if ! $quick; then
     # libhdf5 asks for as much memory as a damaged file says, and copes when there is not so much.
     export ASAN_OPTIONS=exitcode=86:allocator_may_return_null=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1:exitcode=86
     # Optimizing sanitized code takes the compiler four times as long, and saves the tests less than that.
+    export LSAN_OPTIONS=suppressions=$root/tests/support/leaks.supp:print_suppressions=0
     check "build with sanitizers" build_tree "$sanitized" -Dbuildtype=debug -Dtests=enabled \
         -Db_sanitize=address,undefined -Db_lundef=false
     if $well; then

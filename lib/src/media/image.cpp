@@ -195,6 +195,9 @@ Image copy(const ImageView& image) {
 }
 
 Image convert(const ImageView& image, PixelFormat format) {
+  if (format == image.format) {
+    return copy(image);  // nobody says how long these pixels stay
+  }
   return media::Converter(1).convert(Image(image, nullptr), format);
 }
 
