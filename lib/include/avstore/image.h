@@ -115,9 +115,9 @@ std::vector<std::uint8_t> pack(const ImageView& image);
 // An image of its own with the same pixels.
 Image copy(const ImageView& image);
 
-// The same image in another pixel format, with pixels of its own. YUV is converted by its matrix and range as stated in
-// `color`; unstated means BT.601, limited range. Gray is full range.
-// Throws Error(unsupported) where no conversion exists (to or from "array").
+// The same image in another pixel format, with pixels of its own. YUV is converted by its matrix
+// and range as stated in `color`; unstated means BT.601, limited range. Gray is full range. Throws
+// Error(unsupported) where no conversion exists (to or from "array").
 Image convert(const ImageView& image, PixelFormat format);
 
 // Lower-case hexadecimal MD5 of pack(image).

@@ -195,10 +195,9 @@ Image copy(const ImageView& image) {
 }
 
 Image convert(const ImageView& image, PixelFormat format) {
-  if (format == image.format) {
-    return copy(image);  // nobody says how long these pixels stay
-  }
-  return media::Converter(1).convert(Image(image, nullptr), format);
+  Image converted = media::Converter(1).convert(Image(image, nullptr), format);
+  // Nobody says how long the pixels given stay.
+  return converted.data() == image.planes[0] ? copy(converted.view()) : converted;
 }
 
 std::string md5(const ImageView& image) {
