@@ -982,3 +982,14 @@ TEST_CASE("timestamps from one time base to another") {
   CHECK(rescale(INT64_MAX / 4, {1, 1'000'000'000}, {1, 1'000'000'000}) == INT64_MAX / 4);
   CHECK(rescale(9'000'000'000'000'000, {1, 1'000'000}, {1, 1000}) == 9'000'000'000'000);
 }
+
+TEST_CASE("what convert gives does not depend on what it was given") {
+  // The same format, and luma of full range, which is gray as it stands.
+  const Bytes bytes(avstore::packed_size(pixel::yuv420p, 16, 8), 77);
+  ImageView full = view_of(pixel::yuv420p, 16, 8, bytes);
+  full.color.full_range = true;
+  for (const PixelFormat to : {pixel::yuv420p, pixel::gray8, pixel::bgr24}) {
+    CAPTURE(to.name());
+    CHECK(avstore::convert(full, to).data() != bytes.data());
+  }
+}
