@@ -724,6 +724,11 @@ signal_tests() {
     interrupted "Ctrl-C while transcoding" INT no.int transcode long.store no.int --format h264/mkv --preset slow
     interrupted "Ctrl-C while exporting" INT no.int export long.store no.int.mp4 --range 1:249 --preset slow
 
+    head -c $((160 * 96 * 10 + 100)) <(cat gray.raw gray.raw) >part.raw
+    "$avstore" record - part.record --size 160x96 --pixel-format gray8 >"$out" 2>"$err" <part.raw
+    same "record of raw frames that end inside one" 0 $?
+    matches "record of raw frames that end inside one: says so" "only in part" "$(cat "$err")"
+    same "record of raw frames that end inside one: the others" 9 "$(prints frames part.record | tail -n 1 | cut -d , -f 1)"
     misused "record: raw frames without a pixel format" "--pixel-format" record - no.store --size 10x10
 
     # Whatever a source does not send must not keep Ctrl-C from ending a recording.

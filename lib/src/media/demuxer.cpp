@@ -136,9 +136,16 @@ class Demuxer::Impl {
         return false;
       }
       check(code, url_, "cannot read a packet");
-    } while (raw->stream_index != stream_->index || raw->size == 0);
-    last_is_partial_ = (raw->flags & AV_PKT_FLAG_CORRUPT) != 0;
+      if (raw->stream_index == stream_->index) {
+        last_is_partial_ = (raw->flags & AV_PKT_FLAG_CORRUPT) != 0;
+      }
+    } while (raw->stream_index != stream_->index || raw->size == 0 || is_useless_part());
     return true;
+  }
+
+  // Nothing can be made of a part of an uncompressed frame.
+  bool is_useless_part() const {
+    return last_is_partial_ && stream_->codecpar->codec_id == AV_CODEC_ID_RAWVIDEO;
   }
 
   void open_unpacker() {

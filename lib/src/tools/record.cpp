@@ -58,6 +58,7 @@ class Recording {
       while (!enough()) {
         const auto frame = unless_given_up([&source] { return source.next(); });
         if (!frame) {
+          tell_of_loss(source);
           break;
         }
         take(input.prepare(frame->image), writer);
@@ -73,6 +74,13 @@ class Recording {
     end(writer);
     if (frames_ == 0 && !given_up_) {
       throw Error(ErrorKind::io, name_ + ": gave no frame");
+    }
+  }
+
+  void tell_of_loss(const media::VideoSource& source) const {
+    const std::string truncation = given_up_ ? "" : source.truncation();
+    if (!truncation.empty() && options_.notice) {
+      options_.notice(name_ + ": " + truncation);
     }
   }
 
