@@ -279,6 +279,12 @@ import_tests() {
         -of csv=p=0 options.store/000000.mp4 | head -n 1)"
     av import clip.mp4 options.store --overwrite --copy --chunk-size 5
     matches "import --copy in chunks shorter than keyframes lie apart: says so" "up to 12 frames instead of 5" "$(cat "$err")"
+    local quality sizes=""
+    for quality in 5 60 100; do
+        av import clip.mp4 options.store --overwrite --format jpg --quality $quality
+        sizes+="$(du -bs options.store/000000 | cut -f 1)"$'\n'
+    done
+    same "--quality of JPEG images: larger files" "$(sort -n -u <<<"${sizes%$'\n'}")" "${sizes%$'\n'}"
     fails "--option unknown" "nosuch" import clip.mp4 no.store --option nosuch=1
     fails "--encoder unknown" "nosuch" import clip.mp4 no.store --encoder nosuch
     nothing_left "refused options leave nothing" no.store

@@ -7,9 +7,21 @@
 #include "base/files.h"
 #include "chunk/chunk_writer.h"
 #include "chunk/image_file.h"
+#include "media/codec_table.h"
 
 namespace avstore::chunk {
 namespace {
+
+// Of images only JPEG has a quality; it is Motion JPEG's.
+std::map<std::string, std::string> image_options(const std::string& extension,
+                                                 const EncoderOptions& encoder) {
+  std::map<std::string, std::string> options = encoder.options;
+  if (extension == ".jpg" && encoder.quality) {
+    options.merge(
+        media::quality_options(media::find_video_format("mjpeg/avi"), "mjpeg", *encoder.quality));
+  }
+  return options;
+}
 
 class ImageWriter final : public ChunkWriter {
  public:
@@ -53,7 +65,8 @@ class ImageWriter final : public ChunkWriter {
 std::unique_ptr<ChunkWriter> create_image_chunk(const std::filesystem::path& folder,
                                                 const std::string& extension,
                                                 const ChunkWriterOptions& options) {
-  return std::make_unique<ImageWriter>(folder, extension, options.encoder.options);
+  return std::make_unique<ImageWriter>(folder, extension,
+                                       image_options(extension, options.encoder));
 }
 
 }  // namespace avstore::chunk
