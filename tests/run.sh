@@ -2,20 +2,18 @@
 # Install what is missing, build, and run every test. The last line printed is `N passed, N failed, N skipped`; the exit status is
 # 1 if anything failed. Nothing is asked. For Debian 12, as root or as a user who may use sudo.
 #
-# usage: run.sh [--quick | --core]
+# usage: run.sh [--quick]
 #
-# --core stops after the test programs: no command line, installation, formatting or scripts.
 # --quick leaves out the static analysis (clang-tidy) and the build with sanitizers, which take most of the time.
 # What is made lies in build-tests and build-sanitize; the log of each step in build-tests/logs.
 #
 # shellcheck disable=SC2317 # functions are called by way of check()
 set -uo pipefail
 
-quick=false core=false
+quick=false
 case ${1-} in
     "") ;;
     --quick) quick=true ;;
-    --core) quick=true core=true ;;
     *) sed -n '5p' "$0" | cut -c3- >&2; exit 2 ;;
 esac
 
@@ -182,7 +180,6 @@ require "test videos" bash tests/support/make_media.sh "$AVSTORE_TEST_MEDIA"
 
 echo "Testing"
 catch2_programs "$build"
-$core && finish
 command_line "$build"
 check "public headers stand alone" public_headers
 check "installation and example" installation
