@@ -4,7 +4,6 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -26,6 +25,7 @@
 #include "avstore/writer.h"
 #include "support/catch.h"
 #include "support/media_folder.h"
+#include "support/programs.h"
 
 namespace {
 
@@ -41,56 +41,20 @@ using avstore::Reader;
 using avstore::ReaderOptions;
 using avstore::Writer;
 using avstore::WriterOptions;
+using avstore::test::in_child;
+using avstore::test::quoted;
+using avstore::test::read_text;
 using avstore::test::TemporaryFolder;
+using avstore::test::write_text;
 using Catch::Matchers::Contains;
 using Catch::Matchers::StartsWith;
 
 // --- Other programs and processes ---
 
-std::string quoted(const std::string& text) {
-  std::string word = "'";
-  for (const char c : text) {
-    word += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  }
-  return word + "'";
-}
-
 void sqlite(const fs::path& store, const std::string& sql) {
   const std::string command = "sqlite3 " + quoted(store / ".index.sqlite") + " " + quoted(sql);
   INFO(command);
   REQUIRE(std::system(command.c_str()) == 0);
-}
-
-// What `call` says, or that it crashed or took too long: in a process of its own.
-std::string in_child(const std::function<std::string()>& call) {
-  std::array<int, 2> ends{};
-  REQUIRE(::pipe(ends.data()) == 0);
-  const pid_t child = ::fork();
-  REQUIRE(child >= 0);
-  if (child == 0) {
-    ::alarm(20);  // ends the process
-    std::string text;
-    try {
-      text = call();
-    } catch (const std::exception& error) {
-      text = std::string("not an avstore::Error: ") + error.what();
-    }
-    static_cast<void>(!::write(ends[1], text.data(), text.size()));
-    ::_exit(0);
-  }
-  ::close(ends[1]);
-  std::string text;
-  std::array<char, 4096> buffer{};
-  for (ssize_t n = 0; (n = ::read(ends[0], buffer.data(), buffer.size())) > 0;) {
-    text.append(buffer.data(), static_cast<std::size_t>(n));
-  }
-  ::close(ends[0]);
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  if (WIFSIGNALED(status)) {
-    return WTERMSIG(status) == SIGALRM ? "hangs" : "signal " + std::to_string(WTERMSIG(status));
-  }
-  return WEXITSTATUS(status) == 0 ? text : "exit " + std::to_string(WEXITSTATUS(status));
 }
 
 std::string name_of(ErrorKind kind) {
@@ -131,19 +95,6 @@ bool is_an_error(const std::string& outcome) {
 }
 
 // --- Files and folders ---
-
-void write_text(const fs::path& file, const std::string& text) {
-  std::ofstream output(file, std::ios::binary | std::ios::trunc);
-  output << text;
-  REQUIRE(output.good());
-}
-
-std::string read_text(const fs::path& file) {
-  std::ifstream input(file, std::ios::binary);
-  std::ostringstream text;
-  text << input.rdbuf();
-  return text.str();
-}
 
 // Everything below a folder: relative path to contents.
 std::map<std::string, std::string> tree(const fs::path& folder) {

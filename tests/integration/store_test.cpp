@@ -1,12 +1,10 @@
 // Stores written and read back, in every format: names and pixels of frames, against what was drawn
 // and against what ffmpeg, ffprobe, sqlite3, unzip and NumPy make of the files.
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <fstream>
@@ -33,6 +31,7 @@
 #include "avstore/writer.h"
 #include "support/catch.h"
 #include "support/media_folder.h"
+#include "support/programs.h"
 
 namespace {
 
@@ -53,36 +52,19 @@ using avstore::Reader;
 using avstore::ReaderOptions;
 using avstore::Writer;
 using avstore::WriterOptions;
+using avstore::test::in_child;
+using avstore::test::python;
+using avstore::test::quoted;
+using avstore::test::read_text;
+using avstore::test::run;
 using avstore::test::TemporaryFolder;
+using avstore::test::write_text;
 using Catch::Matchers::Contains;
 
 constexpr std::int64_t kMaxNumber = std::numeric_limits<std::int64_t>::max();
 constexpr std::int64_t kMinNumber = std::numeric_limits<std::int64_t>::min();
 
 // --- Other programs ---
-
-std::string quoted(const std::string& text) {
-  std::string word = "'";
-  for (const char c : text) {
-    word += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  }
-  return word + "'";
-}
-
-// What a shell command prints; throws if it fails.
-std::string run(const std::string& command) {
-  std::FILE* pipe = ::popen(command.c_str(), "r");
-  REQUIRE(pipe != nullptr);
-  std::string output;
-  std::array<char, 4096> buffer{};
-  for (std::size_t n = 0; (n = std::fread(buffer.data(), 1, buffer.size(), pipe)) > 0;) {
-    output.append(buffer.data(), n);
-  }
-  const int status = ::pclose(pipe);
-  INFO(command << "\n" << output);
-  REQUIRE(status == 0);
-  return output;
-}
 
 std::vector<std::string> run_lines(const std::string& command) {
   std::istringstream output(run(command));
@@ -91,11 +73,6 @@ std::vector<std::string> run_lines(const std::string& command) {
     lines.push_back(line);
   }
   return lines;
-}
-
-// Debian's Python is the one that has NumPy.
-std::string python(const std::string& script, const fs::path& argument) {
-  return run("/usr/bin/python3 -c " + quoted(script) + " " + quoted(argument));
 }
 
 std::vector<std::string> sqlite(const fs::path& store, const std::string& sql) {
@@ -116,53 +93,6 @@ std::vector<std::string> frame_md5s(const fs::path& file) {
     }
   }
   return all;
-}
-
-void write_text(const fs::path& file, const std::string& text) {
-  std::ofstream output(file, std::ios::binary | std::ios::trunc);
-  output << text;
-  REQUIRE(output.good());
-}
-
-std::string read_text(const fs::path& file) {
-  std::ifstream input(file, std::ios::binary);
-  std::ostringstream text;
-  text << input.rdbuf();
-  REQUIRE(input.good());
-  return text.str();
-}
-
-// What `call` says, or that it crashed or took too long: in a process of its own.
-std::string in_child(const std::function<std::string()>& call) {
-  std::array<int, 2> ends{};
-  REQUIRE(::pipe(ends.data()) == 0);
-  const pid_t child = ::fork();
-  REQUIRE(child >= 0);
-  if (child == 0) {
-    ::alarm(20);  // ends the process
-    std::string text;
-    try {
-      text = call();
-    } catch (const std::exception& error) {
-      text = std::string("error: ") + error.what();
-    }
-    static_cast<void>(!::write(ends[1], text.data(), text.size()));
-    ::_exit(0);
-  }
-  ::close(ends[1]);
-  std::string text;
-  std::array<char, 4096> buffer{};
-  for (ssize_t n = 0; (n = ::read(ends[0], buffer.data(), buffer.size())) > 0;) {
-    text.append(buffer.data(), static_cast<std::size_t>(n));
-  }
-  ::close(ends[0]);
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  if (WIFSIGNALED(status)) {
-    return WTERMSIG(status) == SIGALRM ? "hangs"
-                                       : "ended by signal " + std::to_string(WTERMSIG(status));
-  }
-  return text;
 }
 
 // --- Drawn frames: a bar code of the frame's number above smooth waves that move ---

@@ -30,6 +30,7 @@
 #include "imgstore/motif_hdf5.h"
 #include "support/catch.h"
 #include "support/media_folder.h"
+#include "support/programs.h"
 
 // ---- dying at any step ---------------------------------------------------------------------
 
@@ -103,38 +104,15 @@ using avstore::Reader;
 using avstore::ReaderOptions;
 using avstore::Writer;
 using avstore::WriterOptions;
+using avstore::test::python;
+using avstore::test::quoted;
+using avstore::test::read_text;
+using avstore::test::run;
 using avstore::test::TemporaryFolder;
+using avstore::test::write_text;
 using Catch::Matchers::Contains;
 
 // ---- other programs ------------------------------------------------------------------------
-
-std::string quoted(const std::string& text) {
-  std::string word = "'";
-  for (const char c : text) {
-    word += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  }
-  return word + "'";
-}
-
-// What a shell command prints; it must succeed.
-std::string run(const std::string& command) {
-  std::FILE* pipe = ::popen(command.c_str(), "r");
-  REQUIRE(pipe != nullptr);
-  std::string output;
-  std::array<char, 4096> buffer{};
-  for (std::size_t n = 0; (n = std::fread(buffer.data(), 1, buffer.size(), pipe)) > 0;) {
-    output.append(buffer.data(), n);
-  }
-  const int status = ::pclose(pipe);
-  INFO(command << "\n" << output);
-  REQUIRE(status == 0);
-  return output;
-}
-
-// Debian's Python is the one that has NumPy.
-std::string python(const std::string& script, const fs::path& argument) {
-  return run("/usr/bin/python3 -c " + quoted(script) + " " + quoted(argument));
-}
 
 std::string sqlite(const fs::path& store, const std::string& sql) {
   return run("sqlite3 " + quoted(store / ".index.sqlite") + " " + quoted(sql));
@@ -143,19 +121,6 @@ std::string sqlite(const fs::path& store, const std::string& sql) {
 std::string npz_array(const fs::path& file, const std::string& key) {
   return python(
       "import numpy, sys; print(*numpy.atleast_1d(numpy.load(sys.argv[1])['" + key + "']))", file);
-}
-
-void write_text(const fs::path& file, const std::string& text) {
-  std::ofstream output(file, std::ios::binary | std::ios::trunc);
-  output << text;
-  REQUIRE(output.good());
-}
-
-std::string read_text(const fs::path& file) {
-  std::ifstream input(file, std::ios::binary);
-  std::ostringstream text;
-  text << input.rdbuf();
-  return text.str();
 }
 
 // How a child process that does `work` ends: its exit status.

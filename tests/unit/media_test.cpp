@@ -1,7 +1,5 @@
 // Images in memory and in files, NAL units, time bases: against numbers worked out by hand, and
 // against what the ffmpeg program and NumPy make of the same bytes.
-#include <sys/wait.h>
-
 #include <algorithm>
 #include <array>
 #include <cstdio>
@@ -20,6 +18,7 @@
 #include "media/rescale.h"
 #include "support/catch.h"
 #include "support/media_folder.h"
+#include "support/programs.h"
 
 namespace {
 
@@ -30,6 +29,8 @@ using avstore::ErrorKind;
 using avstore::Image;
 using avstore::ImageView;
 using avstore::PixelFormat;
+using avstore::test::quoted;
+using avstore::test::run;
 using avstore::test::TemporaryFolder;
 using Bytes = std::vector<std::uint8_t>;
 using Catch::Matchers::Contains;
@@ -64,23 +65,6 @@ Bytes converted(const ImageView& image, PixelFormat format) {
 }
 
 // --- Other programs ---
-
-std::string quoted(const std::string& text) {
-  return "'" + text + "'";
-}
-
-std::string run(const std::string& command) {
-  std::FILE* pipe = ::popen(command.c_str(), "r");
-  REQUIRE(pipe != nullptr);
-  std::string output;
-  std::array<char, 4096> buffer{};
-  for (std::size_t n = 0; (n = std::fread(buffer.data(), 1, buffer.size(), pipe)) > 0;) {
-    output.append(buffer.data(), n);
-  }
-  INFO(command);
-  REQUIRE(::pclose(pipe) == 0);
-  return output;
-}
 
 Bytes run_bytes(const std::string& command) {
   const std::string output = run(command);
