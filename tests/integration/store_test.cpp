@@ -1340,6 +1340,22 @@ TEST_CASE("options of the encoder go by libav's names") {
   }
 }
 
+// The encoder writes its settings into the video. With more than one such thread it may never end.
+TEST_CASE("x265 encodes one frame at a time, with as many threads as it was given") {
+  for (const std::string format : {"hevc/mkv", "hevc/mp4"}) {
+    DYNAMIC_SECTION(format) {
+      const TemporaryFolder folder;
+      const auto store = folder.path() / "store";
+      WriterOptions options = options_of(format);
+      options.encoder.threads = 3;
+      write_store(store, options, pixel::gray8, plain_names(3));
+      const auto settings = run("grep -a -o -E 'frame-threads=[0-9]+|numa-pools=[0-9]+' " +
+                                quoted(chunk_file(store, format, 0)) + " | sort -u");
+      CHECK(settings == "frame-threads=1\nnuma-pools=3\n");
+    }
+  }
+}
+
 TEST_CASE("each format's encoders say whether they open") {
   for (const avstore::Format& format : avstore::formats()) {
     CAPTURE(format.name);
