@@ -59,8 +59,12 @@ class PassedFrames {
 class VideoReader final : public ChunkReader {
  public:
   VideoReader(const std::filesystem::path& file, int stream, int threads, const FrameMap& map)
-      : file_(file.string()), stream_(stream), threads_(threads), map_(map) {
-    open();
+      : file_(file.string()),
+        stream_(stream),
+        threads_(threads),
+        map_(map),
+        headers_(frames_in_order() ? Headers::suffice : Headers::unsure) {
+    open(headers_);
   }
 
   Image read(std::int64_t frame_idx, Access access) override {
@@ -98,7 +102,11 @@ class VideoReader final : public ChunkReader {
     return file_ + ": frame " + std::to_string(frame_idx);
   }
 
-  void open() {
+  // Whether the decoder must be told what the file's headers may leave out.
+  enum class Headers { suffice, unsure };
+
+  void open(Headers headers) {
+    headers_ = headers;
     if (demuxer_) {
       statistics_.packets_read += demuxer_->packets_read();
       statistics_.seeks += demuxer_->seeks();
@@ -107,15 +115,21 @@ class VideoReader final : public ChunkReader {
     options.stream = stream_;
     options.count_packets = map_.pts_are_ordinals();
     options.use_fragment_table = fragment_table_is_right();
+    options.in_order = headers == Headers::suffice;
     demuxer_.emplace(file_, options);
     ++statistics_.files_opened;
   }
 
+  // Reordering would show in a delay of the first frame.
+  bool frames_in_order() const {
+    const auto first = map_.seek_point(0);
+    return map_.complete() && first && first->dts == first->pts;
+  }
+
   // Its times are those at which fragments begin if frames follow one another evenly, undelayed.
   bool fragment_table_is_right() const {
-    const auto first = map_.seek_point(0);
     const std::int64_t last = map_.frame_count() - 1;
-    return map_.complete() && first && first->dts == first->pts && last > 0 &&
+    return frames_in_order() && last > 0 &&
            map_.pts(last) - map_.pts(0) == last * (map_.pts(1) - map_.pts(0));
   }
 
@@ -167,6 +181,16 @@ class VideoReader final : public ChunkReader {
     decoder_ = &chosen;
   }
 
+  void close_decoders() {
+    for (auto* decoder : {&slice_decoder_, &frame_decoder_}) {
+      if (*decoder) {
+        statistics_.frames_decoded += (*decoder)->frames_decoded();
+        decoder->reset();
+      }
+    }
+    decoder_ = nullptr;
+  }
+
   media::Decoder& decoder() { return **decoder_; }
 
   // Position the demuxer so that the seek point's packet is the next one to decode.
@@ -182,7 +206,7 @@ class VideoReader final : public ChunkReader {
       }
       ++statistics_.seek_recoveries;
     }
-    open();
+    open(headers_);
     return skip_to(point) && start_at(point);
   }
 
@@ -212,9 +236,9 @@ class VideoReader final : public ChunkReader {
 
   // The way that is right by definition.
   void go_to_beginning() {
+    close_decoders();
+    open(Headers::unsure);
     use_decoder(Threading::slice);
-    open();
-    decoder().flush();
     pending_.reset();
     awaited_.reset();
     next_ = 0;
@@ -274,6 +298,7 @@ class VideoReader final : public ChunkReader {
   int stream_;
   int threads_;
   const FrameMap& map_;
+  Headers headers_;
   std::optional<media::Demuxer> demuxer_;
   std::optional<media::Decoder> slice_decoder_;
   std::optional<media::Decoder> frame_decoder_;

@@ -28,7 +28,8 @@ struct DecodedFrame {
   Image image;                      // the decoder's own planes, pixels as coded
   std::optional<std::int64_t> pts;  // that of the packet which began the frame
   bool interlaced = false;
-  bool damaged = false;  // parts of it could not be decoded and were made up
+  // Parts of it could not be decoded and were made up; to be taken as media/damage.h says.
+  bool damaged = false;
   double sample_aspect_ratio = 1;
 };
 

@@ -204,7 +204,15 @@ class Demuxer::Impl {
     // Other demuxers do not know that one, and need not.
     av_dict_set(dictionary.address(), "use_mfra_for", nullptr, 0);
     dictionary.require_all_used(url_);
-    check(avformat_find_stream_info(raw, nullptr), url_, "cannot read stream information");
+    if (!options.in_order || !has_telling_headers()) {
+      check(avformat_find_stream_info(raw, nullptr), url_, "cannot read stream information");
+    }
+  }
+
+  // Whether the container's headers hold all that a decoder must be told, timestamps included.
+  bool has_telling_headers() const {
+    const std::string_view name = file_->iformat->name;
+    return name.starts_with("mov") || name.starts_with("matroska");
   }
 
   void select(std::optional<int> wanted) {

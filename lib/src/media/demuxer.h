@@ -47,6 +47,9 @@ struct DemuxerOptions {
   // Open a fragmented MP4 by the table at its end instead of walking through all fragments. The
   // times in that table are right only if PTS and DTS agree at the start of each fragment.
   bool use_fragment_table = false;
+  // Do not decode the first frames to find out what the headers of MP4 and Matroska leave out: how
+  // far frames are reordered above all. For files whose frames are known to come in order.
+  bool in_order = false;
   // Asked, on the thread that reads, while the source keeps us waiting; true ends the waiting, with
   // Error(io). Interrupted system calls and most network protocols come to ask.
   std::function<bool()> give_up;

@@ -6,6 +6,7 @@
 
 #include "avstore/error.h"
 #include "media/av.h"
+#include "media/damage.h"
 #include "media/decoder.h"
 #include "media/demuxer.h"
 #include "media/random_access.h"
@@ -32,7 +33,8 @@ class Scanner {
  public:
   Scanner(const std::filesystem::path& file, std::optional<int> stream, ScanMethod method,
           bool count_packets, const std::function<void(std::int64_t)>& progress)
-      : demuxer_(file.string(), demuxer_options(stream, count_packets)),
+      : demuxer_options_(demuxer_options(stream, count_packets)),
+        demuxer_(file.string(), demuxer_options_),
         access_(demuxer_),
         decodes_(method != ScanMethod::packets),
         progress_(progress) {}
@@ -43,7 +45,8 @@ class Scanner {
       return std::nullopt;
     }
     if (decodes_) {
-      decoder_.emplace(demuxer_, DecoderOptions{.threads = 0, .threading = Threading::frame});
+      decoder_.emplace(
+          demuxer_, DecoderOptions{.threads = 0, .threading = threading_to_find_damage(demuxer_)});
     }
     Packet packet;
     while (demuxer_.read(packet)) {
@@ -119,6 +122,7 @@ class Scanner {
   }
 
   Scan finish() {
+    damaged_ = confirm_damage(demuxer_.url(), demuxer_options_, damaged_);
     Scan scan;
     scan.stream = demuxer_.stream().index;
     scan.time_base = demuxer_.counts_packets() ? Rational{0, 1} : demuxer_.stream().time_base;
@@ -177,6 +181,7 @@ class Scanner {
     return whole;
   }
 
+  DemuxerOptions demuxer_options_;
   Demuxer demuxer_;
   RandomAccess access_;
   std::optional<Decoder> decoder_;

@@ -11,6 +11,7 @@
 #include "imgstore/chunk_index.h"
 #include "imgstore/metadata.h"
 #include "index/index.h"
+#include "media/damage.h"
 #include "media/decoder.h"
 #include "media/demuxer.h"
 #include "media/scan.h"
@@ -249,18 +250,17 @@ class Verifier {
     options.stream = row.stream;
     options.count_packets = chunk.pts_are_ordinals();
     media::Demuxer demuxer(path.string(), options);
-    // See DecodedFrame::damaged.
-    const auto threading =
-        demuxer.stream().codec == "ffv1" ? media::Threading::slice : media::Threading::frame;
-    media::Decoder decoder(demuxer, {.threads = 0, .threading = threading});
+    media::Decoder decoder(demuxer,
+                           {.threads = 0, .threading = media::threading_to_find_damage(demuxer)});
     const auto reader = chunk::open_video_chunk(path, row.stream, 0, chunk);
     std::vector<std::int64_t> pts;
+    std::vector<std::int64_t> damaged;
     const auto receive = [&] {
       while (const auto frame = decoder.receive()) {
         const auto i = static_cast<std::int64_t>(pts.size());
         pts.push_back(frame->pts.value_or(-1));
         if (frame->damaged) {
-          find(row.path + ": frame " + std::to_string(i) + " is damaged");
+          damaged.push_back(i);
         }
         if (is_keyframe(chunk, i)) {
           compare(row, i, frame->image, *reader);
@@ -275,6 +275,9 @@ class Verifier {
     }
     decoder.send_end();
     receive();
+    for (const std::int64_t frame : media::confirm_damage(path.string(), options, damaged)) {
+      find(row.path + ": frame " + std::to_string(frame) + " is damaged");
+    }
     if (!chunk.pts_are_ordinals()) {
       check_time_base(row, demuxer.stream().time_base);
     }
