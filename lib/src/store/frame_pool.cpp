@@ -2,6 +2,8 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
+#include <cstring>
 #include <new>
 #include <utility>
 
@@ -13,6 +15,10 @@ namespace {
 // What the processor can map in one piece. Frames of the size of some of these are worth it: a
 // camera that has to wait for a thousand page faults at its first frames has to wait too long.
 constexpr std::align_val_t kHugePage{std::size_t{2} << 20};
+
+// As many as wait while an encoder starts, but no more memory than a small machine can spare.
+constexpr std::size_t kPrepared = 8;
+constexpr std::size_t kPreparedBytes = std::size_t{64} << 20;
 
 }  // namespace
 
@@ -30,12 +36,28 @@ std::unique_ptr<FramePool::Buffer> FramePool::take(std::size_t size) {
   std::unique_ptr<Buffer> buffer;
   {
     const std::lock_guard lock(free_->mutex);
+    free_->last_size = size;
     if (!free_->buffers.empty()) {
       buffer = std::move(free_->buffers.back());
       free_->buffers.pop_back();
     }
   }
   return buffer && buffer->size() >= size ? std::move(buffer) : std::make_unique<Buffer>(size);
+}
+
+void FramePool::prepare() {
+  std::size_t size = 0;
+  {
+    const std::lock_guard lock(free_->mutex);
+    size = free_->last_size;
+  }
+  const std::size_t count = size == 0 ? 0 : std::min(kPrepared, kPreparedBytes / size);
+  for (std::size_t i = 0; i < count; ++i) {
+    auto buffer = std::make_unique<Buffer>(size);
+    std::memset(buffer->memory(), 0, size);  // now the pages are there
+    const std::lock_guard lock(free_->mutex);
+    free_->buffers.push_back(std::move(buffer));
+  }
 }
 
 Image FramePool::copy(const ImageView& image) {

@@ -17,6 +17,10 @@ namespace avstore::store {
 class FramePool {
  public:
   Image copy(const ImageView& image);
+  // Have buffers ready for more frames of the size copied last, so that the next few copies need
+  // not wait for fresh memory. They are made on the calling thread; another may copy meanwhile.
+  // Nothing happens if nothing was copied.
+  void prepare();
 
  private:
   class Buffer {
@@ -36,6 +40,7 @@ class FramePool {
   struct Free {
     std::mutex mutex;
     std::vector<std::unique_ptr<Buffer>> buffers;
+    std::size_t last_size = 0;  // bytes of the frame copied last
   };
 
   std::unique_ptr<Buffer> take(std::size_t size);

@@ -350,6 +350,9 @@ class Writer::Impl {
   }
 
   void handle(FrameItem& frame) {
+    if (!chunks_) {
+      pool_.prepare();  // the encoder, once it runs, competes for memory too
+    }
     if (decoded_) {
       frame.image = chunk::decode_sensor(frame.image, options_.encoding, folder_.string());
     }
