@@ -9,6 +9,8 @@
 #include <exception>
 #include <fstream>
 #include <sstream>
+#include <string>
+#include <vector>
 
 #include "support/catch.h"
 
@@ -36,6 +38,34 @@ std::string run(const std::string& command) {
   INFO(command << "\n" << output);
   REQUIRE(status == 0);
   return output;
+}
+
+std::vector<std::string> run_lines(const std::string& command) {
+  std::istringstream output(run(command));
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(output, line);) {
+    lines.push_back(line);
+  }
+  return lines;
+}
+
+std::vector<std::string> sqlite(const fs::path& store, const std::string& sql) {
+  return run_lines("sqlite3 " + quoted(store / ".index.sqlite") + " " + quoted(sql));
+}
+
+std::vector<std::string> probe(const fs::path& file, const std::string& what) {
+  return run_lines("ffprobe -v error -select_streams v:0 -of csv=p=0 " + what + " " + quoted(file));
+}
+
+std::vector<std::string> frame_md5s(const fs::path& file) {
+  std::vector<std::string> all;
+  for (const std::string& line : run_lines("ffmpeg -v error -i " + quoted(file) +
+                                           " -map 0:v:0 -fps_mode passthrough -f framemd5 -")) {
+    if (line[0] != '#') {
+      all.push_back(line.substr(line.rfind(' ') + 1));
+    }
+  }
+  return all;
 }
 
 // Debian's Python is the one that has NumPy.

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <functional>
 #include <string>
+#include <vector>
 
 namespace avstore::test {
 
@@ -12,6 +13,18 @@ std::string quoted(const std::string& text);
 
 // What a shell command prints. The test fails if the command does.
 std::string run(const std::string& command);
+
+// The same, by lines.
+std::vector<std::string> run_lines(const std::string& command);
+
+// What the store's index database answers, a line for each row.
+std::vector<std::string> sqlite(const std::filesystem::path& store, const std::string& sql);
+
+// What ffprobe says of a file's first video stream, as lines of comma-separated values.
+std::vector<std::string> probe(const std::filesystem::path& file, const std::string& what);
+
+// MD5s of the frames of a file as ffmpeg decodes it from beginning to end.
+std::vector<std::string> frame_md5s(const std::filesystem::path& file);
 
 // What a script of Python prints that finds `argument` in sys.argv[1].
 std::string python(const std::string& script, const std::filesystem::path& argument);

@@ -1,0 +1,191 @@
+// Reading many frames, on and on, and by several readers.
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "avstore/format.h"
+#include "avstore/reader.h"
+#include "support/catch.h"
+#include "support/drawn_store.h"
+#include "support/media_folder.h"
+#include "support/programs.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+namespace pixel = avstore::pixel;
+
+using avstore::Frame;
+using avstore::FrameIndex;
+using avstore::FrameNumber;
+using avstore::FrameTime;
+using avstore::PixelFormat;
+using avstore::Reader;
+using avstore::test::chunk_file;
+using avstore::test::code_of;
+using avstore::test::frame_md5s;
+using avstore::test::options_of;
+using avstore::test::plain_names;
+using avstore::test::shuffled_indices;
+using avstore::test::TemporaryFolder;
+using avstore::test::video_formats;
+using avstore::test::write_store;
+
+}  // namespace
+
+TEST_CASE("many frames at once, in any order with repeats, are those read one by one") {
+  for (const avstore::Format& format : avstore::formats()) {
+    DYNAMIC_SECTION(format.name) {
+      const TemporaryFolder folder;
+      const auto store = folder.path() / "store";
+      write_store(store, options_of(format.name, 20), pixel::gray8, plain_names(50));
+      std::vector<FrameIndex> wanted = shuffled_indices(50, 5);
+      wanted.resize(30);
+      const auto again = wanted;
+      wanted.insert(wanted.end(), again.begin(), again.begin() + 10);
+      wanted.insert(wanted.end(), 3, FrameIndex(49));
+      Reader many(store);
+      const auto frames = many.read_many(wanted);
+      REQUIRE(frames.size() == wanted.size());
+      Reader single(store);
+      for (std::size_t i = 0; i < wanted.size(); ++i) {
+        const Frame frame = single.read(wanted[i]);
+        CHECK(frames[i].info.index == wanted[i]);
+        CHECK(frames[i].info.number.value == wanted[i].value);
+        CHECK(avstore::md5(frames[i].image.view()) == avstore::md5(frame.image.view()));
+        CHECK(code_of(frames[i].image.view()) == wanted[i].value);
+      }
+      // Each frame is handed over once for each place it was asked at.
+      std::vector<int> visits(wanted.size());
+      many.read_many(wanted, [&](std::size_t position, const Frame& frame) {
+        ++visits.at(position);
+        CHECK(frame.info.index == wanted[position]);
+      });
+      CHECK(std::all_of(visits.begin(), visits.end(), [](int n) { return n == 1; }));
+    }
+  }
+}
+
+TEST_CASE("what a visitor throws comes out of read_many") {
+  const TemporaryFolder folder;
+  const auto store = folder.path() / "store";
+  write_store(store, options_of("avc1/mp4", 20), pixel::gray8, plain_names(50));
+  Reader reader(store);
+  CHECK_THROWS_AS(reader.read_many(shuffled_indices(50),
+                                   [](std::size_t, const Frame&) { throw std::out_of_range("x"); }),
+                  std::out_of_range);
+  CHECK(code_of(reader.read(FrameIndex(33)).image.view()) == 33);
+}
+
+TEST_CASE("next continues after the frame read last, and ends") {
+  for (const std::string format : {"h264/mkv", "png"}) {
+    const TemporaryFolder folder;
+    const auto store = folder.path() / "store";
+    write_store(store, options_of(format), pixel::gray8, plain_names(16));
+    Reader reader(store);
+    const auto next = [&reader]() -> std::int64_t {
+      const auto frame = reader.next();
+      if (!frame) {
+        return -1;
+      }
+      CHECK(code_of(frame->image.view()) == frame->info.index.value);
+      return frame->info.index.value;
+    };
+    CHECK(next() == 0);
+    CHECK(next() == 1);
+    reader.read(FrameNumber(12));
+    CHECK(next() == 13);
+    CHECK(next() == 14);
+    CHECK(next() == 15);
+    CHECK(next() == -1);
+    CHECK(next() == -1);
+    reader.read(FrameTime(1000 + 0.04 * 6));
+    CHECK(next() == 7);
+    Reader moved(std::move(reader));
+    CHECK(moved.next()->info.index.value == 8);
+    Reader other(store);
+    other = std::move(moved);
+    CHECK(other.next()->info.index.value == 9);
+    CHECK(other.frame_count() == 16);
+  }
+}
+
+TEST_CASE("frames outlive their reader") {
+  for (const std::string format : {"avc1/mp4", "ffv1/mkv", "png", "npy"}) {
+    const TemporaryFolder folder;
+    const auto store = folder.path() / "store";
+    write_store(store, options_of(format), pixel::gray8, plain_names(16));
+    std::vector<Frame> frames;
+    {
+      Reader reader(store);
+      while (auto frame = reader.next()) {
+        frames.push_back(std::move(*frame));
+      }
+    }
+    REQUIRE(frames.size() == 16);
+    for (std::size_t i = 0; i < frames.size(); ++i) {
+      CHECK(code_of(frames[i].image.view()) == static_cast<int>(i));
+    }
+  }
+}
+
+TEST_CASE("several readers of one store do not disturb each other") {
+  for (const bool has_index : {true, false}) {
+    for (const std::string format : {"avc1/mp4", "mjpeg/avi", "tif"}) {
+      DYNAMIC_SECTION(format << (has_index ? "" : " without index")) {
+        const TemporaryFolder folder;
+        const auto store = folder.path() / "store";
+        write_store(store, options_of(format), pixel::gray8, plain_names(40));
+        if (!has_index) {
+          fs::remove(store / ".index.sqlite");
+        }
+        std::array<int, 4> wrong{};
+        std::array<std::string, 4> failures;
+        std::vector<std::thread> threads;
+        for (unsigned t = 0; t < wrong.size(); ++t) {
+          threads.emplace_back([&, t] {
+            try {
+              Reader reader(store);
+              for (const FrameIndex index : shuffled_indices(40, t)) {
+                wrong[t] += code_of(reader.read(index).image.view()) != index.value ? 1 : 0;
+              }
+            } catch (const std::exception& error) {
+              failures[t] = error.what();
+            }
+          });
+        }
+        for (std::thread& thread : threads) {
+          thread.join();
+        }
+        CHECK(wrong == std::array<int, 4>{});
+        CHECK(failures == std::array<std::string, 4>{});
+      }
+    }
+  }
+}
+
+TEST_CASE("every chunk's frames, read backwards, are those that ffmpeg decodes") {
+  for (const std::string& format : video_formats()) {
+    for (const PixelFormat pixels : {pixel::gray8, pixel::bgr24}) {
+      DYNAMIC_SECTION(format << " from " << pixels.name()) {
+        const TemporaryFolder folder;
+        const auto store = folder.path() / "store";
+        write_store(store, options_of(format, 30), pixels, plain_names(41));
+        std::vector<std::string> oracle = frame_md5s(chunk_file(store, format, 0));
+        const auto second = frame_md5s(chunk_file(store, format, 1));
+        oracle.insert(oracle.end(), second.begin(), second.end());
+        REQUIRE(oracle.size() == 41);
+        Reader reader(store);
+        for (std::int64_t i = 40; i >= 0; --i) {
+          CHECK(avstore::md5(reader.read(FrameIndex(i)).image.view()) ==
+                oracle[static_cast<std::size_t>(i)]);
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,605 @@
+// The writer from its first frame to its end: flushing, refusals, extra data and metadata, chunks
+// that are there already, raw sensor data.
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "avstore/error.h"
+#include "avstore/format.h"
+#include "avstore/image.h"
+#include "avstore/metadata.h"
+#include "avstore/reader.h"
+#include "avstore/tools.h"
+#include "avstore/writer.h"
+#include "support/catch.h"
+#include "support/drawn_store.h"
+#include "support/media_folder.h"
+#include "support/programs.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+namespace pixel = avstore::pixel;
+
+using avstore::ErrorKind;
+using avstore::Frame;
+using avstore::FrameIndex;
+using avstore::FrameInfo;
+using avstore::FrameNumber;
+using avstore::FrameTime;
+using avstore::Image;
+using avstore::ImageView;
+using avstore::PixelFormat;
+using avstore::Reader;
+using avstore::Writer;
+using avstore::WriterOptions;
+using avstore::test::add;
+using avstore::test::check_names;
+using avstore::test::check_places;
+using avstore::test::chunk_file;
+using avstore::test::code_of;
+using avstore::test::draw;
+using avstore::test::error_of;
+using avstore::test::formats_with_real_timing;
+using avstore::test::frame_md5s;
+using avstore::test::is_intra_only;
+using avstore::test::is_video;
+using avstore::test::odd_names;
+using avstore::test::options_of;
+using avstore::test::plain_names;
+using avstore::test::python;
+using avstore::test::read_text;
+using avstore::test::shuffled_indices;
+using avstore::test::sqlite;
+using avstore::test::TemporaryFolder;
+using avstore::test::write_store;
+using avstore::test::wrong_codes;
+using Catch::Matchers::Contains;
+
+}  // namespace
+
+// --- Flushing, and reading what is still being written ---
+
+namespace {
+
+void check_contiguous(const Reader& reader) {
+  std::map<std::int64_t, std::vector<std::int64_t>> by_chunk;
+  for (const FrameInfo& info : reader.infos({0, reader.frame_count()})) {
+    REQUIRE(info.pts.has_value());
+    by_chunk[info.chunk].push_back(*info.pts);
+  }
+  for (const auto& [chunk, pts] : by_chunk) {
+    CAPTURE(chunk, pts);
+    for (std::size_t i = 2; i < pts.size(); ++i) {
+      CHECK(pts[i] - pts[i - 1] == pts[1] - pts[0]);
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("frames flushed are durable, and those after them follow without a gap") {
+  for (const avstore::Format& format : avstore::formats()) {
+    for (const int b_frames : {0, 2}) {
+      if (b_frames > 0 && (!format.video || is_intra_only(format.name))) {
+        continue;
+      }
+      DYNAMIC_SECTION(format.name << ", B-frames " << b_frames) {
+        const TemporaryFolder folder;
+        const auto store = folder.path() / "store";
+        WriterOptions options = options_of(format.name, 13);
+        options.encoder.b_frames = b_frames;
+        Writer writer(store, options);
+        const auto names = plain_names(30);
+        for (int i = 0; i < 30; ++i) {
+          add(writer, draw(pixel::gray8, i).view, names[static_cast<std::size_t>(i)]);
+          // After the first, two in a row, just before a chunk is full and when it is.
+          if (std::set{0, 1, 2, 9, 11, 12, 19, 25}.contains(i)) {
+            writer.flush();
+            writer.flush();
+            CHECK(writer.statistics().frames_durable == i + 1);
+            Reader reader(store);
+            CHECK(reader.frame_count() == i + 1);
+            CHECK(reader.info().open_for_writing);
+            for (const FrameIndex index : shuffled_indices(i + 1)) {
+              CAPTURE(i, index.value);
+              REQUIRE(code_of(reader.read(index).image.view()) == static_cast<int>(index.value));
+            }
+          }
+        }
+        writer.close();
+        const Reader reader(store);
+        check_names(reader, names);
+        check_places(reader, 13);
+        CHECK(wrong_codes(store).empty());
+        if (format.video) {
+          check_contiguous(reader);
+          for (int chunk = 0; chunk < 3; ++chunk) {
+            const auto oracle = frame_md5s(chunk_file(store, format.name, chunk));
+            Reader frames(store);
+            REQUIRE(oracle.size() == (chunk < 2 ? 13U : 4U));
+            for (std::size_t i = oracle.size(); i-- > 0;) {
+              const auto index = static_cast<std::int64_t>(i) + 13 * chunk;
+              CHECK(avstore::md5(frames.read(FrameIndex(index)).image.view()) == oracle[i]);
+            }
+          }
+        }
+        CHECK(avstore::verify(store, {.deep = true, .progress = {}}).findings.empty());
+      }
+    }
+  }
+}
+
+TEST_CASE("flushing with real timing keeps frames in order") {
+  for (const std::string& format : formats_with_real_timing()) {
+    for (const int b_frames : {0, 2}) {
+      DYNAMIC_SECTION(format << ", B-frames " << b_frames) {
+        const TemporaryFolder folder;
+        const auto store = folder.path() / "store";
+        WriterOptions options = options_of(format, 100);
+        options.encoder.b_frames = b_frames;
+        options.timing = avstore::Timing::real;
+        Writer writer(store, options);
+        for (int i = 0; i < 30; ++i) {
+          // 100 frames/s at first, then one every two seconds.
+          add(writer, draw(pixel::gray8, i).view, {i, i < 15 ? 0.01 * i : 2.0 * i});
+          if (i % 6 == 5 || i == 13) {
+            writer.flush();
+            CHECK(writer.statistics().frames_durable == i + 1);
+            const Frame frame = Reader(store).read(FrameIndex(i));
+            CHECK(code_of(frame.image.view()) == i);
+          }
+        }
+        writer.close();
+        CHECK(wrong_codes(store).empty());
+        const Reader reader(store);
+        std::vector<std::int64_t> pts;
+        for (const FrameInfo& info : reader.infos({0, 30})) {
+          pts.push_back(info.pts.value_or(-1));
+        }
+        CHECK(std::adjacent_find(pts.begin(), pts.end(), std::greater_equal<>()) == pts.end());
+      }
+    }
+  }
+}
+
+TEST_CASE("a reader sees the frames that were durable when it was opened") {
+  for (const std::string format : {"avc1/mp4", "ffv1/mkv", "mjpeg/avi", "pgm"}) {
+    DYNAMIC_SECTION(format) {
+      const TemporaryFolder folder;
+      const auto store = folder.path() / "store";
+      Writer writer(store, options_of(format, 20));
+      CHECK(error_of([&] { Reader nothing(store); }).kind() == ErrorKind::not_found);
+      const auto names = plain_names(50);
+      for (int i = 0; i < 30; ++i) {
+        add(writer, draw(pixel::gray8, i).view, names[static_cast<std::size_t>(i)]);
+      }
+      writer.flush();
+      Reader early(store);
+      for (int i = 30; i < 50; ++i) {
+        add(writer, draw(pixel::gray8, i).view, names[static_cast<std::size_t>(i)]);
+      }
+      writer.flush();
+      Reader late(store);
+      CHECK(early.frame_count() == 30);
+      CHECK(late.frame_count() == 50);
+      const auto check_all = [](Reader& reader) {
+        std::int64_t wrong = 0;
+        for (const FrameIndex index : shuffled_indices(reader.frame_count())) {
+          wrong +=
+              code_of(reader.read(index).image.view()) != static_cast<int>(index.value) ? 1 : 0;
+        }
+        return wrong;
+      };
+      CHECK(check_all(early) == 0);
+      writer.close();
+      CHECK(check_all(early) == 0);
+      CHECK(check_all(late) == 0);
+      CHECK_FALSE(Reader(store).info().open_for_writing);
+    }
+  }
+}
+
+// --- The writer's errors ---
+
+TEST_CASE("frames unlike the first are refused, by their number") {
+  const TemporaryFolder folder;
+  const auto store = folder.path() / "store";
+  Writer writer(store, options_of("ffv1/mkv"));
+  for (int i = 0; i < 9; ++i) {
+    add(writer, draw(pixel::gray8, i).view, {i, 0.1 * i});
+  }
+  SECTION("another size") {
+    const auto error = error_of([&] { add(writer, draw(pixel::gray8, 9, 64, 64).view, {9, 9}); });
+    CHECK(error.kind() == ErrorKind::invalid_argument);
+    CHECK_THAT(error.what(), Contains(store.string()) && Contains("frame 9") && Contains("64x64") &&
+                                 Contains("96x64"));
+  }
+  SECTION("another pixel format") {
+    const auto error = error_of([&] { add(writer, draw(pixel::bgr24, 9).view, {9, 9}); });
+    CHECK(error.kind() == ErrorKind::invalid_argument);
+    CHECK_THAT(error.what(), Contains("frame 9") && Contains("bgr24") && Contains("gray8"));
+  }
+  SECTION("no pixels") {
+    CHECK(error_of([&] {
+            add(writer, ImageView(), {9, 9});
+          }).kind() == ErrorKind::invalid_argument);
+    CHECK(error_of([&] { writer.add(Image(), FrameNumber(9), FrameTime(9)); }).kind() ==
+          ErrorKind::invalid_argument);
+  }
+  // The writer goes on.
+  add(writer, draw(pixel::gray8, 9).view, {9, 0.9});
+  writer.close();
+  CHECK(Reader(store).frame_count() == 10);
+  CHECK(wrong_codes(store).empty());
+}
+
+TEST_CASE("a closed writer takes nothing more") {
+  const TemporaryFolder folder;
+  const auto store = folder.path() / "store";
+  Writer writer(store, options_of("png"));
+  add(writer, draw(pixel::gray8, 0).view, {0, 0});
+  writer.close();
+  CHECK_NOTHROW(writer.close());
+  for (const auto& call : std::vector<std::function<void()>>{
+           [&] {
+             add(writer, draw(pixel::gray8, 1).view, {1, 1});
+           },
+           [&] { writer.flush(); }, [&] { writer.add_extra("{}"); }}) {
+    const auto error = error_of(call);
+    CHECK(error.kind() == ErrorKind::invalid_argument);
+    CHECK_THAT(error.what(), Contains(store.string()) && Contains("closed"));
+  }
+  CHECK(Reader(store).frame_count() == 1);
+}
+
+TEST_CASE("a writer that goes out of scope closes its store") {
+  const TemporaryFolder folder;
+  const auto store = folder.path() / "store";
+  {
+    Writer first(store, options_of("avc1/mp4"));
+    add(first, draw(pixel::gray8, 0).view, {0, 0});
+    Writer moved(std::move(first));
+    add(moved, draw(pixel::gray8, 1).view, {1, 1});
+    CHECK(moved.path() == store);
+  }
+  CHECK_FALSE(fs::exists(store / ".lock"));
+  CHECK(Reader(store).frame_count() == 2);
+  CHECK(wrong_codes(store).empty());
+}
+
+TEST_CASE("a queue of any size takes all frames") {
+  for (const std::size_t frames : {std::size_t{1}, std::size_t{3}, std::size_t{1000}}) {
+    const TemporaryFolder folder;
+    const auto store = folder.path() / "store";
+    WriterOptions options = options_of("avc1/mp4", 50);
+    options.queue_frames = frames;
+    options.queue_bytes = 1;  // smaller than one frame
+    write_store(store, options, pixel::gray8, plain_names(60));
+    CHECK(Reader(store).frame_count() == 60);
+    CHECK(wrong_codes(store).empty());
+  }
+}
+
+// --- Extra data and metadata ---
+
+TEST_CASE("extra data is kept with the frame that was newest") {
+  for (const std::string format : {"avc1/mp4", "png"}) {
+    DYNAMIC_SECTION(format) {
+      const TemporaryFolder folder;
+      const auto store = folder.path() / "store";
+      Writer writer(store, options_of(format));
+      CHECK(error_of([&] { writer.add_extra(R"({"a": 1})"); }).kind() ==
+            ErrorKind::invalid_argument);
+      for (int i = 0; i < 23; ++i) {
+        add(writer, draw(pixel::gray8, i).view, odd_names()[static_cast<std::size_t>(i)]);
+        if (i == 0 || i == 6 || i == 7 || i == 9 || i == 22) {
+          writer.add_extra(R"({"place": )" + std::to_string(i) + R"(, "text": "ü\"\\"})");
+          writer.add_extra(R"({"second": true, "frame_index": 12345})");
+        }
+      }
+      for (const char* bad : {"", "[1]", "{", "7", "{\"a\": 1} x", "{'a': 1}"}) {
+        CAPTURE(bad);
+        CHECK(error_of([&] { writer.add_extra(bad); }).kind() == ErrorKind::invalid_argument);
+      }
+      writer.close();
+      const auto file = [&](int chunk) {
+        const fs::path data = chunk_file(store, format, chunk);
+        return is_video(format) ? fs::path(data).replace_extension(".extra.json")
+                                : data / "index.extra.json";
+      };
+      std::vector<nlohmann::json> records;
+      for (const int chunk : {0, 1, 3}) {
+        for (const auto& record : nlohmann::json::parse(read_text(file(chunk)))) {
+          CHECK(record["frame_index"].get<std::int64_t>() / 7 == chunk);
+          records.push_back(record);
+        }
+      }
+      CHECK_FALSE(fs::exists(file(2)));
+      REQUIRE(records.size() == 10);
+      std::size_t at = 0;
+      for (const std::size_t i : {0U, 6U, 7U, 9U, 22U}) {
+        for (const bool second : {false, true}) {
+          const auto& record = records[at++];
+          CAPTURE(record.dump());
+          CHECK(record["frame_index"] == i);
+          CHECK(record["frame_number"] == odd_names()[i].number);
+          CHECK(record["frame_time"].get<double>() == odd_names()[i].time);
+          CHECK(record.contains("second") == second);
+          if (!second) {
+            CHECK(record["place"] == i);
+            CHECK(record["text"] == "ü\"\\");
+          }
+        }
+      }
+      // Python's json, which the reference uses, agrees; and the database has them too.
+      CHECK(python("import json, sys; print(len(json.load(open(sys.argv[1]))))", file(0)) == "4\n");
+      CHECK(sqlite(store, "SELECT COUNT(*), MIN(frame_index), MAX(frame_index) FROM extra_data") ==
+            std::vector<std::string>{"10|0|22"});
+    }
+  }
+}
+
+TEST_CASE("metadata comes back") {
+  const TemporaryFolder folder;
+  const auto store = folder.path() / "store";
+  WriterOptions options = options_of("h264/mkv", 123);
+  options.metadata_yaml =
+      "subject: {id: 7, tags: [a, 'b c', \"7\"]}\nnote: 'yes'\nratio: 0.1\nempty: null\n"
+      "unicode: Grüße 漢字\nmulti: |\n  one\n  two\nbig: 12345678901234567890\n";
+  options.created_utc = "2026-01-02T03:04:05.678901";
+  options.timezone_local = "Europe/Vienna";
+  options.encoding = "";
+  write_store(store, options, pixel::bgr24, plain_names(3));
+  const Reader reader(store);
+  const avstore::StoreInfo& info = reader.info();
+  CHECK(info.store_class == "VideoImgStore");
+  CHECK(info.format == "h264/mkv");
+  CHECK(info.encoder == "libx264");
+  CHECK(info.color);
+  CHECK(info.dtype == "uint8");
+  CHECK(info.chunk_size == 123);
+  CHECK(info.created_utc == "2026-01-02T03:04:05.678901");
+  CHECK(info.timezone_local == "Europe/Vienna");
+  CHECK(info.uuid.size() == 32);
+  CHECK(info.uuid.find_first_not_of("0123456789abcdef") == std::string::npos);
+  CHECK(nlohmann::json::parse(avstore::metadata_to_json(info.metadata_yaml)) ==
+        nlohmann::json::parse(R"({"subject": {"id": 7, "tags": ["a", "b c", "7"]}, "note": "yes",
+          "ratio": 0.1, "empty": null, "unicode": "Grüße 漢字", "multi": "one\ntwo\n",
+          "big": 12345678901234567890})"));
+  const std::string yaml = read_text(store / "metadata.yaml");
+  for (const char* line : {"class: VideoImgStore", "version: 2", "extension: .mkv",
+                           "chunksize: 123", "format: h264/mkv", "imgdtype: uint8", "encoding:"}) {
+    CHECK_THAT(yaml, Contains(line));
+  }
+  CHECK(Reader(store / "metadata.yaml").frame_count() == 3);
+}
+
+TEST_CASE("whether a store is colour follows from its frames or from the caller") {
+  struct Case {
+    std::string format;
+    PixelFormat pixels;
+    std::optional<bool> wanted;
+    bool color;
+    std::string dtype;
+  };
+  for (const Case& c : std::vector<Case>{{"avc1/mp4", pixel::gray8, {}, false, "uint8"},
+                                         {"avc1/mp4", pixel::bgr24, {}, true, "uint8"},
+                                         {"avc1/mp4", pixel::bgr24, false, false, "uint8"},
+                                         {"avc1/mp4", pixel::yuv420p, {}, true, "uint8"},
+                                         {"png", pixel::gray16, {}, false, "uint16"},
+                                         {"ppm", pixel::gray8, {}, true, "uint8"},
+                                         {"pgm", pixel::bgr24, {}, false, "uint8"},
+                                         {"png", pixel::rgb24, {}, true, "uint8"},
+                                         {"npy", pixel::gray16, {}, false, "uint16"}}) {
+    const TemporaryFolder folder;
+    WriterOptions options = options_of(c.format);
+    options.color = c.wanted;
+    write_store(folder.path() / "store", options, c.pixels, plain_names(2));
+    const Reader reader(folder.path() / "store");
+    CAPTURE(c.format, c.pixels.name());
+    CHECK(reader.info().color == c.color);
+    CHECK(reader.info().dtype == c.dtype);
+  }
+}
+
+// --- Chunks that are there already, raw sensor data, emptying ---
+
+namespace {
+
+std::vector<avstore::FrameNames> names_from(std::int64_t first, int count) {
+  std::vector<avstore::FrameNames> names;
+  for (int i = 0; i < count; ++i) {
+    names.push_back({FrameNumber(first + 2 * i), FrameTime(1000 + static_cast<double>(i))});
+  }
+  return names;
+}
+
+}  // namespace
+
+TEST_CASE("a video file becomes a chunk between others") {
+  for (const bool move : {false, true}) {
+    for (const std::string name : {"h264-bframes-gop250.mp4", "mp4-faststart.mp4"}) {
+      DYNAMIC_SECTION(name << (move ? ", moved" : "")) {
+        const TemporaryFolder folder;
+        const auto store = folder.path() / "store";
+        const auto file = folder.path() / "file.mp4";
+        fs::copy_file(avstore::test::media_folder() / name, file);
+        const auto md5s =
+            avstore::test::read_lines(avstore::test::media_folder() / "framemd5" / (name + ".md5"));
+        const int count = static_cast<int>(md5s.size());
+        const avstore::SourceInfo source = avstore::probe_source(file);
+        const std::vector<std::uint8_t> gray(
+            static_cast<std::size_t>(source.width) * static_cast<std::size_t>(source.height), 99);
+        const auto view =
+            avstore::packed_view(pixel::gray8, source.width, source.height, gray.data());
+        WriterOptions options = options_of("avc1/mp4", 5);
+        options.color = true;
+        Writer writer(store, options);
+        for (int i = 0; i < 7; ++i) {
+          writer.add(view, FrameNumber(i), FrameTime(i));
+        }
+        writer.insert_chunk(file, names_from(5000, count), move);
+        CHECK(fs::exists(file) != move);
+        CHECK(writer.statistics().frames_durable == 7 + count);
+        writer.add_extra(R"({"after": "the inserted"})");
+        writer.add(view, FrameNumber(9000), FrameTime(9000));
+        writer.close();
+
+        Reader reader(store);
+        REQUIRE(reader.frame_count() == 8 + count);
+        CHECK(reader.info().chunk_count == 4);
+        for (int i = count - 1; i >= 0; i -= 7) {
+          const Frame frame = reader.read(FrameNumber(5000 + 2 * i));
+          CHECK(frame.info.index.value == 7 + i);
+          CHECK(frame.info.time.seconds == 1000 + i);
+          CHECK(avstore::md5(frame.image.view()) == md5s[static_cast<std::size_t>(i)]);
+        }
+        CHECK(reader.read(FrameNumber(9000)).info.index.value == 7 + count);
+        CHECK(avstore::verify(store, {.deep = true, .progress = {}}).findings.empty());
+        // The reference looks into the npz of each chunk.
+        CHECK(python("import sys, numpy as n; print(len(n.load(sys.argv[1])['frame_number']))",
+                     store / "000002.npz") == std::to_string(count) + "\n");
+      }
+    }
+  }
+}
+
+TEST_CASE("a store of nothing but a file") {
+  const TemporaryFolder folder;
+  const auto store = folder.path() / "store";
+  const fs::path file = avstore::test::media_folder() / "h264-bframes-gop250.mp4";
+  const auto md5s = avstore::test::read_lines(avstore::test::media_folder() /
+                                              "framemd5/h264-bframes-gop250.mp4.md5");
+  Writer writer(store, options_of("avc1/mp4", 5));
+  writer.insert_chunk(file, names_from(0, static_cast<int>(md5s.size())));
+  writer.close();
+  Reader reader(store);
+  CHECK(reader.info().width == avstore::probe_source(file).width);
+  CHECK(reader.info().color);
+  CHECK(avstore::md5(reader.read(FrameIndex(11)).image.view()) == md5s[11]);
+}
+
+TEST_CASE("files that do not fit are refused, and the store goes on") {
+  const TemporaryFolder folder;
+  const auto store = folder.path() / "store";
+  const fs::path media = avstore::test::media_folder();
+  Writer writer(store, options_of("avc1/mp4", 5));
+  const std::vector<std::uint8_t> gray(96 * 64, 99);
+  const auto view = avstore::packed_view(pixel::gray8, 96, 64, gray.data());
+  writer.add(view, FrameNumber(0), FrameTime(0));
+  const auto refused = [&](const fs::path& file, int names, ErrorKind kind) {
+    CAPTURE(file);
+    const auto error = error_of([&] { writer.insert_chunk(file, names_from(0, names)); });
+    CHECK(error.kind() == kind);
+    CHECK_THAT(error.what(), Contains(file.string()));
+  };
+  refused(media / "h264-bframes-gop250.mp4", 3, ErrorKind::invalid_argument);
+  refused(media / "h264-bframes-gop250.mp4", 60, ErrorKind::invalid_argument);  // another size
+  refused(media / "h264-bframes16.mkv", 60, ErrorKind::invalid_argument);
+  refused(media / "bad/text.mp4", 1, ErrorKind::corrupt);
+  refused(media / "bad/no-such-file.mp4", 1, ErrorKind::not_found);
+  writer.add(view, FrameNumber(1), FrameTime(1));
+  writer.close();
+  CHECK(Reader(store).frame_count() == 2);
+}
+
+TEST_CASE("a writer that only refused a file leaves an empty store") {
+  const TemporaryFolder folder;
+  Writer writer(folder.path() / "store", options_of("avc1/mp4", 5));
+  CHECK_THROWS(writer.insert_chunk(avstore::test::media_folder() / "bad/text.mp4", {}));
+  writer.close();
+  CHECK(Reader(folder.path() / "store").frame_count() == 0);
+}
+
+TEST_CASE("formats with +color decode the sensor's encoding before they write") {
+  // A mosaic of one colour, red in the top left: R, G / G, B.
+  std::vector<std::uint8_t> mosaic(64 * 48);
+  for (std::size_t i = 0; i < mosaic.size(); ++i) {
+    const std::size_t odd_row = i / 64 % 2;
+    const std::size_t odd_column = i % 2;
+    mosaic[i] = odd_row == 0 && odd_column == 0 ? 200 : odd_row == 1 && odd_column == 1 ? 50 : 100;
+  }
+  const auto view = avstore::packed_view(pixel::gray8, 64, 48, mosaic.data());
+  for (const std::string format : {"png+color", "tif+color", "bmp+color", "jpg+color"}) {
+    DYNAMIC_SECTION(format) {
+      const TemporaryFolder folder;
+      const auto store = folder.path() / "store";
+      WriterOptions options = options_of(format);
+      options.encoding = "cv_bayerrggb";
+      Writer writer(store, options);
+      writer.add(view, FrameNumber(0), FrameTime(0));
+      writer.close();
+      Reader reader(store);
+      CHECK(reader.info().format == format.substr(0, 3));
+      CHECK(reader.info().encoding.empty());
+      CHECK(reader.info().color);
+      const Image image = avstore::convert(reader.read(FrameIndex(0)).image.view(), pixel::bgr24);
+      const std::uint8_t* middle = image.data() + 24 * image.stride() + 32 * 3;
+      CHECK(std::abs(middle[0] - 50) <= 3);
+      CHECK(std::abs(middle[1] - 100) <= 3);
+      CHECK(std::abs(middle[2] - 200) <= 3);
+    }
+  }
+  SECTION("without an encoding, or one that is not known") {
+    const TemporaryFolder folder;
+    WriterOptions options = options_of("png+color");
+    CHECK(error_of([&] { Writer(folder.path() / "a", options); }).kind() ==
+          ErrorKind::invalid_argument);
+    options.encoding = "cv_nonsense";
+    const auto error = error_of([&] { Writer(folder.path() / "a", options); });
+    CHECK(error.kind() == ErrorKind::unsupported);
+    CHECK_THAT(error.what(), Contains("cv_nonsense"));
+    CHECK_FALSE(fs::exists(folder.path() / "a"));
+  }
+}
+
+TEST_CASE("what a format cannot hold of odd sizes is told") {
+  for (const auto& [format, told] : std::map<std::string, bool>{
+           {"avc1/mp4", true}, {"mjpeg/avi", true}, {"ffv1/mkv", false}, {"png", false}}) {
+    const TemporaryFolder folder;
+    std::vector<std::string> warnings;
+    WriterOptions options = options_of(format);
+    options.on_warning = [&](const std::string& text) { warnings.push_back(text); };
+    Writer writer(folder.path() / "store", options);
+    const std::vector<std::uint8_t> gray(97 * 64);
+    for (int i = 0; i < 3; ++i) {
+      writer.add(avstore::packed_view(pixel::gray8, 97, 64, gray.data()), FrameNumber(i),
+                 FrameTime(i));
+    }
+    writer.close();
+    CAPTURE(format, warnings);
+    CHECK(warnings.size() == (told ? 1 : 0));
+  }
+}
+
+TEST_CASE("an emptied store keeps its metadata, and nothing else") {
+  for (const std::string format : {"avc1/mp4", "png"}) {
+    const TemporaryFolder folder;
+    const auto store = folder.path() / "store";
+    WriterOptions options = options_of(format);
+    options.metadata_yaml = "subject: 7\n";
+    write_store(store, options, pixel::gray8, plain_names(23));
+    const std::string metadata = read_text(store / "metadata.yaml");
+    avstore::empty_store(store);
+    CHECK(read_text(store / "metadata.yaml") == metadata);
+    CHECK(Reader(store).frame_count() == 0);
+    std::vector<std::string> names;
+    for (const auto& entry : fs::directory_iterator(store)) {
+      names.push_back(entry.path().filename());
+    }
+    std::sort(names.begin(), names.end());
+    CHECK(names == std::vector<std::string>{".index.sqlite", "metadata.yaml"});
+  }
+  CHECK_THROWS(avstore::empty_store("/nonexistent"));
+}

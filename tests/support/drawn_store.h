@@ -1,0 +1,121 @@
+// Frames that show their number, and stores of them.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <limits>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "avstore/error.h"
+#include "avstore/image.h"
+#include "avstore/reader.h"
+#include "avstore/writer.h"
+#include "support/catch.h"
+
+namespace avstore::test {
+
+constexpr std::int64_t kMaxNumber = std::numeric_limits<std::int64_t>::max();
+constexpr std::int64_t kMinNumber = std::numeric_limits<std::int64_t>::min();
+
+// --- Frames: a bar code of the number above smooth waves that move with it ---
+
+constexpr int kBars = 8;
+constexpr int kBarRows = 16;
+constexpr int kWidth = 96;
+constexpr int kHeight = 64;
+
+struct Rgb {
+  int r, g, b;
+};
+
+// What is drawn at a place of frame `number`, and its brightness.
+Rgb color_at(int x, int y, int number, int width);
+int luma(Rgb c);
+
+// Pixels and a view of them. Moving it keeps the view right.
+struct Drawn {
+  std::vector<std::uint8_t> bytes;
+  ImageView view;
+};
+
+// Of the number, its lowest eight bits are seen in the bar code.
+Drawn draw(PixelFormat format, int number, int width = kWidth, int height = kHeight);
+
+bool is_planar(PixelFormat format);
+
+// The number in the bar code of any image whose plane 0 tells bright from dark.
+int code_of(const ImageView& image);
+
+// Of bytes.
+double mean_difference(const std::vector<std::uint8_t>& a, const std::vector<std::uint8_t>& b);
+
+// --- Stores of such frames ---
+
+struct Name {
+  std::int64_t number;
+  double time;
+};
+
+// What cameras and clocks do: jump, repeat, run backwards, wrap.
+const std::vector<Name>& odd_names();
+
+// As a rig has it: numbers from 0, times of 25 frames/s.
+std::vector<Name> plain_names(int count);
+
+WriterOptions options_of(const std::string& format, std::int64_t chunk_size = 7);
+
+void add(Writer& writer, const ImageView& image, const Name& name);
+
+// Frame i shows the number i.
+void write_store(const std::filesystem::path& store, const WriterOptions& options,
+                 PixelFormat format, const std::vector<Name>& names, int width = kWidth,
+                 int height = kHeight);
+
+// The same in gray, with plain names.
+void add(Writer& writer, int number, int width = kWidth, int height = kHeight);
+void write_store(const std::filesystem::path& store, const WriterOptions& options, int count,
+                 int width = kWidth, int height = kHeight);
+
+std::vector<std::int64_t> numbers_of(const std::vector<FrameInfo>& infos);
+std::vector<double> times_of(const std::vector<FrameInfo>& infos);
+
+void check_names(const Reader& reader, const std::vector<Name>& names);
+
+// Frame i is in chunk i / size at place i % size.
+void check_places(const Reader& reader, std::int64_t chunk_size);
+
+std::vector<FrameIndex> shuffled_indices(std::int64_t count, unsigned seed = 3);
+
+// The frames whose bar code is not their index: in shuffled order, and one after another.
+std::vector<std::int64_t> wrong_codes(const std::filesystem::path& store);
+
+Reader open_as(const std::filesystem::path& store, PixelFormat format);
+
+// --- Formats ---
+
+bool is_video(const std::string& format);
+std::vector<std::string> video_formats();
+std::vector<std::string> lossy_video_formats();
+std::vector<std::string> formats_with_real_timing();
+bool is_intra_only(const std::string& format);
+
+std::filesystem::path chunk_file(const std::filesystem::path& store, const std::string& format,
+                                 int chunk);
+
+// The error that the call ends with. Without one, the test fails.
+template <typename Call>
+Error error_of(const Call& call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    return error;
+  }
+  FAIL("no error");
+  throw std::logic_error("not reached");
+}
+
+}  // namespace avstore::test

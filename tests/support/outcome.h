@@ -1,0 +1,24 @@
+// What calls that fail say, and what they leave behind.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace avstore::test {
+
+// "KIND: MESSAGE" of the error that the call ends with; "no error".
+std::string outcome_of(const std::function<void()>& call);
+
+// Whether outcome_of() speaks of an avstore::Error: not of another type, a crash or a hang.
+bool is_an_error(const std::string& outcome);
+
+// Everything below a folder: relative path to contents.
+std::map<std::string, std::string> tree(const std::filesystem::path& folder);
+
+// What lies right in a folder, sorted.
+std::vector<std::string> names_in(const std::filesystem::path& folder);
+
+}  // namespace avstore::test
