@@ -162,6 +162,7 @@ class Demuxer::Impl {
   }
 
   bool read_unpacked(AVPacket* packet) {
+    av_packet_unref(packet);  // the filter would overwrite it
     for (;;) {
       const int code = av_bsf_receive_packet(unpacker_.get(), packet);
       if (code >= 0) {
