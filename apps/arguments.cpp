@@ -158,7 +158,8 @@ PixelFormat parse_pixel_format(const std::string& text) {
 }
 
 std::string parse_format_name(const std::string& text) {
-  return find_format(text).name;
+  const Format& format = find_format(text);
+  return text == format.name + "+color" ? text : format.name;
 }
 
 Timing parse_timing(const std::string& text) {
@@ -278,7 +279,9 @@ void add_description_options(CLI::App& arguments, WriterOptions& writer) {
                "number, '7' a text, [1, 2] a list; may be given several times");
   arguments
       .add_option("--encoding", writer.encoding,
-                  "What raw sensor data the pixels are, such as cv_bayerrg: noted, not converted")
+                  "What raw sensor data the pixels are, such as cv_bayerrg: noted and decoded when "
+                  "read; formats png+color, tif+color, jpg+color and bmp+color decode them first "
+                  "and store plain colour")
       ->type_name("NAME");
 }
 

@@ -21,6 +21,7 @@ struct Options {
   AlignOptions align;
   WriterOptions writer;
   std::filesystem::path folder, side_by_side;
+  bool no_save = false;
   bool json = false;
 };
 
@@ -67,6 +68,7 @@ void declare(CLI::App& arguments, Options& options) {
            "Write all images from left to right into one store, or one video (.mp4, .mkv)");
   add_format(arguments, options.writer.format);
   add_store_options(arguments, options.writer);
+  add_no_save(arguments, options.no_save);
   add_json(arguments, options.json);
   add_encoder_options(arguments, options.writer.encoder);
 }
@@ -172,6 +174,7 @@ void write_results(const Options& options, const Alignment& alignment) {
   writing.writer = options.writer;
   writing.progress = bar.callback();
   writing.notice = say;
+  writing.save_index = !options.no_save;
   if (!options.folder.empty()) {
     make_folder(options.folder);
     write_aligned(alignment, destinations(options), writing);
@@ -185,6 +188,7 @@ int run(const Options& options, Output& out) {
   catch_interrupts();
   AlignOptions aligning = options.align;
   aligning.notice = say;
+  aligning.save_index = !options.no_save;
   const std::vector<std::filesystem::path> stores(options.stores.begin(), options.stores.end());
   const Alignment alignment = align(stores, aligning);
   write_results(options, alignment);

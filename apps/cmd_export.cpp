@@ -15,6 +15,7 @@ struct Options {
   std::filesystem::path store, file;
   std::optional<RangeText> range;
   ExportOptions exporting;
+  bool no_save = false;
   bool json = false;
 };
 
@@ -24,6 +25,7 @@ void declare(CLI::App& arguments, Options& options) {
   add_range(arguments, options.range);
   add_timing(arguments, options.exporting.timing);
   add_overwrite(arguments, options.exporting.overwrite, "file");
+  add_no_save(arguments, options.no_save);
   add_json(arguments, options.json);
   add_encoder_options(arguments, options.exporting.encoder);
 }
@@ -41,7 +43,8 @@ void report(const Options& options, const ExportResult& result, Output& out) {
 
 int run(const Options& options, Output& out) {
   ExportOptions exporting = options.exporting;
-  exporting.range = chosen_range(options.store, options.range);
+  exporting.range = chosen_range(options.store, options.range, options.no_save);
+  exporting.save_index = !options.no_save;
   catch_interrupts();
   ProgressBar bar;
   exporting.progress = bar.callback();

@@ -15,6 +15,7 @@ struct Options {
   std::filesystem::path source, destination;
   std::optional<RangeText> range;
   TranscodeOptions transcode;
+  bool no_save = false;
   bool json = false;
 };
 
@@ -27,6 +28,7 @@ void declare(CLI::App& arguments, Options& options) {
       ->description("How frames are stored, see `avstore formats` (required)");
   add_range(arguments, options.range);
   add_store_options(arguments, writer);
+  add_no_save(arguments, options.no_save);
   add_json(arguments, options.json);
   add_encoder_options(arguments, writer.encoder);
 }
@@ -43,7 +45,8 @@ void report(const Options& options, std::int64_t frames, Output& out) {
 
 int run(const Options& options, Output& out) {
   TranscodeOptions transcoding = options.transcode;
-  transcoding.range = chosen_range(options.source, options.range);
+  transcoding.range = chosen_range(options.source, options.range, options.no_save);
+  transcoding.save_index = !options.no_save;
   catch_interrupts();
   ProgressBar bar;
   transcoding.progress = bar.callback();

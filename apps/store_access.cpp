@@ -34,8 +34,10 @@ IndexRange chosen_range(const Reader& reader, const std::optional<RangeText>& ra
   return chosen;
 }
 
-IndexRange chosen_range(const std::filesystem::path& store, const std::optional<RangeText>& range) {
-  return range ? chosen_range(open_store(store), range) : IndexRange{0, INT64_MAX};
+IndexRange chosen_range(const std::filesystem::path& store, const std::optional<RangeText>& range,
+                        bool no_save) {
+  return range ? chosen_range(open_store(store, reading(no_save)), range)
+               : IndexRange{0, INT64_MAX};
 }
 
 std::optional<double> mean_frame_rate(const StoreInfo& info) {

@@ -23,7 +23,8 @@ Reader open_store(const std::filesystem::path& store, ReaderOptions options = {}
 IndexRange chosen_range(const Reader& reader, const std::optional<RangeText>& range);
 
 // The same for tools that open the store themselves; it is looked at only if need be.
-IndexRange chosen_range(const std::filesystem::path& store, const std::optional<RangeText>& range);
+IndexRange chosen_range(const std::filesystem::path& store, const std::optional<RangeText>& range,
+                        bool no_save);
 
 // Mean over the whole store; nothing where the times tell none.
 std::optional<double> mean_frame_rate(const StoreInfo& info);

@@ -820,6 +820,10 @@ golden_tests() {
     chmod -R u+w bayer_bg_png missing_index_avc1 motif_extra_h5
 
     works "--no-save: info" info bayer_bg_png --no-save
+    works "--no-save: transcode" transcode bayer_bg_png unsaved.png --format png --range 0:2 --no-save
+    works "--no-save: export" export bayer_bg_png unsaved.mkv --no-save
+    works "--no-save: align" align bayer_bg_png unsaved.png --no-save
+    works "verify" verify bayer_bg_png
     same "--no-save writes nothing" "" "$(find bayer_bg_png -name .index.sqlite)"
     matches "raw sensor data are named" 'Encoding +cv_bayerbg' "$(prints info bayer_bg_png)"
     same "an index that was made is kept" "bayer_bg_png/.index.sqlite" "$(find bayer_bg_png -name .index.sqlite)"
@@ -827,6 +831,12 @@ golden_tests() {
     works "extract the sensor data" extract bayer_bg_png --index 0 --raw -o mosaic.pgm
     same "a picture has colour" P6 "$(head -c 2 picture.ppm)"
     same "sensor data have none" P5 "$(head -c 2 mosaic.pgm)"
+
+    ffmpeg -v error -f lavfi -i testsrc=size=32x24 -frames:v 2 -pix_fmt gray -c:v ffv1 mosaic.mkv </dev/null
+    works "import that decodes sensor data" import mosaic.mkv decoded.store --format png+color --encoding cv_bayerrg
+    matches "decoded sensor data are colour" 'png .* colour' "$(prints info decoded.store | tr '\n' ' ')"
+    same "decoded sensor data are none any more" "" "$(prints info decoded.store | grep Encoding)"
+    fails "what is to be decoded has an encoding" "needs the encoding" import mosaic.mkv no.store --format png+color
 
     av info missing_index_avc1
     matches "a chunk without index is named" '000001\.mp4' "$(cat "$err")"

@@ -30,7 +30,8 @@ struct EncoderAvailability {
 // All formats, in the order they are documented.
 const std::vector<Format>& formats();
 
-// The format of that name. Throws Error(unsupported) with a list of the known ones.
+// The format of that name; "png+color" and the like (WriterOptions::encoding) are png. Throws
+// Error(unsupported) with a list of the known ones.
 const Format& find_format(std::string_view name);
 
 // The encoders for a format, in the order they are tried, each really opened on a small image.

@@ -86,6 +86,7 @@ RecordResult record(const std::string& source, const std::filesystem::path& stor
 struct TranscodeOptions {
   WriterOptions writer;  // metadata, creation time and zone come from the source store
   IndexRange range{0, INT64_MAX};
+  bool save_index = true;  // see ReaderOptions; of the source
   Progress progress;
   Notice notice;
 };
@@ -102,6 +103,7 @@ struct ExportOptions {
   IndexRange range{0, INT64_MAX};
   EncoderOptions encoder;  // of what cannot be copied
   bool overwrite = false;
+  bool save_index = true;  // see ReaderOptions
   Progress progress;
   Notice notice;
 };
@@ -176,6 +178,7 @@ struct AlignOptions {
   // Seconds from the first frame of a match to its last, at most. Empty: half the shortest of the
   // stores' median frame intervals.
   std::optional<double> tolerance;
+  bool save_index = true;  // see ReaderOptions
   Notice notice;
 };
 
@@ -209,6 +212,7 @@ Alignment align(const std::vector<std::filesystem::path>& stores, const AlignOpt
 
 struct AlignedWriterOptions {
   WriterOptions writer;
+  bool save_index = true;  // see ReaderOptions; of the stores aligned
   Progress progress;
   Notice notice;
 };

@@ -80,7 +80,7 @@ class VideoWriter final : public ChunkWriter {
 
   // Ticks a second of real times. Finer ones would overflow MP4's 32 bits over pauses of hours.
   static constexpr std::int64_t kRealTicks = 10'000;
-  static constexpr std::int64_t kLongestGap = 24 * 3600 * kRealTicks;
+  static constexpr std::int64_t kLongestGap = std::int64_t{24} * 3600 * kRealTicks;
 
   Rational encoder_time_base() const {
     const Rational rate = options_.encoder.frame_rate;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -205,8 +206,14 @@ std::string canonical_format_name(const std::string& name) {
   return found == kOldNames.end() ? name : found->second;
 }
 
+bool decodes_sensor_data(const std::string& name) {
+  static const std::set<std::string> kNames{"png+color", "tif+color", "jpg+color", "bmp+color"};
+  return kNames.contains(name);
+}
+
 const VideoFormat& find_video_format(const std::string& name) {
-  const std::string wanted = canonical_format_name(name);
+  const std::string wanted =
+      decodes_sensor_data(name) ? name.substr(0, name.find('+')) : canonical_format_name(name);
   for (const VideoFormat& entry : format_table()) {
     if (entry.format.name == wanted) {
       return entry;

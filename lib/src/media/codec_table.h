@@ -30,7 +30,10 @@ struct VideoFormat {
 
 // All video formats, and the image formats (without muxer and encoders of their own).
 const std::vector<VideoFormat>& format_table();
+// The format of that name, of an old name, or of one with "+color".
 const VideoFormat& find_video_format(const std::string& name);
+// Whether it is "png+color" or such: frames of sensor data are decoded before they are written.
+bool decodes_sensor_data(const std::string& name);
 
 // The format that the older name of imgstore stands for ("mjpeg" is "mjpeg/avi", "libx264" is
 // "avc1/mp4"), or the name itself.

@@ -186,6 +186,7 @@ class Demuxer::Impl {
     if (options.use_fragment_table) {
       dictionary.set("use_mfra_for", "pts");
     }
+    const AVInputFormat* const format = find_input_format(options.input_format);
     AVFormatContext* raw = avformat_alloc_context();
     if (raw == nullptr) {
       throw std::bad_alloc();
@@ -194,8 +195,7 @@ class Demuxer::Impl {
       raw->interrupt_callback = {ask_whether_to_give_up, &give_up_};
     }
     clear_log();
-    int code = avformat_open_input(&raw, url_.c_str(), find_input_format(options.input_format),
-                                   dictionary.address());
+    int code = avformat_open_input(&raw, url_.c_str(), format, dictionary.address());
     const std::string reason = last_log_line();
     if (code == AVERROR(EIO) && reason == kEndsEarly) {
       code = AVERROR_INVALIDDATA;

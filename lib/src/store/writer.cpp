@@ -8,7 +8,6 @@
 #include <exception>
 #include <future>
 #include <mutex>
-#include <set>
 #include <thread>
 #include <utility>
 #include <variant>
@@ -53,18 +52,6 @@ constexpr Rational kUsualFrameRate{25, 1};
 void push_nobody_aside() {
   const sched_param same{};
   static_cast<void>(::sched_setscheduler(0, SCHED_BATCH, &same));
-}
-
-constexpr std::string_view kDecoded = "+color";
-
-// "png+color" is png, of frames that are decoded first.
-bool take_decoded(std::string& format) {
-  static const std::set<std::string> kFormats{"png+color", "tif+color", "jpg+color", "bmp+color"};
-  if (!kFormats.contains(format)) {
-    return false;
-  }
-  format.resize(format.size() - kDecoded.size());
-  return true;
 }
 
 imgstore::StoreMetadata initial_metadata(const WriterOptions& options) {
@@ -114,7 +101,8 @@ class Writer::Impl {
  public:
   Impl(const std::filesystem::path& path, WriterOptions options)
       : options_(std::move(options)), folder_(path) {
-    decoded_ = take_decoded(options_.format);
+    decoded_ = media::decodes_sensor_data(options_.format);
+    options_.format = find_format(options_.format).name;
     require_valid(options_);
     require_known_encoding();
     if (options_.encoder.frame_rate.num == 0) {

@@ -25,6 +25,7 @@ namespace fs = std::filesystem;
 ReaderOptions reading(const AlignedWriterOptions& options, bool raw_sensor) {
   ReaderOptions reader;
   reader.on_warning = options.notice;
+  reader.save_index = options.save_index;
   reader.raw_sensor = raw_sensor;
   return reader;
 }

@@ -21,10 +21,11 @@ struct Named {
   FrameTime time;
 };
 
-std::vector<Named> names_of(const fs::path& store, const Notice& notice) {
-  ReaderOptions options;
-  options.on_warning = notice;
-  const Reader reader(store, options);
+std::vector<Named> names_of(const fs::path& store, const AlignOptions& options) {
+  ReaderOptions reading;
+  reading.on_warning = options.notice;
+  reading.save_index = options.save_index;
+  const Reader reader(store, reading);
   std::vector<Named> names;
   names.reserve(static_cast<std::size_t>(reader.frame_count()));
   reader.for_each_info({0, reader.frame_count()}, [&names](const FrameInfo& info) {
@@ -172,7 +173,7 @@ Alignment align(const std::vector<fs::path>& stores, const AlignOptions& options
   }
   std::vector<std::vector<Named>> names;
   for (const fs::path& store : stores) {
-    names.push_back(names_of(store, options.notice));
+    names.push_back(names_of(store, options));
     put_in_order(names.back(), options.by, store, options.notice);
   }
   Alignment alignment;

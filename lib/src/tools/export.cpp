@@ -332,6 +332,7 @@ ExportResult export_video(const fs::path& store, const fs::path& file,
   require_outside(store, file);
   ReaderOptions reader_options;
   reader_options.on_warning = options.notice;
+  reader_options.save_index = options.save_index;
   Reader reader(store, reader_options);
   const IndexRange range{std::max<std::int64_t>(options.range.begin, 0),
                          std::min(options.range.end, reader.frame_count())};
@@ -341,7 +342,7 @@ ExportResult export_video(const fs::path& store, const fs::path& file,
   fs::path temporary = file;
   temporary += ".partial-" + std::to_string(::getpid()) + file.extension().string();
   try {
-    ExportPlan plan = tools::plan_export(store, reader, range);
+    ExportPlan plan = tools::plan_export(store, reader, range, options.save_index);
     const Rational rate = options.encoder.frame_rate.num > 0 ? options.encoder.frame_rate
                           : options.timing == Timing::nominal
                               ? nominal_frame_rate(reader.info(), plan)

@@ -130,7 +130,7 @@ void plan_chunk(ExportPlan& plan, const store::IndexedChunk& chunk, const fs::pa
 
 }  // namespace
 
-ExportPlan plan_export(const fs::path& store, Reader& reader, IndexRange range) {
+ExportPlan plan_export(const fs::path& store, Reader& reader, IndexRange range, bool save_index) {
   ExportPlan plan;
   if (reader.info().store_class != "VideoImgStore") {
     plan.segments.push_back({false, range, 0, {}, 0});
@@ -138,8 +138,9 @@ ExportPlan plan_export(const fs::path& store, Reader& reader, IndexRange range) 
   }
   const fs::path folder = imgstore::store_folder(store);
   const auto quiet = [](const std::string&) {};
-  store::SharedIndex index(store::open_index(folder, imgstore::read_metadata(folder), true, quiet),
-                           folder, true);
+  store::SharedIndex index(
+      store::open_index(folder, imgstore::read_metadata(folder), save_index, quiet), folder,
+      save_index);
   for (std::int64_t i = range.begin; i < range.end;) {
     const FrameInfo info = reader.find(FrameIndex(i));
     const store::IndexedChunk chunk(index, info.chunk);

@@ -25,7 +25,9 @@ struct ExportPlan {
   std::int64_t delay = 0;
 };
 
-// `range` lies within the store. Throws Error as media::Demuxer does.
-ExportPlan plan_export(const std::filesystem::path& store, Reader& reader, IndexRange range);
+// `range` lies within the store. PTS that had to be read are kept in the store with `save_index`.
+// Throws Error as media::Demuxer does.
+ExportPlan plan_export(const std::filesystem::path& store, Reader& reader, IndexRange range,
+                       bool save_index);
 
 }  // namespace avstore::tools

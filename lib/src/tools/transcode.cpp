@@ -47,6 +47,7 @@ std::int64_t transcode(const fs::path& source, const fs::path& destination,
                        const TranscodeOptions& options) {
   ReaderOptions reader_options;
   reader_options.on_warning = options.notice;
+  reader_options.save_index = options.save_index;
   reader_options.raw_sensor = tools::keeps_sensor_data(options.writer);
   Reader reader(source, reader_options);
   const IndexRange range{std::max<std::int64_t>(options.range.begin, 0),
