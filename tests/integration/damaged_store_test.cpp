@@ -327,7 +327,7 @@ TEST_CASE("an index made anew keeps the frames that only the old one knows") {
           add(writer, i);
         }
         writer.add_extra(R"({"note": "before"})");
-        writer.flush();
+        writer.sync();
         ::raise(SIGKILL);
         return "alive";
       });

@@ -421,7 +421,7 @@ TEST_CASE("what was durable when the disk filled up can be read") {
               }
             });
             // Every later call says the same.
-            const std::string again = outcome_of([&] { writer.flush(); });
+            const std::string again = outcome_of([&] { writer.sync(); });
             const std::string closing = outcome_of([&] { writer.close(); });
             if (again != said || closing != said) {
               said += " BUT THEN " + again + " AND " + closing;
@@ -472,7 +472,7 @@ TEST_CASE("a writer that is given up keeps what is durable, and else leaves noth
           add(writer, i);
         }
         if (flushed) {
-          writer.flush();
+          writer.sync();
         }
         const std::int64_t durable = writer.statistics().frames_durable;
         writer.abandon();

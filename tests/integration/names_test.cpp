@@ -230,7 +230,7 @@ TEST_CASE("a store closed before its first frame is an empty store") {
       const TemporaryFolder folder;
       const auto store = folder.path() / "store";
       Writer writer(store, options_of(format));
-      writer.flush();
+      writer.sync();
       writer.close();
       writer.close();
       Reader reader(store);

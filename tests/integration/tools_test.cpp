@@ -720,7 +720,7 @@ TEST_CASE("extra data of a recording that was killed are found, and carried over
                  FrameTime(i));
       writer.add_extra("{\"k\": " + std::to_string(i) + "}");
     }
-    writer.flush();
+    writer.sync();
     ::_exit(7);
   });
   REQUIRE(status == 7);

@@ -1,14 +1,18 @@
 // The writer from its first frame to its end: flushing, refusals, extra data and metadata, chunks
 // that are there already, raw sensor data.
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <future>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -49,11 +53,13 @@ using avstore::test::check_places;
 using avstore::test::chunk_file;
 using avstore::test::code_of;
 using avstore::test::draw;
+using avstore::test::Drawn;
 using avstore::test::error_of;
 using avstore::test::formats_with_real_timing;
 using avstore::test::frame_md5s;
 using avstore::test::is_intra_only;
 using avstore::test::is_video;
+using avstore::test::numbers_of;
 using avstore::test::odd_names;
 using avstore::test::options_of;
 using avstore::test::plain_names;
@@ -105,8 +111,8 @@ TEST_CASE("frames flushed are durable, and those after them follow without a gap
           add(writer, draw(pixel::gray8, i).view, names[static_cast<std::size_t>(i)]);
           // After the first, two in a row, just before a chunk is full and when it is.
           if (std::set{0, 1, 2, 9, 11, 12, 19, 25}.contains(i)) {
-            writer.flush();
-            writer.flush();
+            writer.sync();
+            writer.sync();
             CHECK(writer.statistics().frames_durable == i + 1);
             Reader reader(store);
             CHECK(reader.frame_count() == i + 1);
@@ -154,7 +160,7 @@ TEST_CASE("flushing with real timing keeps frames in order") {
           // 100 frames/s at first, then one every two seconds.
           add(writer, draw(pixel::gray8, i).view, {i, i < 15 ? 0.01 * i : 2.0 * i});
           if (i % 6 == 5 || i == 13) {
-            writer.flush();
+            writer.sync();
             CHECK(writer.statistics().frames_durable == i + 1);
             const Frame frame = Reader(store).read(FrameIndex(i));
             CHECK(code_of(frame.image.view()) == i);
@@ -184,12 +190,12 @@ TEST_CASE("a reader sees the frames that were durable when it was opened") {
       for (int i = 0; i < 30; ++i) {
         add(writer, draw(pixel::gray8, i).view, names[static_cast<std::size_t>(i)]);
       }
-      writer.flush();
+      writer.sync();
       Reader early(store);
       for (int i = 30; i < 50; ++i) {
         add(writer, draw(pixel::gray8, i).view, names[static_cast<std::size_t>(i)]);
       }
-      writer.flush();
+      writer.sync();
       Reader late(store);
       CHECK(early.frame_count() == 30);
       CHECK(late.frame_count() == 50);
@@ -255,7 +261,7 @@ TEST_CASE("a closed writer takes nothing more") {
            [&] {
              add(writer, draw(pixel::gray8, 1).view, {1, 1});
            },
-           [&] { writer.flush(); }, [&] { writer.add_extra("{}"); }}) {
+           [&] { writer.sync(); }, [&] { writer.add_extra("{}"); }}) {
     const auto error = error_of(call);
     CHECK(error.kind() == ErrorKind::invalid_argument);
     CHECK_THAT(error.what(), Contains(store.string()) && Contains("closed"));
@@ -289,6 +295,170 @@ TEST_CASE("a queue of any size takes all frames") {
     CHECK(Reader(store).frame_count() == 60);
     CHECK(wrong_codes(store).empty());
   }
+}
+
+// Holds the writer up while it lets go of a frame's pixels, until release() or its own end.
+class Obstacle {
+ public:
+  ~Obstacle() { release(); }
+  Image image(Drawn& drawn) {
+    return {drawn.view, std::shared_ptr<const void>(&drawn, [this](const void*) {
+              reached_.set_value();
+              released_.get_future().wait();
+            })};
+  }
+  void wait_until_reached() { reached_.get_future().wait(); }
+  void release() {
+    if (!is_released_) {
+      is_released_ = true;
+      released_.set_value();
+    }
+  }
+
+ private:
+  std::promise<void> reached_;
+  std::promise<void> released_;
+  bool is_released_ = false;
+};
+
+TEST_CASE("a full queue drops frames, and says which") {
+  const TemporaryFolder folder;
+  const auto store = folder.path() / "store";
+  WriterOptions options = options_of("avc1/mp4");
+  options.queue_frames = 3;
+  options.when_full = avstore::WhenFull::drop;
+  std::vector<Drawn> drawn;
+  for (int i = 0; i < 4; ++i) {
+    drawn.push_back(draw(pixel::gray8, i));
+  }
+  Obstacle obstacle;
+  Writer writer(store, options);
+  const auto add_number = [&](int place, int number) {
+    return writer.add(drawn[static_cast<std::size_t>(place)].view, FrameNumber(number),
+                      FrameTime(number / 4.0));
+  };
+  CHECK(writer.add(obstacle.image(drawn[0]), FrameNumber(10), FrameTime(2.5)));
+  obstacle.wait_until_reached();
+  CHECK(add_number(1, 11));
+  CHECK(add_number(2, 12));
+  CHECK_FALSE(add_number(3, 13));
+  CHECK_FALSE(add_number(3, 14));
+  auto statistics = writer.statistics();
+  CHECK(statistics.frames_added == 3);
+  CHECK(statistics.frames_dropped == 2);
+  CHECK(statistics.queue_frames == 3);
+  CHECK(statistics.queue_bytes == 3 * drawn[0].bytes.size());
+  obstacle.release();
+  writer.sync();
+  CHECK(add_number(3, 15));
+  writer.close();
+  const auto dropped = writer.dropped();
+  REQUIRE(dropped.size() == 2);
+  CHECK(dropped[0].number == FrameNumber(13));
+  CHECK(dropped[0].time.seconds == 3.25);
+  CHECK(dropped[1].number == FrameNumber(14));
+  statistics = writer.statistics();
+  CHECK(statistics.frames_added == 4);
+  CHECK(statistics.queue_frames == 0);
+  CHECK(statistics.queue_bytes == 0);
+  CHECK(numbers_of(Reader(store).infos({0, 10})) == std::vector<std::int64_t>{10, 11, 12, 15});
+  CHECK(wrong_codes(store).empty());
+}
+
+TEST_CASE("a full queue fails if it is to, and takes frames again when there is room") {
+  const TemporaryFolder folder;
+  const auto store = folder.path() / "store";
+  WriterOptions options = options_of("png");
+  options.queue_frames = 1;
+  options.when_full = avstore::WhenFull::fail;
+  Drawn first = draw(pixel::gray8, 0);
+  const Drawn second = draw(pixel::gray8, 1);
+  Obstacle obstacle;
+  Writer writer(store, options);
+  writer.add(obstacle.image(first), FrameNumber(0), FrameTime(0));
+  obstacle.wait_until_reached();
+  const auto add_second = [&] { writer.add(second.view, FrameNumber(1), FrameTime(1)); };
+  const avstore::Error error = error_of(add_second);
+  CHECK(error.kind() == ErrorKind::io);
+  CHECK_THAT(error.what(), Contains(store.string()) && Contains("queue is full"));
+  CHECK(writer.dropped().empty());
+  obstacle.release();
+  writer.sync();
+  add_second();
+  writer.close();
+  CHECK(wrong_codes(store).empty());
+  CHECK(Reader(store).frame_count() == 2);
+}
+
+TEST_CASE("the writer tells how far it is, and how long frames take") {
+  for (const std::string format : {"avc1/mp4", "png"}) {
+    const TemporaryFolder folder;
+    Writer writer(folder.path() / "store", options_of(format, 20));
+    CHECK(writer.durable_count() == 0);
+    CHECK(writer.statistics().total_latency.max == 0);
+    for (int i = 0; i < 50; ++i) {
+      add(writer, i);
+    }
+    writer.sync();
+    CHECK(writer.durable_count() == 50);
+    const auto statistics = writer.statistics();
+    CHECK(statistics.frames_durable == 50);
+    CHECK(statistics.frames_encoded == 50);
+    CHECK(statistics.frames_dropped == 0);
+    for (const avstore::Latency& latency : {statistics.encode_latency, statistics.total_latency}) {
+      CHECK(latency.median > 0);
+      CHECK(latency.p99 >= latency.median);
+      CHECK(latency.max >= latency.p99);
+    }
+    CHECK(statistics.total_latency.max >= statistics.encode_latency.max);
+    // What this process says is durable, another one finds.
+    Reader reader(folder.path() / "store");
+    CHECK(reader.frame_count() == 50);
+    writer.close();
+  }
+}
+
+TEST_CASE("extra data and questions may come from any thread while frames are added") {
+  const TemporaryFolder folder;
+  const auto store = folder.path() / "store";
+  Writer writer(store, options_of("avc1/mp4", 20));
+  add(writer, 0);
+  std::atomic<bool> done{false};
+  std::vector<std::thread> others;
+  others.emplace_back([&] {
+    for (int i = 0; i < 100; ++i) {
+      writer.add_extra("{\"event\": " + std::to_string(i) + "}");
+    }
+  });
+  others.emplace_back([&] {
+    std::int64_t before = 0;
+    std::int64_t backwards = 0;
+    while (!done) {
+      const std::int64_t now = writer.durable_count();
+      backwards += now < before ? 1 : 0;
+      before = now;
+      static_cast<void>(writer.statistics());
+      static_cast<void>(writer.dropped());
+    }
+    CHECK(backwards == 0);
+  });
+  for (int i = 1; i < 60; ++i) {
+    add(writer, i);
+  }
+  others[0].join();
+  writer.sync();
+  done = true;
+  others[1].join();
+  writer.close();
+  CHECK(wrong_codes(store).empty());
+  std::int64_t events = 0;
+  for (const auto& entry : fs::directory_iterator(store)) {
+    if (entry.path().string().ends_with(".extra.json")) {
+      events += std::stoll(
+          python("import json, sys; print(len(json.load(open(sys.argv[1]))))", entry.path()));
+    }
+  }
+  CHECK(events == 100);
 }
 
 // --- Extra data and metadata ---

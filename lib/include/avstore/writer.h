@@ -9,6 +9,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "avstore/image.h"
 #include "avstore/types.h"
@@ -41,6 +42,13 @@ enum class Timing {
   real,     // the frames' own times, for players
 };
 
+// What add() does with a frame for which the queue has no room.
+enum class WhenFull {
+  block,  // wait for room
+  drop,   // leave it out: add() returns false, and the frame is listed by dropped()
+  fail,   // throw
+};
+
 struct WriterOptions {
   std::string format = "avc1/mp4";  // see formats()
   EncoderOptions encoder;
@@ -60,24 +68,39 @@ struct WriterOptions {
   // the thread that adds.
   std::function<void(const std::string&)> on_warning = {};
   std::size_t queue_frames = 64;                   // at most this many frames wait
-  std::size_t queue_bytes = std::size_t{1} << 28;  // and at most about this many bytes
+  std::size_t queue_bytes = std::size_t{1} << 28;  // and at most this many bytes, or one frame
+  WhenFull when_full = WhenFull::block;
 };
 
+// Seconds, over the last thousand frames.
+struct Latency {
+  double median = 0;
+  double p99 = 0;  // 99th percentile
+  double max = 0;
+};
+
+// A moment of a recording.
 struct WriterStatistics {
-  std::int64_t frames_added = 0;
+  std::int64_t frames_added = 0;    // taken into the queue
+  std::int64_t frames_dropped = 0;  // there was no room for
   std::int64_t frames_encoded = 0;
-  std::int64_t frames_durable = 0;  // rows committed: these survive if this process is killed now
-  std::int64_t bytes_written = 0;   // of finished chunks
-  std::string encoder;              // libav's name; empty before the first frame or without one
+  std::int64_t frames_durable = 0;  // as Writer::durable_count()
+  std::size_t queue_frames = 0;     // waiting, with the one being encoded
+  std::size_t queue_bytes = 0;
+  Latency encode_latency;          // of converting, encoding and writing a frame
+  Latency total_latency;           // from add() until the frame is durable
+  std::int64_t bytes_written = 0;  // of finished chunks
+  std::string encoder;             // libav's name; empty before the first frame or without one
 };
 
-// Writes one store. Frames are copied into a bounded queue and converted, encoded, written and
-// indexed by a thread of the writer's own; `add` waits while the queue is full.
+// Writes one store. Frames go into a bounded queue and are converted, encoded, written and indexed
+// by a thread of the writer's own; `add` waits while the queue is full, unless told otherwise.
 //
 // All frames must have the size and pixel format of the first. A failure behind the queue (full
-// disk, failing encoder) is thrown by the next add(), flush() or close(); frames durable by then
+// disk, failing encoder) is thrown by the next add(), sync() or close(); frames durable by then
 // stay readable, and where there is none nothing stays. Member functions may be called from any
-// thread, one at a time.
+// thread, one at a time; add_extra(), sync(), durable_count(), dropped() and statistics() also
+// while another thread adds frames.
 class Writer {
  public:
   // Makes the store's folder. Nothing else is written before the first frame or close().
@@ -89,11 +112,13 @@ class Writer {
   Writer(Writer&&) noexcept;
   Writer& operator=(Writer&&) noexcept;
 
-  // Add a frame. The pixels are copied before this returns.
-  // Throws Error(invalid_argument) if size or pixel format differ from the first frame's.
-  void add(const ImageView& image, FrameNumber number, FrameTime time);
-  // Add a frame, sharing its pixels instead of copying them.
-  void add(Image image, FrameNumber number, FrameTime time);
+  // Add a frame. The pixels are copied before this returns. False if the frame was dropped.
+  // Throws Error: invalid_argument if size or pixel format differ from the first frame's; io if the
+  // queue is full and that is to fail.
+  bool add(const ImageView& image, FrameNumber number, FrameTime time);
+  // Add a frame, sharing its pixels instead of copying them. They are let go, on a thread of the
+  // writer's own, once the frame is encoded.
+  bool add(Image image, FrameNumber number, FrameTime time);
 
   // Tie a record to the newest frame: `json` is a JSON object. Written with the chunk's end.
   // Throws Error(invalid_argument) if it is none, or before the first frame.
@@ -109,7 +134,12 @@ class Writer {
                     bool move = false);
 
   // Wait until every frame added is durable.
-  void flush();
+  void sync();
+
+  // How many frames, counted from the store's first, would survive if this process were killed now.
+  std::int64_t durable_count() const;
+  // The frames that were dropped, in order.
+  std::vector<FrameNames> dropped() const;
 
   // Finish the last chunk and close the store. Idempotent.
   void close();

@@ -150,7 +150,7 @@ void ChunkSequence::insert(const Insertion& insertion) {
   durable_ = stored_;
 }
 
-void ChunkSequence::flush() {
+void ChunkSequence::sync() {
   if (!chunk_) {
     return;
   }

@@ -45,7 +45,7 @@ class ChunkSequence {
   // A record tied to the frame added last.
   void add_extra(const std::string& json);
   // Make every frame added durable.
-  void flush();
+  void sync();
   void close();
   // After a failure: keep what is durable, write nothing more into chunks.
   void abandon_chunk() noexcept;

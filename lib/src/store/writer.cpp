@@ -3,9 +3,11 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <exception>
+#include <functional>
 #include <future>
 #include <mutex>
 #include <thread>
@@ -20,29 +22,33 @@
 #include "media/codec_table.h"
 #include "store/chunk_sequence.h"
 #include "store/frame_pool.h"
+#include "store/latency_meter.h"
 #include "store/layout.h"
 #include "store/store_folder.h"
 
 namespace avstore {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 struct FrameItem {
   Image image;
   FrameNumber number;
   FrameTime time;
   std::size_t bytes = 0;
+  Clock::time_point added;
 };
 struct ExtraItem {
   std::string json;
 };
-struct FlushItem {};
+struct SyncItem {};
 struct InsertItem {
   std::filesystem::path file;
   imgstore::ChunkIndex names;
   bool move = false;
   std::shared_ptr<std::promise<void>> done;
 };
-using Item = std::variant<FrameItem, ExtraItem, FlushItem, InsertItem>;
+using Item = std::variant<FrameItem, ExtraItem, SyncItem, InsertItem>;
 
 constexpr Rational kUsualFrameRate{25, 1};
 
@@ -127,23 +133,34 @@ class Writer::Impl {
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
 
-  void add(Image image, FrameNumber number, FrameTime time) {
-    check_frame(image.view());
-    const std::size_t bytes = packed_size(image.view());
-    std::unique_lock lock(mutex_);
-    require_open();
-    room_.wait(lock, [&] { return has_room(bytes) || failure_; });
-    throw_failure();
-    queue_.emplace_back(FrameItem{std::move(image), number, time, bytes});
-    ++queued_frames_;
-    queued_bytes_ += bytes;
-    ++added_;
-    work_.notify_one();
+  // `make_image` is called once there is room for the frame.
+  bool add(const ImageView& view, const std::function<Image()>& make_image, FrameNumber number,
+           FrameTime time) {
+    const Clock::time_point begin = Clock::now();
+    check_frame(view);
+    const std::size_t bytes = packed_size(view);
+    if (!reserve(bytes, {number, time})) {
+      return false;
+    }
+    try {
+      put({make_image(), number, time, bytes, begin});
+    } catch (...) {
+      const std::lock_guard lock(mutex_);
+      release(bytes);
+      throw;
+    }
+    return true;
   }
 
-  void add_copy(const ImageView& view, FrameNumber number, FrameTime time) {
-    check_frame(view);
-    add(pool_.copy(view), number, time);
+  bool add_shared(Image image, FrameNumber number, FrameTime time) {
+    const ImageView view = image.view();
+    return add(
+        view, [&image] { return std::move(image); }, number, time);
+  }
+
+  bool add_copy(const ImageView& view, FrameNumber number, FrameTime time) {
+    return add(
+        view, [&] { return pool_.copy(view); }, number, time);
   }
 
   void insert_chunk(const std::filesystem::path& file, std::span<const FrameNames> names,
@@ -186,14 +203,14 @@ class Writer::Impl {
     work_.notify_one();
   }
 
-  void flush() {
+  void sync() {
     std::unique_lock lock(mutex_);
     require_open();
     throw_failure();
-    queue_.emplace_back(FlushItem{});
-    const std::int64_t mine = ++flushes_wanted_;
+    queue_.emplace_back(SyncItem{});
+    const std::int64_t mine = ++syncs_wanted_;
     work_.notify_one();
-    flushed_.wait(lock, [&] { return flushes_done_ >= mine || failure_; });
+    synced_.wait(lock, [&] { return syncs_done_ >= mine || failure_; });
     throw_failure();
   }
 
@@ -233,7 +250,22 @@ class Writer::Impl {
     const std::lock_guard lock(mutex_);
     WriterStatistics all = statistics_;
     all.frames_added = added_;
+    all.frames_dropped = static_cast<std::int64_t>(dropped_.size());
+    all.queue_frames = queued_frames_;
+    all.queue_bytes = queued_bytes_;
+    all.encode_latency = encode_latency_.percentiles();
+    all.total_latency = total_latency_.percentiles();
     return all;
+  }
+
+  std::int64_t durable_count() const {
+    const std::lock_guard lock(mutex_);
+    return statistics_.frames_durable;
+  }
+
+  std::vector<FrameNames> dropped() const {
+    const std::lock_guard lock(mutex_);
+    return dropped_;
   }
 
  private:
@@ -293,6 +325,42 @@ class Writer::Impl {
            (view.array.dtype.empty() ? "" : " " + view.array.dtype);
   }
 
+  // Make room in the queue for a frame. False if it is dropped.
+  bool reserve(std::size_t bytes, const FrameNames& names) {
+    std::unique_lock lock(mutex_);
+    require_open();
+    if (options_.when_full == WhenFull::block) {
+      room_.wait(lock, [&] { return has_room(bytes) || failure_; });
+    }
+    throw_failure();
+    if (!has_room(bytes)) {
+      if (options_.when_full == WhenFull::fail) {
+        throw Error(ErrorKind::io, folder_.string() + ": frame " + std::to_string(added_) +
+                                       " comes too fast: the queue is full, " +
+                                       std::to_string(queued_frames_) + " frames wait");
+      }
+      dropped_.push_back(names);
+      return false;
+    }
+    ++queued_frames_;
+    queued_bytes_ += bytes;
+    return true;
+  }
+
+  void put(FrameItem frame) {
+    const std::lock_guard lock(mutex_);
+    throw_failure();
+    queue_.emplace_back(std::move(frame));
+    ++added_;
+    work_.notify_one();
+  }
+
+  void release(std::size_t bytes) {
+    --queued_frames_;
+    queued_bytes_ -= bytes;
+    room_.notify_all();
+  }
+
   bool has_room(std::size_t bytes) const {
     return queued_frames_ == 0 || (queued_frames_ < options_.queue_frames &&
                                    queued_bytes_ + bytes <= options_.queue_bytes);
@@ -344,12 +412,13 @@ class Writer::Impl {
     if (decoded_) {
       frame.image = chunk::decode_sensor(frame.image, options_.encoding, folder_.string());
     }
+    const Clock::time_point begin = Clock::now();
     chunks().add(frame.image, frame.number, frame.time);
     frame.image = Image();
+    under_way_.push_back({chunks_->frames_encoded(), frame.added});
     const std::lock_guard lock(mutex_);
-    --queued_frames_;
-    queued_bytes_ -= frame.bytes;
-    room_.notify_all();
+    encode_latency_.note(Clock::now() - begin);
+    release(frame.bytes);
   }
 
   store::ChunkSequence& chunks() {
@@ -379,14 +448,14 @@ class Writer::Impl {
 
   void handle(const ExtraItem& extra) { chunks_->add_extra(extra.json); }
 
-  void handle(const FlushItem& /*flush*/) {
+  void handle(const SyncItem& /*sync*/) {
     if (chunks_) {
-      chunks_->flush();
+      chunks_->sync();
     }
     publish();  // whoever waits will look at what is durable
     const std::lock_guard lock(mutex_);
-    ++flushes_done_;
-    flushed_.notify_all();
+    ++syncs_done_;
+    synced_.notify_all();
   }
 
   void publish() {
@@ -398,6 +467,11 @@ class Writer::Impl {
     statistics_.frames_durable = chunks_->frames_durable();
     statistics_.bytes_written = chunks_->bytes_written();
     statistics_.encoder = chunks_->encoder();
+    const Clock::time_point now = Clock::now();
+    while (!under_way_.empty() && under_way_.front().place <= statistics_.frames_durable) {
+      total_latency_.note(now - under_way_.front().added);
+      under_way_.pop_front();
+    }
   }
 
   bool is_abandoned() const {
@@ -427,7 +501,7 @@ class Writer::Impl {
     failure_ = std::move(failure);
     queue_.clear();  // whoever waits for what is in it is let go
     room_.notify_all();
-    flushed_.notify_all();
+    synced_.notify_all();
   }
 
   WriterOptions options_;
@@ -437,22 +511,30 @@ class Writer::Impl {
   std::optional<ImageView> first_;              // its pixels are not looked at
   std::optional<store::ChunkSequence> chunks_;  // used by the worker only
   store::FramePool pool_;
+  struct UnderWay {
+    std::int64_t place = 0;  // counted from 1
+    Clock::time_point added;
+  };
+  std::deque<UnderWay> under_way_;  // encoded, not durable yet; used by the worker only
 
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable work_;
   std::condition_variable room_;
-  std::condition_variable flushed_;
+  std::condition_variable synced_;
   std::deque<Item> queue_;
   std::size_t queued_frames_ = 0;  // with the one being encoded
   std::size_t queued_bytes_ = 0;
   std::int64_t added_ = 0;
-  std::int64_t flushes_wanted_ = 0;
-  std::int64_t flushes_done_ = 0;
+  std::int64_t syncs_wanted_ = 0;
+  std::int64_t syncs_done_ = 0;
   bool closing_ = false;
   bool closed_ = false;
   bool abandoned_ = false;
   std::exception_ptr failure_;
-  WriterStatistics statistics_;
+  std::vector<FrameNames> dropped_;
+  store::LatencyMeter encode_latency_;
+  store::LatencyMeter total_latency_;
+  WriterStatistics statistics_;  // as the worker sees it
 
   std::thread worker_;
 };
@@ -463,11 +545,11 @@ Writer::~Writer() = default;
 Writer::Writer(Writer&&) noexcept = default;
 Writer& Writer::operator=(Writer&&) noexcept = default;
 
-void Writer::add(const ImageView& image, FrameNumber number, FrameTime time) {
-  impl_->add_copy(image, number, time);
+bool Writer::add(const ImageView& image, FrameNumber number, FrameTime time) {
+  return impl_->add_copy(image, number, time);
 }
-void Writer::add(Image image, FrameNumber number, FrameTime time) {
-  impl_->add(std::move(image), number, time);
+bool Writer::add(Image image, FrameNumber number, FrameTime time) {
+  return impl_->add_shared(std::move(image), number, time);
 }
 void Writer::insert_chunk(const std::filesystem::path& file, std::span<const FrameNames> names,
                           bool move) {
@@ -476,8 +558,14 @@ void Writer::insert_chunk(const std::filesystem::path& file, std::span<const Fra
 void Writer::add_extra(const std::string& json) {
   impl_->add_extra(json);
 }
-void Writer::flush() {
-  impl_->flush();
+void Writer::sync() {
+  impl_->sync();
+}
+std::int64_t Writer::durable_count() const {
+  return impl_->durable_count();
+}
+std::vector<FrameNames> Writer::dropped() const {
+  return impl_->dropped();
 }
 void Writer::close() {
   impl_->close();
