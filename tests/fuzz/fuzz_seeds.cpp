@@ -29,7 +29,9 @@ void add_keyframes(Index& index, const avstore::index::ChunkRow& row) {
       keyframes.push_back({row.chunk, i, 512 * i, 512 * i, 1000 * i});
     }
   }
-  index.set_pts(row.first_frame_index, pts, keyframes);
+  if (!pts.empty()) {
+    index.set_pts(row.first_frame_index, pts, keyframes);
+  }
 }
 
 void make_seed(const fs::path& store, const fs::path& file) {

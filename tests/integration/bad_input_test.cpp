@@ -23,6 +23,7 @@
 #include "avstore/reader.h"
 #include "avstore/tools.h"
 #include "avstore/writer.h"
+#include "store/staged_change.h"
 #include "support/catch.h"
 #include "support/media_folder.h"
 #include "support/programs.h"
@@ -1341,5 +1342,35 @@ TEST_CASE("damaged names of frames") {
         CHECK(reader.frame_count() == 16);
       }
     }
+  }
+}
+
+TEST_CASE("links in a store do not lead its changes out of it") {
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "links.store";
+  const fs::path outside = folder.path() / "outside";
+  fs::create_directories(store);
+  fs::create_directories(outside / "000000");
+  write_text(outside / "000000" / "index.npz", "somebody's work");
+  const auto is_untouched = [&] {
+    return read_text(outside / "000000" / "index.npz") == "somebody's work" &&
+           std::distance(fs::directory_iterator(outside / "000000"), fs::directory_iterator()) == 1;
+  };
+
+  SECTION("a change that is a folder elsewhere") {
+    fs::create_symlink(outside, store / ".staged");
+    fs::create_directory(store / "000000");
+    avstore::store::finish_staged_change(store);
+    CHECK(is_untouched());
+    CHECK(avstore::store::current_file(store, "000000/index.npz") == store / "000000/index.npz");
+  }
+  SECTION("a place that is a folder elsewhere") {
+    fs::create_directories(store / ".staged" / "000000");
+    write_text(store / ".staged" / "000000" / "index.npz", "evil");
+    write_text(store / ".staged" / "000000" / ".profile", "evil");
+    fs::create_symlink(outside / "000000", store / "000000");
+    CHECK_THROWS_WITH(avstore::store::finish_staged_change(store),
+                      Contains("no folder of the store"));
+    CHECK(is_untouched());
   }
 }

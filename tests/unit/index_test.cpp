@@ -6,6 +6,7 @@
 #include <grp.h>
 #include <poll.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -1869,15 +1870,19 @@ TEST_CASE("index: chunks that cannot be are refused") {
   const fs::path path = closed_database(folder, 10);
   {
     Index index = Index::open_for_writing(path);
-    index.put_chunk({.chunk = 7, .path = "000007.mp4", .frame_count = 10});
+    ChunkRow row;
+    row.chunk = 7;
+    row.path = "000007.mp4";
+    row.frame_count = 10;
+    index.put_chunk(row);
     index.close();
   }
   CHECK(Index::open(path).chunks().size() == 1);
   const std::string change =
       GENERATE("first_frame_index = -1", "frame_count = -1",
                "first_frame_index = 9223372036854775807, frame_count = 1", "chunk = -1",
-               "chunk_path = '../000007.mp4'", "chunk_path = '/tmp/000007.mp4'",
-               "chunk_path = ''", "chunk_path = CAST(X'2E2E00' AS TEXT)");
+               "chunk_path = '../000007.mp4'", "chunk_path = '/tmp/000007.mp4'", "chunk_path = ''",
+               "chunk_path = CAST(X'2E2E00' AS TEXT)");
   CAPTURE(change);
   sqlite3_program(path, "UPDATE chunks SET " + change);
   CHECK_ERROR(corrupt, Index::open(path).chunks());
@@ -1922,20 +1927,25 @@ TEST_CASE("index: a journal cannot have a file elsewhere removed") {
   // SQLite takes what stands for the page with the lock, which no database has, for the name.
   journal += big_endian((1U << 30U) / 4096 + 1) + name +
              big_endian(static_cast<std::uint32_t>(name.size())) + big_endian(sum) + magic;
-  const auto put = [&] {
-    std::ofstream(path.string() + "-journal", std::ios::binary) << journal;
-  };
+  const auto put = [&] { std::ofstream(path.string() + "-journal", std::ios::binary) << journal; };
 
-  put();
-  CHECK(kind_of_error([&] { Index::open(path); }, "journal") == ErrorKind::corrupt);
+  const auto refused = [&](const auto& open) {
+    put();
+    try {
+      open();
+      return false;
+    } catch (const Error& error) {
+      return error.kind() == ErrorKind::corrupt;
+    }
+  };
+  CHECK(refused([&] { Index::open(path); }));
   CHECK(fs::exists(victim));
-  put();
-  CHECK(kind_of_error([&] { Index::open_for_writing(path); }, "journal") == ErrorKind::corrupt);
+  CHECK(refused([&] { Index::open_for_writing(path); }));
   CHECK(fs::exists(victim));
 }
 
-// Makes the pages of table `extra_data`, `depth` interior ones above a leaf, which all lead to the
-// next page again and again: as many rows as there are ways down.
+// Puts `depth` interior pages above the one page of table `chunks`, each of which leads to the next
+// a hundred times over: as many rows as there are ways down.
 void tie_pages_in_knots(const fs::path& path, int depth) {
   const std::int64_t root =
       std::stoll(sqlite3_program(path, "SELECT rootpage FROM sqlite_master WHERE name = 'chunks'"));
@@ -1988,11 +1998,23 @@ TEST_CASE("index: pages that lead to the same rows over and over are found out")
   const fs::path path = closed_database(folder, 10);
   {
     Index index = Index::open_for_writing(path);
-    index.put_chunk({.chunk = 7, .path = "000007.mp4", .frame_count = 10});
+    ChunkRow row;
+    row.chunk = 7;
+    row.path = "000007.mp4";
+    row.frame_count = 10;
+    index.put_chunk(row);
     index.close();
   }
   tie_pages_in_knots(path, 4);  // 100 million rows in 16 KB
   const Index index = Index::open(path);
   CHECK_ERROR(corrupt, index.chunks());
   CHECK_ERROR(corrupt, index.chunk_count());
+}
+
+TEST_CASE("index: a pipe in its place keeps nobody waiting") {
+  const TemporaryFolder folder;
+  const fs::path path = folder / ".index.sqlite";
+  REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
+  CHECK_ERROR(corrupt, Index::open(path));
+  CHECK_ERROR(corrupt, Index::open_for_writing(path));
 }
