@@ -331,6 +331,8 @@ TEST_CASE("HDF5 cannot lead out of the store, nor claim what is not there", "[ex
       3,
       [](hid_t to) {
         const hid_t daq = make_daq(to, {1, 3});
+        const std::vector<std::int16_t> values{1, 2, 3};
+        H5Dwrite(daq, H5T_NATIVE_INT16, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data());
         put_text(daq, "column_names", "a");
         H5Dclose(daq);
         H5Adelete(to, "datasets");
