@@ -1891,27 +1891,6 @@ TEST_CASE("index: chunks that cannot be are refused") {
   }
 }
 
-TEST_CASE("index: PTS whose differences no number holds are refused") {
-  if (!has_sqlite3_program()) {
-    return;
-  }
-  const TemporaryFolder folder;
-  const fs::path path = closed_database(folder, 10);
-  {
-    Index index = Index::open_for_writing(path);
-    index.append_keyframe({.chunk = 0, .frame_idx = 0, .pts = int64_max / 2, .dts = 5});
-    index.close();
-  }
-  CHECK(Index::open(path).keyframes(0).at(0).pts == int64_max / 2);
-  for (const std::string value : {"9223372036854775807", "-9223372036854775808"}) {
-    sqlite3_program(path, "UPDATE frames SET pts = " + value);
-    CHECK_ERROR(corrupt, Index::open(path).at(0));
-    sqlite3_program(path, "UPDATE keyframes SET dts = " + value);
-    CHECK_ERROR(corrupt, Index::open(path).keyframes(0));
-    CHECK_ERROR(corrupt, Index::open(path).keyframe_at_or_before(0, 0));
-  }
-}
-
 TEST_CASE("index: a journal cannot have a file elsewhere removed") {
   const TemporaryFolder folder;
   const fs::path path = closed_database(folder, 10);

@@ -29,16 +29,6 @@ void require_ascending(const Database& database, bool ascending) {
   }
 }
 
-// A PTS or DTS, or none. Others take differences of them.
-std::optional<std::int64_t> ticks(const Database& database, const Query& query, int column) {
-  constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max() / 2;
-  const auto value = query.optional_integer(column);
-  if (value && (*value > most || *value < -most)) {
-    database.fail(ErrorKind::corrupt, std::to_string(*value) + " is no time in a video");
-  }
-  return value;
-}
-
 std::vector<FrameRow> frame_rows(Database& database, IndexRange range) {
   Query query = database.query(
       "SELECT frame_index, chunk, frame_idx, frame_number, frame_time, pts FROM frames "
@@ -52,7 +42,7 @@ std::vector<FrameRow> frame_rows(Database& database, IndexRange range) {
                     .frame_idx = query.integer(2),
                     .frame_number = query.integer(3),
                     .frame_time = query.real(4),
-                    .pts = ticks(database, query, 5)});
+                    .pts = query.optional_integer(5)});
   }
   return rows;
 }
@@ -131,11 +121,11 @@ std::vector<ChunkRow> chunk_rows(Database& database, std::int64_t first, std::in
   return rows;
 }
 
-KeyframeRow keyframe_row(const Database& database, const Query& query) {
+KeyframeRow keyframe_row(const Query& query) {
   return {.chunk = query.integer(0),
           .frame_idx = query.integer(1),
-          .pts = ticks(database, query, 2).value_or(0),
-          .dts = ticks(database, query, 3),
+          .pts = query.integer(2),
+          .dts = query.optional_integer(3),
           .position = query.integer(4)};
 }
 
@@ -215,7 +205,7 @@ std::optional<KeyframeRow> Index::keyframe_at_or_before(std::int64_t chunk,
   if (!query.next()) {
     return std::nullopt;
   }
-  return keyframe_row(impl_->database(), query);
+  return keyframe_row(query);
 }
 
 std::vector<KeyframeRow> Index::keyframes(std::int64_t chunk) const {
@@ -226,7 +216,7 @@ std::vector<KeyframeRow> Index::keyframes(std::int64_t chunk) const {
   std::vector<KeyframeRow> rows;
   while (query.next()) {
     require_ascending(impl_->database(), rows.empty() || rows.back().frame_idx < query.integer(1));
-    rows.push_back(keyframe_row(impl_->database(), query));
+    rows.push_back(keyframe_row(query));
   }
   return rows;
 }
