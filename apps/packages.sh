@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 #
 # The Debian packages that avstore needs, and a function that installs those that are missing. The one list of them:
-# sourced by apps/quickstart.sh, tests/run.sh and tests/bench.sh.
+# sourced by apps/quickstart.sh, tests/run.sh, tests/bench.sh and tests/fuzz.sh.
 
 # shellcheck disable=SC2034 # used by the scripts that source this
 build_packages=(
@@ -16,6 +16,9 @@ test_packages=(catch2 ffmpeg python3 python3-numpy python3-yaml sqlite3 unzip)
 lint_packages=(clang-format clang-tidy shellcheck)
 # shellcheck disable=SC2034
 bench_packages=(ffmpeg python3 python3-numpy python3-opencv)
+# libFuzzer is in libclang-rt-dev.
+# shellcheck disable=SC2034
+fuzz_packages=(clang libclang-rt-dev python3)
 
 missing_packages() {
     local package

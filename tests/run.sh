@@ -4,8 +4,8 @@
 #
 # usage: run.sh [--quick]
 #
-# --quick leaves out the static analysis (clang-tidy) and the build with sanitizers, which take most of the time.
-# What is made lies in build-tests and build-sanitize; the log of each step in build-tests/logs.
+# --quick leaves out the static analysis (clang-tidy), the build with sanitizers and the fuzzing, which take most of the time.
+# What is made lies in build-tests, build-sanitize and build-fuzz; the log of each step in build-tests/logs.
 #
 # shellcheck disable=SC2317 # functions are called by way of check()
 set -uo pipefail
@@ -95,12 +95,10 @@ catch2_programs() {
     add $(tail -n 1 "$counts")
 }
 
-# command_line FOLDER: the program's tests, which count for themselves.
-command_line() {
-    local folder=$1 begin=$SECONDS log status counts
-    log=$logs/command-line-$(basename "$folder").log
-    rm -rf "$folder/cli-test"
-    bash tests/integration/cli_test.sh "$folder/apps/avstore" "$folder/cli-test" >"$log" 2>&1 </dev/null
+# counted NAME LOG COMMAND...: tests that count for themselves, in their last line.
+counted() {
+    local name=$1 log=$2 begin=$SECONDS status counts; shift 2
+    "$@" >"$log" 2>&1 </dev/null
     status=$?
     counts=$(tail -n 1 "$log" | sed -nE 's/^([0-9]+) passed, ([0-9]+) failed, ([0-9]+) skipped$/\1 \2 \3/p')
     # one that stops without counting, or fails without saying what, has failed
@@ -108,8 +106,16 @@ command_line() {
     [[ $status == 0 || $counts != *" 0 "* ]] || counts="${counts/ 0 / 1 }"
     # shellcheck disable=SC2086 # three numbers
     add $counts
-    echo "  cli_test.sh: ${counts/ */} passed, $(cut -d' ' -f2 <<<"$counts") failed, $((SECONDS - begin)) s"
+    echo "  $name: ${counts/ */} passed, $(cut -d' ' -f2 <<<"$counts") failed, $((SECONDS - begin)) s"
     [[ $counts == *" 0 "* ]] || show "$log"
+}
+
+# command_line FOLDER: the program's tests.
+command_line() {
+    local folder=$1
+    rm -rf "$folder/cli-test"
+    counted "cli_test.sh" "$logs/command-line-$(basename "$folder").log" \
+        bash tests/integration/cli_test.sh "$folder/apps/avstore" "$folder/cli-test"
 }
 
 # ----------------------------------------------------------------------------------------------------------- tests of their own
@@ -211,6 +217,14 @@ if ! $quick; then
     if $well; then
         catch2_programs "$sanitized" --timeout-multiplier 4
         command_line "$sanitized"
+    fi
+    if command -v clang++ >/dev/null; then
+        echo "Feeding damaged files to what reads them, a minute each (some minutes)"
+        counted "fuzz.sh" "$logs/fuzz.log" bash tests/fuzz.sh 60
+        sed -n 's/^  \(.* runs, coverage .*\)/    \1/p' "$logs/fuzz.log"
+    else
+        echo "  fuzz.sh: skipped, there is no clang"
+        add 0 0 1
     fi
 fi
 finish

@@ -18,6 +18,7 @@
 #include "avstore/reader.h"
 #include "avstore/tools.h"
 #include "avstore/writer.h"
+#include "store/staged_change.h"
 #include "support/catch.h"
 #include "support/drawn_store.h"
 #include "support/media_folder.h"
@@ -555,6 +556,7 @@ TEST_CASE("a database that does not match its chunks gives no wrong frame") {
       "UPDATE frames SET pts = NULL",
       "UPDATE frames SET pts = 9223372036854775807",
       "UPDATE frames SET pts = 'text'",
+      "UPDATE frames SET pts = (1 - frame_idx % 2 * 2) * 9223372036854775807",
       "DELETE FROM chunks WHERE chunk = 1",
       "DELETE FROM chunks",
       "INSERT INTO chunks SELECT 4, '000004.mp4', 23, 10, 1, 12800, 'closed', 100, '', 0, 10",
@@ -563,6 +565,7 @@ TEST_CASE("a database that does not match its chunks gives no wrong frame") {
       "UPDATE chunks SET chunk_path = ''",
       "UPDATE chunks SET first_frame_index = first_frame_index + 1",
       "UPDATE chunks SET first_frame_index = -1",
+      "UPDATE chunks SET first_frame_index = 9223372036854775807",
       "UPDATE chunks SET frame_count = frame_count - 1",
       "UPDATE chunks SET frame_count = 1000000000000000",
       "UPDATE chunks SET frame_count = -1",
@@ -775,5 +778,35 @@ TEST_CASE("damaged names of frames") {
         CHECK(reader.frame_count() == 16);
       }
     }
+  }
+}
+
+TEST_CASE("links in a store do not lead its changes out of it") {
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "links.store";
+  const fs::path outside = folder.path() / "outside";
+  fs::create_directories(store);
+  fs::create_directories(outside / "000000");
+  write_text(outside / "000000" / "index.npz", "somebody's work");
+  const auto is_untouched = [&] {
+    return read_text(outside / "000000" / "index.npz") == "somebody's work" &&
+           std::distance(fs::directory_iterator(outside / "000000"), fs::directory_iterator()) == 1;
+  };
+
+  SECTION("a change that is a folder elsewhere") {
+    fs::create_symlink(outside, store / ".staged");
+    fs::create_directory(store / "000000");
+    avstore::store::finish_staged_change(store);
+    CHECK(is_untouched());
+    CHECK(avstore::store::current_file(store, "000000/index.npz") == store / "000000/index.npz");
+  }
+  SECTION("a place that is a folder elsewhere") {
+    fs::create_directories(store / ".staged" / "000000");
+    write_text(store / ".staged" / "000000" / "index.npz", "evil");
+    write_text(store / ".staged" / "000000" / ".profile", "evil");
+    fs::create_symlink(outside / "000000", store / "000000");
+    CHECK_THROWS_WITH(avstore::store::finish_staged_change(store),
+                      Contains("no folder of the store"));
+    CHECK(is_untouched());
   }
 }

@@ -102,6 +102,69 @@ TEST_CASE("Claims of many chunks or of much content cost no memory", "[bpk][host
   CHECK_THROWS_AS(bloscpack_to_npy(with(24, INT64_MAX, 8), "a.bpk"), Error);
 }
 
+TEST_CASE("Chunks that lie over one another are refused before they are decompressed many times",
+          "[bpk][hostile]") {
+  if (!available()) {
+    return;
+  }
+  Bytes file = npy_to_bloscpack(array_of("<u2", {1200, 1500}, 3600000), "a.bpk");
+  std::uint32_t metadata = 0;
+  std::memcpy(&metadata, file.data() + 32 + 12, 4);
+  std::uint8_t* const offsets = file.data() + 32 + 32 + metadata + 4;
+  std::memcpy(offsets + 8, offsets, 8);  // the second chunk is the first
+  CHECK_THROWS_WITH(bloscpack_to_npy(file, "a.bpk"),
+                    Catch::Matchers::Contains("a.bpk") && Catch::Matchers::Contains("lie over"));
+}
+
+// The file with other metadata, of any length, and no checksum of them.
+Bytes with_metadata(const Bytes& file, const std::string& text) {
+  std::uint32_t length = 0;
+  std::memcpy(&length, file.data() + 32 + 12, 4);
+  Bytes out(file.begin(), file.begin() + 64);
+  length += 4;  // the checksum
+  for (const int at : {12, 16, 20}) {
+    const auto size = static_cast<std::uint32_t>(text.size());
+    std::memcpy(out.data() + 32 + at, &size, 4);
+  }
+  out[32 + 9] = 0;
+  out[5] = 2;  // no offsets, which would be wrong now
+  out.insert(out.end(), text.begin(), text.end());
+  // past the one chunk's offset
+  out.insert(out.end(), file.begin() + 64 + static_cast<std::ptrdiff_t>(length) + 8, file.end());
+  return out;
+}
+
+TEST_CASE("A Bloscpack file that says another array than it holds is refused by name",
+          "[bpk][hostile]") {
+  if (!available()) {
+    return;
+  }
+  const Bytes npy = array_of("<u2", {12, 15}, 360);
+  const Bytes file = npy_to_bloscpack(npy, "a.bpk");
+  const std::string right = R"({"dtype":"'<u2'","shape":[12,15],"order":"C"})";
+  CHECK(bloscpack_to_npy(with_metadata(file, right), "a.bpk") == npy);
+  std::string many = "1";
+  for (int i = 0; i < 40000; ++i) {
+    many += ",1";
+  }
+  for (const std::string& text :
+       {std::string(R"({"dtype":"'<u2'","shape":[12,16],"order":"C"})"),
+        std::string(R"({"dtype":"'<u2'","shape":[12,14],"order":"C"})"),
+        std::string(R"({"dtype":"'<u2'","shape":[4294967296,4294967296],"order":"C"})"),
+        std::string(R"({"dtype":"'|O'","shape":[180],"order":"C"})"),
+        std::string(R"({"dtype":"'<q9'","shape":[180],"order":"C"})"), std::string("{}"),
+        R"({"dtype":"'<u2'","order":"C","shape":[)" + many + "]}"}) {
+    CAPTURE(text.substr(0, 80));
+    try {
+      bloscpack_to_npy(with_metadata(file, text), "a.bpk");
+      FAIL_CHECK("not refused");
+    } catch (const Error& error) {
+      CHECK(error.kind() == avstore::ErrorKind::corrupt);
+      CHECK_THAT(error.what(), Catch::Matchers::Contains("a.bpk"));
+    }
+  }
+}
+
 TEST_CASE("Stores of bpk folders are written and read", "[bpk]") {
   if (!available()) {
     return;

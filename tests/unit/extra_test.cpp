@@ -116,6 +116,28 @@ TEST_CASE("Records without a whole frame number are refused by name", "[extra][h
   CHECK(parse_extra_json("[]").size() == 0);
 }
 
+TEST_CASE("Records that have nothing in common make no table of the square of their number",
+          "[extra][hostile]") {
+  std::string strangers;
+  std::string wide = "{\"frame_number\": 0";
+  std::string empty;
+  for (int i = 0; i < 20000; ++i) {
+    const std::string name = std::to_string(i);
+    strangers += (i > 0 ? "," : "") + (R"({"frame_number": 0, "x)" + name + R"(": 0})");
+    wide += ",\"x" + name + "\": 0";
+    empty += R"(, {"frame_number": 0})";
+  }
+  wide += '}';
+  for (const std::string& text : {"[" + strangers + "]", "[" + wide + empty + "]",
+                                  "[{\"frame_number\": 0}" + empty + ", " + wide + "]"}) {
+    CHECK_THROWS_WITH(parse_extra_json(text), Contains("record") && Contains("table"));
+  }
+  // A few columns that few records have are nothing unusual.
+  const ExtraData data = parse_extra_json(R"([{"frame_number": 0, "a": 1, "b": 2})" + empty + "]");
+  CHECK(data.size() == 20001);
+  CHECK(std::isnan(column<Reals>(data, "b")[20000]));
+}
+
 TEST_CASE("Chunks that lack columns or type them otherwise join", "[extra]") {
   ExtraData all;
   const auto append = [&all](const std::string& members) {
@@ -305,6 +327,18 @@ TEST_CASE("HDF5 cannot lead out of the store, nor claim what is not there", "[ex
       hsize_t{1} << 40U, [](hid_t) {}, "claims more");
   refused(
       3, [](hid_t) {}, "no dataset daq");
+  refused(
+      3,
+      [](hid_t to) {
+        const hid_t daq = make_daq(to, {1, 3});
+        const std::vector<std::int16_t> values{1, 2, 3};
+        H5Dwrite(daq, H5T_NATIVE_INT16, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data());
+        put_text(daq, "column_names", "a");
+        H5Dclose(daq);
+        H5Adelete(to, "datasets");
+        put_text(to, "datasets", "daq,daq,daq,daq");
+      },
+      "twice");
 }
 
 #endif

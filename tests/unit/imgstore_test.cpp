@@ -642,6 +642,36 @@ TEST_CASE("Of two members with one name the last counts, as in Python", "[index]
   CHECK(read_chunk_index(file).frame_number == kNumbers);
 }
 
+TEST_CASE("More frames than any chunk has are not made room for", "[index][hostile]") {
+  const TemporaryFolder folder;
+  const fs::path file = folder.path() / "000000.npz";
+  constexpr std::int64_t kFrames = (std::int64_t{1} << 27U) + 1;
+  // Numbers of a byte each would take eight times as much once they are read.
+  std::vector<RawMember> members = index_members();
+  members[0] = honest_member("frame_number.npy",
+                             array_of("|u1", fmt::format("({},)", kFrames), Bytes(kFrames)));
+  base::write_file_atomically(file, std::span<const std::uint8_t>(archive_of(members)));
+  const Caught caught = error_of([&] { read_chunk_index(file); });
+  CHECK(caught.kind == ErrorKind::corrupt);
+  CHECK(caught.says("longer than any chunk"));
+}
+
+TEST_CASE("An index written anew has each member once", "[index][hostile]") {
+  const TemporaryFolder folder;
+  const fs::path file = folder.path() / "000000.npz";
+  std::vector<RawMember> members = index_members();
+  for (int i = 0; i < 50; ++i) {
+    members.push_back(honest_member("more.npy", Bytes(10, static_cast<std::uint8_t>(i))));
+  }
+  base::write_file_atomically(file, std::span<const std::uint8_t>(archive_of(members)));
+  const fs::path anew = folder.path() / "anew.npz";
+  imgstore::rewrite_chunk_index(file, anew, read_chunk_index(file));
+  const imgstore::ZipReader archive(anew);
+  CHECK(archive.names() ==
+        std::vector<std::string>{"frame_number.npy", "frame_time.npy", "more.npy"});
+  CHECK(archive.read(archive.find("more.npy"), 100) == Bytes(10, 49));
+}
+
 TEST_CASE("A YAML index reads in block and in flow style", "[index][yaml]") {
   const TemporaryFolder folder;
   const fs::path file = folder.path() / "index.yaml";
@@ -875,6 +905,14 @@ TEST_CASE("Metadata of other kinds is refused with the reason", "[metadata][host
   refused(std::string(100000, '['), ErrorKind::corrupt, "nested too deeply");
   refused(std::string(100000, '{'), ErrorKind::corrupt, "nested too deeply");
   CHECK(error_of([&] { read_metadata(folder.path() / "none"); }).kind == ErrorKind::not_found);
+}
+
+TEST_CASE("A pipe in the place of a store's file keeps nobody waiting", "[metadata][hostile]") {
+  const TemporaryFolder folder;
+  REQUIRE(::mkfifo((folder.path() / "metadata.yaml").c_str(), 0600) == 0);
+  const Caught caught = error_of([&] { read_metadata(folder.path()); });
+  CHECK(caught.kind == ErrorKind::io);
+  CHECK(caught.says("metadata.yaml: is a pipe or a device"));
 }
 
 TEST_CASE("A store is given as its folder or as its metadata.yaml", "[metadata]") {

@@ -13,7 +13,9 @@
 
 #include "avstore/error.h"
 #include "avstore/image.h"
+#include "imgstore/npy.h"
 #include "media/av.h"
+#include "media/demuxer.h"
 #include "media/nal_units.h"
 #include "media/rescale.h"
 #include "support/catch.h"
@@ -623,6 +625,42 @@ TEST_CASE("colour as arrays is in B, G, R") {
   CHECK(run(print) == "uint8 (2, 1, 3) [[[30, 20, 10]], [[60, 50, 40]]]\n");
   avstore::write_image(file, view_of(pixel::bgra, 1, 1, {10, 20, 30, 40}));
   CHECK(run(print) == "uint8 (1, 1, 4) [[[10, 20, 30, 40]]]\n");
+}
+
+TEST_CASE("arrays without pixels, or of more than a picture can have, are no images") {
+  const TemporaryFolder folder;
+  const fs::path file = folder.path() / "image.npy";
+  using Shape = std::vector<std::int64_t>;
+  for (const Shape& shape : {Shape{0, 4}, Shape{4, 0}, Shape{0, 3'000'000'000}, Shape{2, 2, 0},
+                             Shape{3'000'000'000, 1, 0}, Shape{1'000'000, 3'000'000'000, 0}}) {
+    const Bytes header = avstore::imgstore::npy_header("|u1", shape);
+    std::ofstream(file, std::ios::binary)
+        .write(reinterpret_cast<const char*>(header.data()),
+               static_cast<std::streamsize>(header.size()));
+    CAPTURE(shape);
+    CHECK(kind_of([&] { avstore::read_image(file); }) == ErrorKind::corrupt);
+  }
+}
+
+TEST_CASE("a video that only names other files is refused, and those are not read") {
+  const TemporaryFolder folder;
+  fs::copy_file(fs::path(AVSTORE_DATA) / "clip.mp4", folder.path() / "clip.mp4");
+  const fs::path list = folder.path() / "000000.mp4";
+  for (const std::string text :
+       {"ffconcat version 1.0\nfile clip.mp4\n",
+        "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nclip.mp4\n#EXT-X-ENDLIST\n",
+        "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\n"
+        "m=video 9 RTP/AVP 96\na=rtpmap:96 H264/90000\n"}) {
+    std::ofstream(list) << text;
+    CAPTURE(text);
+    CHECK(kind_of([&] { const avstore::media::Demuxer demuxer(list.string()); }) ==
+          ErrorKind::unsupported);
+  }
+  // Whoever records names the source, and may name a list of them.
+  std::ofstream(list) << "ffconcat version 1.0\nfile clip.mp4\n";
+  avstore::media::DemuxerOptions options;
+  options.leads_elsewhere = true;
+  CHECK(avstore::media::Demuxer(list.string(), options).container() == "concat");
 }
 
 TEST_CASE("JPEG keeps pictures nearly") {

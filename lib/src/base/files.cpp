@@ -46,6 +46,9 @@ class File {
       errno = EISDIR;
       fail("cannot read");
     }
+    if (!S_ISREG(status.st_mode)) {
+      throw Error(ErrorKind::io, name_ + ": is a pipe or a device, not a file");
+    }
     return static_cast<std::uint64_t>(status.st_size);
   }
 
@@ -103,7 +106,8 @@ class File {
 }  // namespace
 
 std::vector<std::uint8_t> read_file(const std::filesystem::path& path, std::uint64_t limit) {
-  const File file(path, path, O_RDONLY);
+  // A pipe is opened at once then, instead of when somebody writes to it.
+  const File file(path, path, O_RDONLY | O_NONBLOCK);
   const std::uint64_t size = file.size();
   if (size > limit) {
     throw Error(ErrorKind::corrupt, path.string() + ": larger than such a file can be (" +

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <limits>
 #include <utility>
 
 #include "avstore/error.h"
@@ -77,12 +78,23 @@ std::vector<std::uint8_t> encode_npy(const ImageView& image) {
   return file;
 }
 
+// An extent may be any number where another is 0, and no bytes are needed for it.
+void require_pixels(const std::string& name, const std::vector<std::int64_t>& shape) {
+  for (const std::int64_t extent : shape) {
+    if (extent < 1 || extent > std::numeric_limits<int>::max()) {
+      throw Error(ErrorKind::corrupt,
+                  name + ": an array with an extent of " + std::to_string(extent) + " is no image");
+    }
+  }
+}
+
 Image decode_npy(const std::string& name, const std::vector<std::uint8_t>& file) {
   imgstore::NpyHeader header = imgstore::parse_npy_header(file, file.size(), name);
   if (header.shape.size() != 2 && header.shape.size() != 3) {
     throw Error(ErrorKind::corrupt, name + ": an array of " + std::to_string(header.shape.size()) +
                                         " dimensions is no image");
   }
+  require_pixels(name, header.shape);
   auto pixels =
       std::make_shared<std::vector<std::uint8_t>>(imgstore::npy_to_c_order(file, header, name));
   ImageView view;

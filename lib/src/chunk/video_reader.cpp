@@ -129,8 +129,11 @@ class VideoReader final : public ChunkReader {
   // Its times are those at which fragments begin if frames follow one another evenly, undelayed.
   bool fragment_table_is_right() const {
     const std::int64_t last = map_.frame_count() - 1;
-    return frames_in_order() && last > 0 &&
-           map_.pts(last) - map_.pts(0) == last * (map_.pts(1) - map_.pts(0));
+    if (!frames_in_order() || last <= 0) {
+      return false;
+    }
+    const std::int64_t span = map_.pts(last) - map_.pts(0);
+    return span % last == 0 && span / last == map_.pts(1) - map_.pts(0);
   }
 
   // Whether decoding on from where we are is the cheapest way to the frame.

@@ -28,6 +28,9 @@ constexpr std::size_t kMaxMetadata = std::size_t{1} << 20U;
 constexpr std::size_t kWrittenChunk = std::size_t{1} << 20U;
 // No compressor of Blosc's makes this much of a byte; more is a lie that would cost memory.
 constexpr std::uint64_t kMostExpansion = 20000;
+// As long as the longest image file that is read.
+constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 32U;
+constexpr std::size_t kMostDimensions = 64;
 
 [[noreturn]] void corrupt(const std::string& name, const std::string& what) {
   throw Error(ErrorKind::corrupt, name + ": " + what);
@@ -65,9 +68,13 @@ class Cursor {
     position_ += taken.size();
     return taken;
   }
-  void go_to(std::int64_t position) {
+  // Not back: chunks that lie over one another would be decompressed to many times the file.
+  void go_on_to(std::int64_t position) {
     if (position < 0 || static_cast<std::uint64_t>(position) > file_.size()) {
       corrupt(name_, "a chunk is said to lie past the end");
+    }
+    if (static_cast<std::uint64_t>(position) < position_) {
+      corrupt(name_, "a chunk is said to lie over what comes before it");
     }
     position_ = static_cast<std::size_t>(position);
   }
@@ -116,6 +123,8 @@ struct Header {
   std::int64_t last_chunk = 0;
   std::int64_t chunks = 0;
   std::int64_t offsets = 0;  // how many there is room for
+
+  std::int64_t size() const { return (chunks - 1) * chunk_size + last_chunk; }
 };
 
 Header read_header(Cursor& cursor, const std::string& name) {
@@ -139,8 +148,8 @@ Header read_header(Cursor& cursor, const std::string& name) {
   if (header.chunks < 1 || header.chunks > most || header.chunk_size < 0 || header.last_chunk < 0) {
     corrupt(name, fmt::format("claims {} chunks of {} bytes", header.chunks, header.chunk_size));
   }
-  const std::int64_t size = (header.chunks - 1) * header.chunk_size + header.last_chunk;
-  if (static_cast<std::uint64_t>(size) / kMostExpansion > cursor.left()) {
+  const auto size = static_cast<std::uint64_t>(header.size());
+  if (size > kMostBytes || size / kMostExpansion > cursor.left()) {
     corrupt(name, fmt::format("claims to hold {} bytes", size));
   }
   header.offsets = header.chunks;
@@ -214,6 +223,9 @@ std::vector<std::int64_t> parse_shape(const std::string& json, const std::string
   JsonReader reader(json);
   reader.enter_array();
   while (reader.next_element()) {
+    if (shape.size() == kMostDimensions) {
+      corrupt(name, "more dimensions than NumPy has");
+    }
     shape.push_back(extent(reader.value(), name));
   }
   return shape;
@@ -236,6 +248,23 @@ Array parse_metadata(const std::string& text, const std::string& name) {
     corrupt(name, std::string("metadata: ") + error.what());
   }
   return array;
+}
+
+// The header of the array as a .npy file, whose shape must be that of as many bytes as there are.
+std::vector<std::uint8_t> header_of(const Array& array, const Header& header,
+                                    const std::string& name) {
+  std::vector<std::uint8_t> npy;
+  try {
+    npy = npy_header(array.dtype, array.shape, array.fortran_order);
+  } catch (const Error& error) {
+    corrupt(name, error.what());
+  }
+  const auto size = static_cast<std::uint64_t>(header.size());
+  const NpyHeader parsed = parse_npy_header(npy, npy.size() + size, name);
+  if (static_cast<std::uint64_t>(parsed.element_count()) * parsed.element_size() != size) {
+    corrupt(name, fmt::format("holds {} bytes, but an array of another size", size));
+  }
+  return npy;
 }
 
 // ---- chunks --------------------------------------------------------------------------------
@@ -319,10 +348,10 @@ std::vector<std::uint8_t> bloscpack_to_npy(Bytes file, const std::string& name) 
   }
   const Array array = parse_metadata(read_metadata_text(cursor, name), name);
   const std::vector<std::int64_t> offsets = read_offsets(cursor, header);
-  std::vector<std::uint8_t> npy = npy_header(array.dtype, array.shape, array.fortran_order);
+  std::vector<std::uint8_t> npy = header_of(array, header, name);
   for (std::int64_t i = 0; i < header.chunks; ++i) {
     if (!offsets.empty()) {
-      cursor.go_to(offsets[static_cast<std::size_t>(i)]);
+      cursor.go_on_to(offsets[static_cast<std::size_t>(i)]);
     }
     const std::int64_t size = i + 1 < header.chunks ? header.chunk_size : header.last_chunk;
     append_chunk(cursor, header, static_cast<std::size_t>(size), npy, name);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <set>
 #include <stdexcept>
 #include <string_view>
 #include <utility>
@@ -21,7 +22,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Room for 134 million frames; chunks hold thousands.
+// 134 million frames; chunks hold thousands. Numbers of a byte take eight once they are read.
+constexpr std::int64_t kMaxFrames = std::int64_t{1} << 27U;
 constexpr std::uint64_t kMaxMember = std::uint64_t{1} << 30U;
 constexpr std::uint64_t kMaxYaml = std::uint64_t{1} << 30U;
 
@@ -80,7 +82,12 @@ std::vector<std::uint8_t> read_array(const ZipReader& archive, const fs::path& f
   if (member < 0) {
     corrupt(file, "no array " + key);
   }
-  return archive.read(member, kMaxMember);
+  auto array = archive.read(member, kMaxMember);
+  const NpyHeader header = parse_npy_header(array, array.size(), file.string() + ": " + key);
+  if (header.element_count() > kMaxFrames) {
+    corrupt(file, key + " is longer than any chunk");
+  }
+  return array;
 }
 
 // These numbers are a record of the past: where they are damaged, the frames are still good.
@@ -282,13 +289,16 @@ void write_chunk_index(const fs::path& file, const ChunkIndex& index,
 void rewrite_chunk_index(const fs::path& from, const fs::path& to, const ChunkIndex& index) {
   check_index(to, index);
   std::vector<ZipMember> members = frame_members(index);
+  std::set<std::string> done;
+  for (const ZipMember& member : members) {
+    done.insert(member.name);
+  }
   const ZipReader archive(from);
+  std::uint64_t room = kMaxMember;  // for all that is kept: members may lie over one another
   for (const std::string& name : archive.names()) {
-    const bool is_new =
-        std::any_of(members.begin(), members.end(),
-                    [&name](const ZipMember& member) { return member.name == name; });
-    if (!is_new) {
-      members.push_back({name, archive.read(archive.find(name), kMaxMember)});
+    if (done.insert(name).second) {
+      members.push_back({name, archive.read(archive.find(name), room)});
+      room -= members.back().bytes.size();
     }
   }
   base::write_file_atomically(to, std::span<const std::uint8_t>(zip_stored(members)));

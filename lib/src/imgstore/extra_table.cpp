@@ -23,6 +23,11 @@ using Texts = std::vector<std::string>;
 using Jsons = std::vector<ExtraJson>;
 using Values = decltype(ExtraColumn::values);
 
+// A table has a cell for each record in each column, and records that share no members leave most
+// of them empty. More of them than this, with as few filled, are no table.
+constexpr std::size_t kMostEmptyCells = std::size_t{1} << 20U;
+constexpr std::size_t kMostCellsForOne = 64;
+
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 // ---- JSON cells ----------------------------------------------------------------------------
@@ -171,12 +176,15 @@ ExtraColumn* find_column(ExtraData& data, const std::string& name) {
 class CellTable {
  public:
   void add(std::vector<JsonMember> members) {
+    filled_ += members.size();
     for (JsonMember& member : members) {
       Texts& cells = column(member.key);
+      require_table();
       cells.resize(rows_);
       cells.push_back(std::move(member.value));
     }
     ++rows_;
+    require_table();
   }
 
   ExtraData finish() {
@@ -202,6 +210,13 @@ class CellTable {
       names_.push_back(name);
     }
     return found->second;
+  }
+
+  void require_table() const {
+    if (names_.size() * (rows_ + 1) > kMostEmptyCells + filled_ * kMostCellsForOne) {
+      throw std::invalid_argument("record " + std::to_string(rows_) +
+                                  ": so many records with so few members in common make no table");
+    }
   }
 
   static void take(const std::string& name, const Texts& cells, ExtraData& data) {
@@ -241,6 +256,7 @@ class CellTable {
   }
 
   std::size_t rows_ = 0;
+  std::size_t filled_ = 0;  // cells
   Texts names_;
   std::map<std::string, Texts> cells_;
 };

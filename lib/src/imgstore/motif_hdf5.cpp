@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "avstore/error.h"
@@ -84,7 +85,11 @@ class MotifFile {
   ExtraData read() {
     ExtraData data;
     read_camera(data);
+    std::set<std::string> done;  // one named again and again would take its memory each time
     for (const std::string& name : split(text_attribute(file_.get(), "datasets"))) {
+      if (!done.insert(name).second) {
+        corrupt(path_, "names dataset " + name + " twice");
+      }
       read_dataset(name, data);
     }
     if (H5Lexists(file_.get(), kDelay, H5P_DEFAULT) > 0) {

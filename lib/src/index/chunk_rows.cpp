@@ -134,9 +134,11 @@ ChunkRows::ChunkRows(Database& database) : database_(database) {
 void ChunkRows::append(std::int64_t chunk, std::int64_t first_frame_idx,
                        std::span<const std::int64_t> numbers, std::span<const double> times) {
   source_ = {chunk, first_frame_idx, numbers, times};
+  database_.expect_new_rows(numbers.size());
   database_.run(
       "INSERT INTO frames (chunk, frame_idx, frame_number, frame_time) "
       "SELECT chunk, frame_idx, frame_number, frame_time FROM avstore_chunk_rows");
+  database_.expect_new_rows(0);
   source_ = {};
 }
 

@@ -71,6 +71,37 @@ bool is_for_want_of_a_log(int code) {
 constexpr std::chrono::milliseconds first_pause{1};
 constexpr std::chrono::milliseconds last_pause{128};
 
+// What a text or a row may be long, beside SQLite's own limit of a thousand million bytes.
+constexpr int longest_value = 64 << 20;
+
+// SQLite's virtual machine does some tens of operations a row in the longest statements here, and a
+// row takes more than ten bytes. Looking at a smaller file costs no time worth counting.
+constexpr int operations_a_look = 10'000;
+constexpr std::int64_t free_looks = 100;
+constexpr std::int64_t operations_a_byte = 16;
+constexpr std::int64_t operations_a_row = 100;
+
+std::int64_t size_or_nothing(const std::filesystem::path& file) {
+  std::error_code error;
+  const std::uintmax_t size = std::filesystem::file_size(file, error);
+  return error ? 0 : static_cast<std::int64_t>(size);
+}
+
+void switch_off(sqlite3* connection, int option) {
+  sqlite3_db_config(connection, option, 0, nullptr);
+}
+
+// No statement of ours needs what is switched off or refused here.
+void distrust_schema(sqlite3* connection) {
+  for (const int option : {SQLITE_DBCONFIG_ENABLE_TRIGGER, SQLITE_DBCONFIG_ENABLE_VIEW,
+                           SQLITE_DBCONFIG_ENABLE_FKEY, SQLITE_DBCONFIG_TRUSTED_SCHEMA}) {
+    switch_off(connection, option);
+  }
+  sqlite3_db_config(connection, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
+  sqlite3_limit(connection, SQLITE_LIMIT_ATTACHED, 0);
+  sqlite3_limit(connection, SQLITE_LIMIT_LENGTH, longest_value);
+}
+
 }  // namespace
 
 ErrorKind error_kind(int sqlite_code) {
@@ -78,7 +109,8 @@ ErrorKind error_kind(int sqlite_code) {
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
     case SQLITE_FORMAT:
-    case SQLITE_ERROR:  // SQL that no longer compiles: a table or column is not there
+    case SQLITE_INTERRUPT:  // by look_at_work()
+    case SQLITE_ERROR:      // SQL that no longer compiles: a table or column is not there
       return ErrorKind::corrupt;
     case SQLITE_CONSTRAINT:
     case SQLITE_MISMATCH:
@@ -112,6 +144,7 @@ void Statement::Finalize::operator()(sqlite3_stmt* statement) const noexcept {
 
 Statement::Statement(const Database& database, std::string_view sql) : database_(&database) {
   // Reads the schema if nothing has yet.
+  database.looks_ = 0;
   check(database.patiently([&] {
     sqlite3_stmt* statement = nullptr;
     const int code =
@@ -163,6 +196,7 @@ bool Statement::step() {
 // The code that sqlite3_reset returns is the one that step() has thrown.
 void Statement::reset() noexcept {
   sqlite3_reset(handle_.get());
+  database_->looks_ = 0;
 }
 
 std::int64_t Statement::integer(int column) const {
@@ -208,6 +242,10 @@ Database::Database(const std::filesystem::path& location, OpenMode mode,
     fail(code);
   }
   sqlite3_extended_result_codes(connection, 1);
+  distrust_schema(connection);
+  if (!in_memory()) {  // that one is our own
+    sqlite3_progress_handler(connection, operations_a_look, look_at_work, this);
+  }
   set_lock_timeout(lock_timeout_ms);
 }
 
@@ -221,7 +259,27 @@ bool Database::in_transaction() const {
   return sqlite3_get_autocommit(handle_.get()) == 0;
 }
 
+int Database::look_at_work(void* database) noexcept {
+  return static_cast<const Database*>(database)->is_too_much_work() ? 1 : 0;
+}
+
+bool Database::is_too_much_work() const noexcept {
+  if (++looks_ % free_looks != 0) {
+    return false;
+  }
+  std::filesystem::path log = location_;
+  log += "-wal";
+  const std::int64_t bytes = size_or_nothing(location_) + size_or_nothing(log);
+  return (looks_ - free_looks) * operations_a_look >
+         bytes * operations_a_byte + new_rows_ * operations_a_row;
+}
+
+void Database::expect_new_rows(std::size_t rows) {
+  new_rows_ = static_cast<std::int64_t>(rows);
+}
+
 int Database::execute_code(const char* sql) const {
+  looks_ = 0;
   return patiently([&] { return sqlite3_exec(handle_.get(), sql, nullptr, nullptr, nullptr); });
 }
 
@@ -286,8 +344,8 @@ void Database::add_table(const char* name, const sqlite3_module& module, void* d
 
 void Database::copy_to(const std::filesystem::path& destination) {
   Database copy(destination, OpenMode::read_write);
-  // A file that is thrown away if anything fails needs no journal.
-  copy.execute("PRAGMA journal_mode=OFF");
+  // A file that is thrown away if anything fails needs no journal on disk.
+  copy.execute("PRAGMA journal_mode=MEMORY");
   sqlite3_backup* backup = sqlite3_backup_init(copy.handle_.get(), "main", handle_.get(), "main");
   if (backup == nullptr) {
     copy.fail(sqlite3_extended_errcode(copy.handle_.get()));
@@ -307,6 +365,9 @@ void Database::fail(int code) const {
   std::error_code ignored;
   if (primary_code(code) == SQLITE_CANTOPEN && !std::filesystem::exists(location_, ignored)) {
     kind = ErrorKind::not_found;
+  }
+  if (primary_code(code) == SQLITE_INTERRUPT) {
+    fail(kind, "its pages lead to the same rows over and over");
   }
   // The connection's message belongs to the last call on it; where that is another, the code's own
   // name is what is left to say.

@@ -91,6 +91,10 @@ enum class OpenMode {
 };
 
 // A connection. Not to be used by two threads at a time.
+//
+// Files come from strangers. Views and triggers in them are not run, their SQL may not call what
+// has effects, and a statement that does more work than a file of that size can need is ended with
+// Error(corrupt): its pages lead to one another in circles, or to the same rows time and again.
 class Database {
  public:
   // Errors name `shown_as`, which differs from `location` when a private copy is opened.
@@ -129,6 +133,10 @@ class Database {
     }
   }
 
+  // The statement that runs next may do as much more work as so many rows need that are not in the
+  // file yet.
+  void expect_new_rows(std::size_t rows);
+
   // How long to wait for other connections' locks before SQLite reports "database is locked".
   void set_lock_timeout(int milliseconds);
 
@@ -159,10 +167,15 @@ class Database {
   template <typename Call>
   int patiently(const Call& call) const;
   int execute_code(const char* sql) const;
+  // Called by SQLite from time to time while a statement runs: not 0 ends the statement.
+  static int look_at_work(void* database) noexcept;
+  bool is_too_much_work() const noexcept;
 
   OpenMode mode_;
   std::filesystem::path location_;
   std::filesystem::path shown_as_;
+  mutable std::int64_t looks_ = 0;  // at the work of the statement that runs
+  std::int64_t new_rows_ = 0;       // that it may make
   std::unique_ptr<sqlite3, Close> handle_;
   std::unordered_map<std::string_view, Statement> cache_;  // finalized before the connection closes
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string>
 #include <string_view>
 
 #include "index/schema.h"
@@ -54,6 +55,20 @@ void store_place(Database& database, std::string_view name,
                  *now);
   } else {
     database.run("DELETE FROM index_information WHERE name = ?1", name);
+  }
+}
+
+// A count that the file cannot hold is a lie, and others make room by it.
+void require_room_for(Database& database, std::int64_t last_frame_index) {
+  constexpr std::int64_t kLeastRow = 8;  // bytes
+  Query pages =
+      database.query("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size");
+  pages.next();
+  const std::int64_t bytes = pages.integer(0);
+  if (last_frame_index >= bytes / kLeastRow) {
+    database.fail(ErrorKind::corrupt, "its last row is of frame " +
+                                          std::to_string(last_frame_index) +
+                                          ", but it has no room for so many frames");
   }
 }
 
@@ -114,10 +129,12 @@ void Progress::add(const FrameRow& row) {
 }
 
 Extent load_extent(Database& database) {
-  Query query = database.query("SELECT max(frame_index) + 1 FROM frames");
+  Query query = database.query("SELECT max(frame_index) FROM frames");
   query.next();
   // Only a tampered table has rows below 0.
-  return {.frame_count = std::max<std::int64_t>(query.integer(0), 0),
+  const std::int64_t last = query.is_null(0) ? -1 : std::max<std::int64_t>(query.integer(0), -1);
+  require_room_for(database, last);
+  return {.frame_count = last + 1,
           .numbers_unordered_at = stored_place(database, information_name::numbers_unordered_at),
           .times_unordered_at = stored_place(database, information_name::times_unordered_at)};
 }

@@ -7,7 +7,9 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <string>
+#include <string_view>
 #include <system_error>
 
 namespace avstore::index {
@@ -35,12 +37,38 @@ bool is_complete_by_itself(const fs::path& path) {
          is_absent_or_empty(companion(path, "-journal"));
 }
 
+// SQLite would wait for somebody to write to a pipe.
+void refuse_pipe(const fs::path& path) {
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  if (fs::is_other(status)) {
+    throw Error(ErrorKind::corrupt, path.string() + ": is a pipe or a device, not a file");
+  }
+}
+
 void copy_for_own_use(const fs::path& from, const fs::path& to) {
   std::error_code error;
   fs::copy_file(from, to, error);
   if (error) {
     throw Error(ErrorKind::io, from.string() + ": cannot copy to " + to.string() +
                                    " to read it there: " + error.message());
+  }
+}
+
+// A journal whose transaction was over several databases ends with the name of a file, and SQLite
+// removes that file after rolling back, wherever it is. No transaction of ours is.
+void refuse_journal_with_a_name(const fs::path& path) {
+  constexpr std::string_view magic = "\xd9\xd5\x05\xf9\x20\xa1\x63\xd7";
+  const fs::path journal = companion(path, "-journal");
+  std::ifstream file(journal, std::ios::binary | std::ios::ate);
+  if (!file || file.tellg() < static_cast<std::streamoff>(magic.size())) {
+    return;
+  }
+  std::string end(magic.size(), '\0');
+  file.seekg(-static_cast<std::streamoff>(magic.size()), std::ios::end);
+  if (file.read(end.data(), static_cast<std::streamsize>(end.size())) && end == magic) {
+    throw Error(ErrorKind::corrupt,
+                journal.string() + ": a journal that names another file, which avstore's never do");
   }
 }
 
@@ -56,16 +84,15 @@ OpenedDatabase open_private_copy(const fs::path& path) {
       copy_for_own_use(companion(path, suffix), companion(copy, suffix));
     }
   }
+  refuse_journal_with_a_name(copy);
   opened.database = std::make_unique<Database>(copy, OpenMode::read_write, path);
   return opened;
 }
 
 void configure(Database& database) {
-  // Files come from anywhere: trust neither their schema nor their pages. No memory map: a disk
-  // that fails, or a file cut off meanwhile, must be an Error and not a signal, and lookups are
-  // fast enough.
+  // Files come from anywhere: do not trust their pages. No memory map: a disk that fails, or a file
+  // cut off meanwhile, must be an Error and not a signal, and lookups are fast enough.
   database.execute(
-      "PRAGMA trusted_schema=OFF;"
       "PRAGMA cell_size_check=ON;"
       "PRAGMA mmap_size=0;"
       "PRAGMA cache_size=-4096");
@@ -87,6 +114,7 @@ TemporaryFolder::~TemporaryFolder() {
 }
 
 OpenedDatabase open_for_reading(const fs::path& path) {
+  refuse_pipe(path);
   OpenedDatabase opened;
   opened.database = std::make_unique<Database>(path, OpenMode::read_only);
   if (!opened.database->readable_in_place()) {
@@ -101,6 +129,8 @@ OpenedDatabase open_for_reading(const fs::path& path) {
 }
 
 OpenedDatabase open_to_write(const fs::path& path) {
+  refuse_pipe(path);
+  refuse_journal_with_a_name(path);
   OpenedDatabase opened;
   opened.database = std::make_unique<Database>(path, OpenMode::read_write);
   if (!opened.database->writable()) {

@@ -18,6 +18,17 @@ constexpr std::int64_t block_rows = 256;
 constexpr std::int64_t any_chunk_from = std::numeric_limits<std::int64_t>::min();
 constexpr std::int64_t any_chunk_to = std::numeric_limits<std::int64_t>::max();
 
+// Extra data of some hundred bytes a record are the rule; where they are more, fewer make a block.
+constexpr std::size_t block_bytes = std::size_t{1} << 20U;
+
+// Rows are asked for in the order of their keys. Pages that lead to one another in circles give the
+// same ones again, without an end.
+void require_ascending(const Database& database, bool ascending) {
+  if (!ascending) {
+    database.fail(ErrorKind::corrupt, "rows are not in their order");
+  }
+}
+
 std::vector<FrameRow> frame_rows(Database& database, IndexRange range) {
   Query query = database.query(
       "SELECT frame_index, chunk, frame_idx, frame_number, frame_time, pts FROM frames "
@@ -25,6 +36,7 @@ std::vector<FrameRow> frame_rows(Database& database, IndexRange range) {
       range.begin, range.end);
   std::vector<FrameRow> rows;
   while (query.next()) {
+    require_ascending(database, rows.empty() || rows.back().frame_index < query.integer(0));
     rows.push_back({.frame_index = query.integer(0),
                     .chunk = query.integer(1),
                     .frame_idx = query.integer(2),
@@ -35,14 +47,17 @@ std::vector<FrameRow> frame_rows(Database& database, IndexRange range) {
   return rows;
 }
 
-// Up to block_rows records after number `record`, which becomes that of the last.
+// Up to block_rows records, or block_bytes of them, after number `record`, which becomes that of
+// the last.
 std::vector<ExtraRow> extra_rows(Database& database, std::int64_t& record) {
   Query query = database.query(
       "SELECT record, frame_index, frame_number, frame_time, json FROM extra_data "
       "WHERE record > ?1 ORDER BY record LIMIT ?2",
       record, block_rows);
   std::vector<ExtraRow> rows;
-  while (query.next()) {
+  for (std::size_t bytes = 0; bytes < block_bytes && query.next();
+       bytes += rows.back().json.size()) {
+    require_ascending(database, record < query.integer(0));
     record = query.integer(0);
     rows.push_back({.frame_index = query.integer(1),
                     .frame_number = query.integer(2),
@@ -63,10 +78,23 @@ ChunkState chunk_state(const Database& database, const std::string& name) {
 std::string chunk_path(const Database& database, std::string text) {
   const std::filesystem::path path(text);
   const bool climbs = std::find(path.begin(), path.end(), "..") != path.end();
-  if (path.empty() || path.is_absolute() || climbs) {
+  // The system's calls take a name to end at a zero.
+  const bool is_cut = text.find('\0') != std::string::npos;
+  if (path.empty() || path.is_absolute() || climbs || is_cut) {
     database.fail(ErrorKind::corrupt, "'" + text + "' is no path of a chunk");
   }
   return text;
+}
+
+// Others add the two, and make room for as many frames.
+void require_possible(const Database& database, const ChunkRow& row) {
+  constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
+  if (row.chunk < 0 || row.first_frame_index < 0 || row.frame_count < 0 ||
+      row.first_frame_index > most - row.frame_count) {
+    database.fail(ErrorKind::corrupt, "chunk " + std::to_string(row.chunk) + " is said to have " +
+                                          std::to_string(row.frame_count) + " frames from frame " +
+                                          std::to_string(row.first_frame_index) + " on");
+  }
 }
 
 std::vector<ChunkRow> chunk_rows(Database& database, std::int64_t first, std::int64_t last) {
@@ -77,6 +105,7 @@ std::vector<ChunkRow> chunk_rows(Database& database, std::int64_t first, std::in
       first, last);
   std::vector<ChunkRow> rows;
   while (query.next()) {
+    require_ascending(database, rows.empty() || rows.back().chunk < query.integer(0));
     rows.push_back({.chunk = query.integer(0),
                     .path = chunk_path(database, query.text(1)),
                     .first_frame_index = query.integer(2),
@@ -87,6 +116,7 @@ std::vector<ChunkRow> chunk_rows(Database& database, std::int64_t first, std::in
                     .checksum = query.text(8),
                     .stream = static_cast<int>(query.integer(9)),
                     .packet_count = query.integer(10)});
+    require_possible(database, rows.back());
   }
   return rows;
 }
@@ -160,7 +190,8 @@ std::vector<ChunkRow> Index::chunks() const {
 }
 
 std::int64_t Index::chunk_count() const {
-  Query query = impl_->database().query("SELECT count(*) FROM chunks");
+  // SQLite goes through a table for count(*) without looking at its work.
+  Query query = impl_->database().query("SELECT count(chunk) FROM chunks");
   query.next();
   return query.integer(0);
 }
@@ -184,6 +215,7 @@ std::vector<KeyframeRow> Index::keyframes(std::int64_t chunk) const {
       chunk);
   std::vector<KeyframeRow> rows;
   while (query.next()) {
+    require_ascending(impl_->database(), rows.empty() || rows.back().frame_idx < query.integer(1));
     rows.push_back(keyframe_row(query));
   }
   return rows;

@@ -1,5 +1,6 @@
 #include "index/schema.h"
 
+#include <array>
 #include <charconv>
 #include <optional>
 #include <string>
@@ -68,6 +69,35 @@ bool has_table(Database& database, std::string_view name) {
       .next();
 }
 
+// SQLite itself begins the texts that it keeps in this way. Nothing else is made here, and what
+// else there can be is code: views, triggers, and virtual tables of whatever module.
+constexpr std::string_view foreign_schema = R"sql(
+    SELECT name FROM sqlite_master WHERE NOT (sql IS NULL OR sql GLOB 'CREATE TABLE *'
+    OR sql GLOB 'CREATE INDEX *' OR sql GLOB 'CREATE UNIQUE INDEX *'))sql";
+
+// Of columns that are worked out when they are read.
+constexpr std::string_view generated_columns = R"sql(
+    SELECT name FROM pragma_table_xinfo(?1) WHERE hidden <> 0)sql";
+
+constexpr std::array<std::string_view, 6> table_names = {
+    "frames", "chunks", "keyframes", "extra_data", "index_information", "summary"};
+
+// Reading what is in a file must not run what is in it.
+void refuse_code(Database& database) {
+  Query foreign = database.query(foreign_schema);
+  if (foreign.next()) {
+    database.fail(ErrorKind::corrupt,
+                  "'" + foreign.text(0) + "' in it is neither a table nor an index");
+  }
+  for (const std::string_view table : table_names) {
+    Query generated = database.query(generated_columns, table);
+    if (generated.next()) {
+      database.fail(ErrorKind::corrupt, "column '" + generated.text(0) + "' of table '" +
+                                            std::string(table) + "' is generated");
+    }
+  }
+}
+
 // The text of avstore_schema_version; none in a database that something else made.
 std::optional<std::string> stored_version(Database& database) {
   if (!has_table(database, "index_information")) {
@@ -110,6 +140,7 @@ void create_tables(Database& database) {
 }
 
 void check_tables(Database& database) {
+  refuse_code(database);
   const std::optional<std::string> text = stored_version(database);
   if (!text) {
     database.fail(ErrorKind::not_found, "has none of avstore's tables");

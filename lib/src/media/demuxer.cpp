@@ -1,5 +1,7 @@
 #include "media/demuxer.h"
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 #include <string_view>
 
@@ -55,6 +57,32 @@ const AVInputFormat* find_input_format(const std::string& name) {
     throw Error(ErrorKind::invalid_argument, "unknown input format '" + name + "'");
   }
   return format;
+}
+
+// What libavformat says of a file in a format that it may not take, and an unwanted list with it.
+constexpr std::string_view kNotOnWhitelist = "Format not on whitelist";
+
+// Formats of files that name other files or addresses, or are programs.
+bool leads_elsewhere(std::string_view format) {
+  constexpr std::array<std::string_view, 12> kThese = {
+      "avisynth", "concat", "concatf", "dash", "hls", "hls,applehttp",
+      "imf",      "rtp",    "rtsp",    "sap",  "sdp", "vapoursynth"};
+  return std::find(kThese.begin(), kThese.end(), format) != kThese.end();
+}
+
+// All other formats, as libavformat wants them listed.
+const std::string& self_contained_formats() {
+  static const std::string kFormats = [] {
+    std::string all;
+    void* place = nullptr;
+    while (const AVInputFormat* format = av_demuxer_iterate(&place)) {
+      if (!leads_elsewhere(format->name)) {
+        all += (all.empty() ? "" : ",") + std::string(format->name);
+      }
+    }
+    return all;
+  }();
+  return kFormats;
 }
 
 }  // namespace
@@ -191,12 +219,20 @@ class Demuxer::Impl {
     if (raw == nullptr) {
       throw std::bad_alloc();
     }
+    if (!options.leads_elsewhere) {
+      raw->protocol_whitelist = av_strdup("file");
+      raw->format_whitelist = av_strdup(self_contained_formats().c_str());
+    }
     if (give_up_) {
       raw->interrupt_callback = {ask_whether_to_give_up, &give_up_};
     }
     clear_log();
     int code = avformat_open_input(&raw, url_.c_str(), format, dictionary.address());
     const std::string reason = last_log_line();
+    if (reason.starts_with(kNotOnWhitelist)) {
+      throw Error(ErrorKind::unsupported,
+                  url_ + ": is no video itself but names others, as playlists do");
+    }
     if (code == AVERROR(EIO) && reason == kEndsEarly) {
       code = AVERROR_INVALIDDATA;
     }

@@ -50,6 +50,9 @@ struct DemuxerOptions {
   // Do not decode the first frames to find out what the headers of MP4 and Matroska leave out: how
   // far frames are reordered above all. For files whose frames are known to come in order.
   bool in_order = false;
+  // The source may name others that are read as well, as playlists do: files anywhere, addresses on
+  // the net. Else only what is in the file itself is, since files come from strangers.
+  bool leads_elsewhere = false;
   // Asked, on the thread that reads, while the source keeps us waiting; true ends the waiting, with
   // Error(io). Interrupted system calls and most network protocols come to ask.
   std::function<bool()> give_up;
@@ -64,7 +67,7 @@ struct DemuxerOptions {
 class Demuxer {
  public:
   // Throws Error naming the file: not_found, io, corrupt (not a media file), not_found (no video
-  // stream, or not that stream), invalid_argument (unknown option).
+  // stream, or not that stream), unsupported (leads elsewhere), invalid_argument (unknown option).
   explicit Demuxer(const std::string& url, const DemuxerOptions& options = {});
   Demuxer(Demuxer&&) noexcept;
   Demuxer& operator=(Demuxer&&) noexcept;

@@ -33,7 +33,7 @@ std::optional<ExtraSource> motif_source(const fs::path& folder,
   for (const auto& [kind, extension] :
        {std::pair(ExtraKind::motif_json, ".json"), std::pair(ExtraKind::motif_hdf5, ".h5")}) {
     const fs::path file = current_file(folder, stem + extension);
-    if (fs::exists(file)) {
+    if (fs::is_regular_file(file)) {
       return ExtraSource{
           kind, file, {}, current_file(folder, imgstore::chunk_index_path(metadata, chunk.chunk))};
     }
@@ -55,8 +55,8 @@ std::map<std::int64_t, ExtraSource> sources_in_database(const fs::path& folder,
     });
     index.for_each_extra([&](const index::ExtraRow& row) {
       for (const index::ChunkRow& chunk : chunks) {
-        const std::int64_t frame_idx = row.frame_index - chunk.first_frame_index;
-        if (frame_idx >= 0 && frame_idx < chunk.frame_count) {
+        if (row.frame_index >= chunk.first_frame_index &&
+            row.frame_index - chunk.first_frame_index < chunk.frame_count) {
           ExtraSource& source = sources[chunk.chunk];
           source.kind = ExtraKind::database;
           source.path = file;

@@ -41,6 +41,24 @@ Contents contents(const fs::path& folder) {
   return found;
 }
 
+// A folder that is really there. What a link in a store from a stranger leads to is not the
+// store's.
+bool is_own_folder(const fs::path& path) {
+  std::error_code missing;
+  return fs::is_directory(fs::symlink_status(path, missing));
+}
+
+void require_own_folder(const fs::path& folder, const fs::path& file) {
+  fs::path place = folder;
+  for (const fs::path& level : file.parent_path()) {
+    place /= level;
+    if (!is_own_folder(place)) {
+      throw Error(ErrorKind::corrupt,
+                  place.string() + ": is no folder of the store; nothing is moved there");
+    }
+  }
+}
+
 void put_in_place(const fs::path& staged, const fs::path& place) {
   if (place.filename() == kIndexFile) {
     // A log left there by the database that is replaced would be taken for the new one's.
@@ -111,12 +129,11 @@ void StagedChange::commit() {
 fs::path current_file(const fs::path& folder, const fs::path& relative) {
   std::error_code missing;
   const fs::path staged = folder / kStagedFolder / relative;
-  return fs::exists(staged, missing) ? staged : folder / relative;
+  return has_staged_change(folder) && fs::exists(staged, missing) ? staged : folder / relative;
 }
 
 bool has_staged_change(const fs::path& folder) {
-  std::error_code missing;
-  return fs::is_directory(folder / kStagedFolder, missing);
+  return is_own_folder(folder / kStagedFolder);
 }
 
 void finish_staged_change(const fs::path& folder) {
@@ -124,7 +141,11 @@ void finish_staged_change(const fs::path& folder) {
     return;
   }
   const fs::path staged = folder / kStagedFolder;
-  for (const fs::path& file : contents(staged).files) {
+  const Contents found = contents(staged);
+  for (const fs::path& file : found.files) {
+    require_own_folder(folder, file);
+  }
+  for (const fs::path& file : found.files) {
     put_in_place(staged / file, folder / file);
   }
   base::sync_folder(folder);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <limits>
 #include <map>
 #include <utility>
 #include <vector>
@@ -140,6 +141,16 @@ std::optional<index::Index> open_if_readable(const fs::path& file) {
   } catch (const Error&) {
     return std::nullopt;
   }
+}
+
+// A PTS or DTS that a database has. Others take differences of them, and no video is so long.
+std::int64_t ticks(const fs::path& folder, std::int64_t value) {
+  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max() / 2;
+  if (value > kMost || value < -kMost) {
+    throw Error(ErrorKind::corrupt, (folder / kIndexFile).string() + ": " + std::to_string(value) +
+                                        " is no time in a video");
+  }
+  return value;
 }
 
 // What a database says of numbers and times, by chunk. Reads all rows; of a damaged one, those
@@ -389,7 +400,8 @@ std::int64_t IndexedChunk::pts(std::int64_t frame_idx) const {
     return scan_->pts[static_cast<std::size_t>(frame_idx)];
   }
   return index_.with([&](const index::Index& db) {
-    return db.at(row_.first_frame_index + frame_idx).pts.value_or(0);
+    const auto pts = db.at(row_.first_frame_index + frame_idx).pts;
+    return ticks(index_.folder(), pts.value_or(0));
   });
 }
 
@@ -405,7 +417,9 @@ std::optional<media::SeekPoint> IndexedChunk::seek_point(std::int64_t frame_idx)
   if (!row) {
     return std::nullopt;
   }
-  return media::SeekPoint{row->frame_idx, row->pts, row->dts, row->position};
+  const fs::path& folder = index_.folder();
+  const auto dts = row->dts ? std::optional(ticks(folder, *row->dts)) : std::nullopt;
+  return media::SeekPoint{row->frame_idx, ticks(folder, row->pts), dts, row->position};
 }
 
 }  // namespace avstore::store

@@ -24,6 +24,7 @@ media::DemuxerOptions demuxer_options(const RecordOptions& options, std::functio
   media::DemuxerOptions made;
   made.stream = options.stream;
   made.input_format = options.input_format;
+  made.leads_elsewhere = true;  // as network streams do; whoever records names the source
   made.options = options.input_options;
   made.give_up = std::move(give_up);
   return made;
