@@ -29,6 +29,7 @@
 #include "imgstore/zip.h"
 #include "support/catch.h"
 #include "support/media_folder.h"
+#include "support/programs.h"
 
 namespace {
 
@@ -455,4 +456,61 @@ TEST_CASE("an index that is saved finds numbers out of order without reading all
   std::ifstream file(store / ".index.sqlite", std::ios::binary);
   const std::string bytes{std::istreambuf_iterator<char>(file), {}};
   CHECK(bytes.find("frames_by_number") != std::string::npos);
+}
+
+// No store at hand has such images, but the reference writes whatever OpenCV can, and OpenCV writes
+// 16 bits as PNG and TIFF of 16 bits. Here NumPy draws them and ffmpeg writes the files.
+TEST_CASE("images of 16 bits in old stores come back whole") {
+  constexpr int kWidth = 20;
+  constexpr int kHeight = 12;
+  for (const std::string extension : {"png", "tif"}) {
+    for (const std::string pixels : {"gray16", "bgr48"}) {
+      DYNAMIC_SECTION(pixels << " as " << extension) {
+        const avstore::test::TemporaryFolder folder;
+        const fs::path store = folder.path() / "store";
+        const bool color = pixels == "bgr48";
+        fs::create_directories(store / "000000");
+        avstore::test::write_text(
+            store / "metadata.yaml",
+            "__store:\n  chunksize: 2\n  class: DirectoryImgStore\n"
+            "  created_utc: '2024-03-01T12:00:00'\n  encoding: null\n  format: " +
+                extension + "\n  imgdtype: uint16\n  imgshape: [12, 20" + (color ? ", 3" : "") +
+                "]\n  timezone_local: Europe/Vienna\n  uuid: '1'\n  version: 2\n");
+        avstore::test::python(
+            "import numpy, sys\n"
+            "numpy.random.seed(4)\n"
+            "n = 2 * 12 * 20 * " +
+                std::string(color ? "3" : "1") +
+                "\n"
+                "numpy.random.randint(0, 65536, n).astype('<u2').tofile(sys.argv[1] + '/raw')\n"
+                "numpy.savez(sys.argv[1] + '/store/000000/index.npz', frame_number=[7, 9], "
+                "frame_time=[1.5, 2.5])\n",
+            folder.path());
+        avstore::test::run("ffmpeg -v error -f rawvideo -pix_fmt " + pixels + "le -s 20x12 -i " +
+                           avstore::test::quoted(folder.path() / "raw") +
+                           " -start_number 0 -pix_fmt " +
+                           (color ? (extension == "png" ? "rgb48be" : "rgb48le")
+                                  : (extension == "png" ? "gray16be" : "gray16le")) +
+                           " " + avstore::test::quoted(store / "000000" / ("%06d." + extension)));
+        const std::string raw = avstore::test::read_text(folder.path() / "raw");
+        ReaderOptions options;
+        options.pixel_format = color ? PixelFormat::from_name("bgr48le") : pixel::gray16;
+        Reader reader(store, options);
+        CHECK(reader.info().dtype == "uint16");
+        CHECK(reader.info().color == color);
+        REQUIRE(reader.frame_count() == 2);
+        const std::size_t row_bytes = std::size_t{2} * kWidth * (color ? 3 : 1);
+        for (std::int64_t i = 0; i < 2; ++i) {
+          const Image image = reader.read(FrameNumber(7 + 2 * i)).image;
+          REQUIRE(image.width() == kWidth);
+          REQUIRE(image.height() == kHeight);
+          for (std::size_t y = 0; y < kHeight; ++y) {
+            const std::size_t place = (static_cast<std::size_t>(i) * kHeight + y) * row_bytes;
+            CHECK(std::memcmp(image.data() + static_cast<std::ptrdiff_t>(y) * image.stride(),
+                              raw.data() + place, row_bytes) == 0);
+          }
+        }
+      }
+    }
+  }
 }
