@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <string_view>
 
 #include "arguments.h"
@@ -55,6 +56,24 @@ void declare_end(CLI::App& arguments, Options& options) {
              "Stop after so many seconds");
 }
 
+WhenFull parse_when_full(const std::string& text) {
+  static const std::map<std::string, WhenFull> kPolicies{
+      {"block", WhenFull::block}, {"drop", WhenFull::drop}, {"fail", WhenFull::fail}};
+  const auto found = kPolicies.find(text);
+  if (found == kPolicies.end()) {
+    throw BadValue("'" + text + "' is neither block nor drop nor fail");
+  }
+  return found->second;
+}
+
+void declare_queue(CLI::App& arguments, WriterOptions& writer) {
+  add_parsed(arguments, "--when-full", writer.when_full, parse_when_full, "POLICY",
+             "When encoding does not keep up and the queue is full: block the source (the "
+             "default), drop the frame, which is counted and listed, or fail");
+  add_parsed(arguments, "--queue", writer.queue_frames, parse_count, "N",
+             "Frames that may wait to be encoded (default: 64, and never more than 256 MiB)");
+}
+
 void declare(CLI::App& arguments, Options& options) {
   WriterOptions& writer = options.record.writer;
   arguments
@@ -66,6 +85,7 @@ void declare(CLI::App& arguments, Options& options) {
   add_format(arguments, writer.format);
   add_description_options(arguments, writer);
   add_store_options(arguments, writer);
+  declare_queue(arguments, writer);
   add_json(arguments, options.json);
   declare_input(arguments, options);
   add_encoder_options(arguments, writer.encoder);
@@ -105,12 +125,29 @@ RecordOptions with_input(const Options& options) {
 
 void report(const Options& options, const RecordResult& result, Output& out) {
   if (options.json) {
+    auto dropped = nlohmann::ordered_json::array();
+    for (const FrameNames& names : result.dropped) {
+      dropped.push_back({{"frame_number", names.number.value}, {"frame_time", names.time.seconds}});
+    }
     out.print_json({{"store", options.store.string()},
                     {"frames", result.frames},
-                    {"seconds", result.seconds}});
+                    {"seconds", result.seconds},
+                    {"dropped", dropped}});
     return;
   }
   out.print("{}: {} frames in {:.3f} s\n", options.store.string(), result.frames, result.seconds);
+  for (const FrameNames& names : result.dropped) {
+    out.print("dropped: frame_number {}, frame_time {}\n", names.number.value, names.time.seconds);
+  }
+}
+
+// Whoever reads no further than the summary must know.
+void tell_of_drops(const Options& options, const RecordResult& result) {
+  if (!result.dropped.empty()) {
+    say(fmt::format("{}: {} of {} frames were dropped, because encoding did not keep up",
+                    options.store.string(), result.dropped.size(),
+                    result.dropped.size() + static_cast<std::size_t>(result.frames)));
+  }
 }
 
 int run(const Options& options, Output& out) {
@@ -120,7 +157,9 @@ int run(const Options& options, Output& out) {
   recording.progress = bar.callback();
   recording.notice = say;
   const std::string source = options.source == "-" ? "pipe:0" : options.source;
-  report(options, record(source, options.store, recording), out);
+  const RecordResult result = record(source, options.store, recording);
+  report(options, result, out);
+  tell_of_drops(options, result);
   return kDone;
 }
 

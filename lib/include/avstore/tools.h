@@ -65,7 +65,7 @@ struct RecordOptions {
       input_format;  // libav demuxer or device: "v4l2", "lavfi", "rawvideo"; empty: by content
   std::map<std::string, std::string> input_options;  // of that, by libav names
   std::optional<int> stream;
-  std::optional<std::int64_t> frames;  // stop after so many
+  std::optional<std::int64_t> frames;  // stop after so many in the store
   std::optional<double> duration;      // stop after so many seconds of arrival time
   std::int64_t first_number = 0;
   Progress progress;  // stopping by this is the normal end of a recording
@@ -74,10 +74,12 @@ struct RecordOptions {
 
 struct RecordResult {
   std::int64_t frames = 0;
-  double seconds = 0;  // from the first frame's arrival to the last's
+  double seconds = 0;               // from the first frame's arrival to the last's
+  std::vector<FrameNames> dropped;  // see WriterOptions::when_full
 };
 
-// Record from a live source: frame_number counts frames, frame_time is the Unix time of arrival.
+// Record from a live source: frame_number counts the frames that came, dropped ones too; frame_time
+// is the Unix time of arrival.
 // The store is closed properly however this ends; what came before an error is kept. Throws Error:
 // not_found or io (the source does not open), as Writer does.
 RecordResult record(const std::string& source, const std::filesystem::path& store,

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "avstore/error.h"
 #include "avstore/tools.h"
@@ -46,7 +47,7 @@ class Recording {
     if (frames_ == 0) {
       throw Interrupted(name_);
     }
-    return {frames_, last_time_ - first_time_};
+    return {frames_, last_time_ - first_time_, std::move(dropped_)};
   }
 
  private:
@@ -85,7 +86,8 @@ class Recording {
     }
   }
 
-  void end(Writer& writer) const {
+  void end(Writer& writer) {
+    dropped_ = writer.dropped();
     if (frames_ == 0) {
       writer.abandon();
     } else {
@@ -131,17 +133,19 @@ class Recording {
 
   void take(const Image& image, Writer& writer) {
     last_time_ = unix_now();
-    if (frames_ == 0) {
+    if (arrived_ == 0) {
       first_time_ = last_time_;
     }
-    writer.add(image, FrameNumber(options_.first_number + frames_), FrameTime(last_time_));
-    ++frames_;
+    const FrameNumber number(options_.first_number + arrived_++);
+    frames_ += writer.add(image, number, FrameTime(last_time_)) ? 1 : 0;
   }
 
   std::string name_;
   const RecordOptions& options_;
   bool given_up_ = false;
-  std::int64_t frames_ = 0;
+  std::int64_t arrived_ = 0;
+  std::int64_t frames_ = 0;  // of these in the store
+  std::vector<FrameNames> dropped_;
   double first_time_ = 0;
   double last_time_ = 0;
 };
