@@ -683,6 +683,7 @@ record_tests() {
     fails "record: no such device" "/dev/nosuch" record /dev/nosuch no.record --input-format v4l2
     fails "record: no such input format" "nosuch" record x no.record --input-format nosuch
 
+    ffmpeg -v error -f lavfi -i testsrc=size=99x61 -frames:v 2 -c:v ffv1 odd.mkv </dev/null
     local slow=(--input-format lavfi --frames 5 --format h264/mkv --preset slow --queue 2)
     ends "record that drops says so" 0 'drops\.store: [0-9]+ of [0-9]+ frames were dropped' \
         record testsrc2=size=1280x720 drops.store "${slow[@]}" --when-full drop
@@ -693,6 +694,10 @@ record_tests() {
     same "frames dropped are not in the store" 5 "$(prints frames drops.store | tail -n +2 | wc -l)"
     fails "record that must not wait" "the queue is full" record testsrc2=size=1280x720 full.store "${slow[@]}" --when-full fail
     works "what came before is kept" verify full.store
+    ends "record of an odd size says what is lost" 0 'odd\.store: .*99x61.* lose their last row and column' \
+        record testsrc=size=99x61 odd.store --input-format lavfi --frames 2
+    ends "import of an odd size says what is lost" 0 'odd2\.store: .*99x61.* lose their last row and column' \
+        import odd.mkv odd2.store
     misused "record --when-full unknown" "neither block nor drop nor fail" record x no.record --when-full maybe
     fails "record: no such input option" "nosuch" record "$live" no.record --input-format lavfi --input-option nosuch=1
     fails "record: a source that is no good" "nosuch" record "nosuch=1" no.record --input-format lavfi

@@ -511,3 +511,48 @@ TEST_CASE("a recording that failed does not look whole") {
   CHECK(reader.info().unfinished);
   CHECK_FALSE(avstore::verify(store, {}).findings.empty());
 }
+
+TEST_CASE("a store that is being recorded is neither replaced nor indexed") {
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  Writer writer(store, options_of("avc1/mp4"));
+  for (int i = 0; i < 10; ++i) {
+    add(writer, i);
+  }
+  writer.sync();
+  WriterOptions other = options_of("png");
+  other.overwrite = true;
+  for (const std::function<void()>& attempt : std::vector<std::function<void()>>{
+           [&] { avstore::rebuild_index(store, {}); }, [&] { Writer second(store, other); },
+           [&] { avstore::empty_store(store); }}) {
+    CHECK_THAT(outcome_of(attempt), StartsWith("exists: ") && Contains(store.string()));
+  }
+  for (int i = 10; i < 20; ++i) {
+    add(writer, i);
+  }
+  writer.close();
+  CHECK(Reader(store).frame_count() == 20);
+  CHECK(avstore::rebuild_index(store, {}) == 20);
+}
+
+TEST_CASE("files of the user's are no chunks, whatever their number") {
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  write_store(store, options_of("avc1/mp4"), 20);
+  write_text(store / "20190523.txt", "notes of that day");
+  write_text(store / "000001.mp4.bak", "a copy");
+  write_text(store / "000001.npz.tmp12-0", "left by the dead");
+  SECTION("replaced") {
+    WriterOptions options = options_of("png");
+    options.overwrite = true;
+    write_store(store, options, 3);
+  }
+  SECTION("emptied") {
+    avstore::empty_store(store);
+  }
+  CHECK(read_text(store / "20190523.txt") == "notes of that day");
+  CHECK(read_text(store / "000001.mp4.bak") == "a copy");
+  CHECK_FALSE(fs::exists(store / "000001.npz.tmp12-0"));
+  CHECK_FALSE(fs::exists(store / "000001.mp4"));
+  CHECK_FALSE(fs::exists(store / "000002.npz"));
+}

@@ -65,7 +65,7 @@ struct WriterOptions {
   // Whether frames handed in are colour. Taken from the first frame if not set.
   std::optional<bool> color;
   // Told of what is done otherwise than asked for, such as sizes that a format cannot hold. From
-  // the thread that adds.
+  // the thread that adds, without the store's name.
   std::function<void(const std::string&)> on_warning = {};
   std::size_t queue_frames = 64;                   // at most this many frames wait
   std::size_t queue_bytes = std::size_t{1} << 28;  // and at most this many bytes, or one frame

@@ -43,6 +43,20 @@ class FolderLock {
   int descriptor_;
 };
 
+// Marks a file that exists as in use, until the end of its life or of this process, however that
+// comes. Advisory. Nothing happens where the file system has no locks.
+class FileMark {
+ public:
+  explicit FileMark(const std::filesystem::path& file);
+  ~FileMark();
+  FileMark(const FileMark&) = delete;
+  FileMark& operator=(const FileMark&) = delete;
+
+ private:
+  int descriptor_;
+};
+bool is_marked(const std::filesystem::path& file);
+
 // A file that is there under another name, or a copy of it. Refuses to replace one. A move to
 // another file system copies, and removes the original then. Throws Error(io or exists).
 void move_file(const std::filesystem::path& from, const std::filesystem::path& to);

@@ -4,12 +4,15 @@
 
 #include <algorithm>
 #include <cctype>
+#include <set>
 #include <string>
 #include <system_error>
 #include <utility>
 #include <vector>
 
 #include "avstore/error.h"
+#include "avstore/format.h"
+#include "base/files.h"
 #include "index/index.h"
 #include "store/layout.h"
 #include "store/staged_change.h"
@@ -19,11 +22,30 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// What may follow the number in the names of chunks, their indexes and extra data: other files with
+// such a name are the user's. An AVI file is the reference's too.
+bool is_chunk_ending(std::string_view ending) {
+  static const std::set<std::string, std::less<>> kEndings = [] {
+    std::set<std::string, std::less<>> endings{
+        "", ".npz", ".yaml", ".extra.json", ".extra_data.json", ".extra_data.h5"};
+    for (const Format& format : formats()) {
+      if (format.video) {
+        endings.insert(format.extension);
+      }
+    }
+    return endings;
+  }();
+  // What a killed process was about to put in place.
+  return kEndings.contains(ending.substr(0, ending.find(".tmp")));
+}
+
 // Chunks, their indexes and extra data are all named by a number of six or more digits.
 bool is_chunk_name(const std::string& name) {
-  const std::string stem = name.substr(0, name.find('.'));
-  return stem.size() >= 6 && std::all_of(stem.begin(), stem.end(),
-                                         [](unsigned char c) { return std::isdigit(c) != 0; });
+  const std::size_t digits = std::min(name.find('.'), name.size());
+  return digits >= 6 &&
+         std::all_of(name.begin(), name.begin() + static_cast<std::ptrdiff_t>(digits),
+                     [](unsigned char c) { return std::isdigit(c) != 0; }) &&
+         is_chunk_ending(std::string_view(name).substr(digits));
 }
 
 bool belongs_to_store(const std::string& name) {
@@ -99,6 +121,13 @@ void require_free(const fs::path& folder, bool overwrite) {
     throw Error(ErrorKind::exists, folder.string() +
                                        ": a store is there already; choose another name, or "
                                        "replace it (--overwrite)");
+  }
+  require_not_recording(folder);
+}
+
+void require_not_recording(const fs::path& folder) {
+  if (base::is_marked(folder / kLockFile)) {
+    throw Error(ErrorKind::exists, folder.string() + ": is being recorded");
   }
 }
 

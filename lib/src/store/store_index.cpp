@@ -10,9 +10,11 @@
 #include "avstore/error.h"
 #include "base/files.h"
 #include "imgstore/chunk_index.h"
+#include "index/reference.h"
 #include "media/scan.h"
 #include "store/layout.h"
 #include "store/staged_change.h"
+#include "store/store_folder.h"
 
 namespace avstore::store {
 namespace {
@@ -172,6 +174,21 @@ std::map<std::int64_t, imgstore::ChunkIndex> all_names(const index::Index& saved
   return names;
 }
 
+// The same of a database that the reference made; nothing where there is none to read.
+std::map<std::int64_t, imgstore::ChunkIndex> reference_names(const fs::path& file) {
+  std::map<std::int64_t, imgstore::ChunkIndex> names;
+  try {
+    index::for_each_reference_frame(file, [&names](const index::ReferenceFrame& frame) {
+      imgstore::ChunkIndex& chunk = names[frame.chunk];
+      chunk.frame_number.push_back(frame.frame_number);
+      chunk.frame_time.push_back(frame.frame_time);
+    });
+  } catch (const Error&) {
+    // What came before the damage serves.
+  }
+  return names;
+}
+
 // Numbers and times of a chunk's frames: its own index file's, or else the database's.
 class Names {
  public:
@@ -196,11 +213,8 @@ class Names {
 
  private:
   std::optional<imgstore::ChunkIndex> saved_names(std::int64_t chunk) {
-    if (!saved_) {
-      return std::nullopt;
-    }
     if (!by_chunk_) {
-      by_chunk_ = all_names(*saved_);
+      by_chunk_ = saved_ ? all_names(*saved_) : reference_names(folder_ / kIndexFile);
     }
     const auto found = by_chunk_->find(chunk);
     return found == by_chunk_->end() ? std::nullopt : std::optional(found->second);
@@ -314,6 +328,7 @@ OpenedIndex open_index(const fs::path& folder, const imgstore::StoreMetadata& me
 
 std::int64_t rebuild_index(const fs::path& folder, const Warn& warn) {
   const imgstore::StoreMetadata metadata = imgstore::read_metadata(folder);
+  require_not_recording(folder);
   const base::FolderLock lock(folder);
   finish_staged_change(folder);
   const auto saved = open_if_readable(folder / kIndexFile);

@@ -120,6 +120,7 @@ class Writer::Impl {
     }
     store::prepare_folder(folder_, options_.overwrite);
     base::write_file_atomically(folder_ / store::kLockFile, std::string_view());
+    recording_.emplace(folder_ / store::kLockFile);
     worker_ = std::thread([this] { work(); });
   }
 
@@ -271,6 +272,7 @@ class Writer::Impl {
  private:
   // What failed or was abandoned before its first frame was durable is no store.
   void release_folder() {
+    recording_.reset();
     std::error_code ignored;
     const bool ended_early = failure_ || abandoned_;
     if (ended_early && statistics_.frames_durable == 0) {
@@ -311,7 +313,7 @@ class Writer::Impl {
     const bool odd = view.width % 2 != 0 || view.height % 2 != 0;
     if (odd && options_.on_warning &&
         media::needs_even_size(media::find_video_format(options_.format))) {
-      options_.on_warning(folder_.string() + ": frames of " + describe(view) + " lose " +
+      options_.on_warning("frames of " + describe(view) + " lose " +
                           (view.width % 2 == 0    ? "their last row"
                            : view.height % 2 == 0 ? "their last column"
                                                   : "their last row and column") +
@@ -507,6 +509,7 @@ class Writer::Impl {
   WriterOptions options_;
   bool decoded_ = false;  // frames are decoded from their encoding before they are written
   std::filesystem::path folder_;
+  std::optional<base::FileMark> recording_;  // tells a lock file in use from one left by the dead
   imgstore::StoreMetadata metadata_;
   std::optional<ImageView> first_;              // its pixels are not looked at
   std::optional<store::ChunkSequence> chunks_;  // used by the worker only

@@ -97,6 +97,17 @@ void write_store(const fs::path& destination, const WriterOptions& options, cons
   });
 }
 
+// Writing over what is read loses the frames that are left out.
+void require_not_a_source(const Alignment& alignment, const fs::path& destination) {
+  for (const fs::path& source : alignment.stores) {
+    std::error_code error;
+    if (fs::equivalent(imgstore::store_folder(source), destination, error)) {
+      throw Error(ErrorKind::invalid_argument,
+                  destination.string() + ": is one of the stores to align; write elsewhere");
+    }
+  }
+}
+
 void write_one(const Alignment& alignment, std::size_t store, const fs::path& destination,
                const AlignedWriterOptions& options, tools::ProgressMeter& meter) {
   const fs::path& source = alignment.stores[store];
@@ -104,6 +115,7 @@ void write_one(const Alignment& alignment, std::size_t store, const fs::path& de
   const store::ExtraRecords extra = store::read_extra_records(source);
   const tools::ExtraFeed feed(extra, reader);
   WriterOptions writer_options = tools::with_identity(options.writer, reader.info());
+  writer_options.on_warning = tools::warnings_of(destination, options.notice);
   writer_options.metadata_yaml =
       tools::with_sample_rates(writer_options.metadata_yaml, extra.sample_rates);
   tools::PixelInput input(find_format(writer_options.format), source.string(), options.notice);
@@ -187,8 +199,10 @@ class SideBySide {
 
 void write_side_by_side_store(const Alignment& alignment, const fs::path& destination,
                               const AlignedWriterOptions& options) {
+  require_not_a_source(alignment, destination);
   SideBySide images(alignment, options);
   WriterOptions writer_options = options.writer;
+  writer_options.on_warning = tools::warnings_of(destination, options.notice);
   writer_options.color = images.color();
   writer_options = tools::with_identity(writer_options, images.first());
   writer_options.encoding.clear();
@@ -230,6 +244,9 @@ void write_aligned(const Alignment& alignment, const std::vector<fs::path>& dest
   require_places(alignment);
   if (destinations.size() != alignment.stores.size()) {
     throw Error(ErrorKind::invalid_argument, "as many destinations as stores are needed");
+  }
+  for (const fs::path& destination : destinations) {
+    require_not_a_source(alignment, destination);
   }
   const auto total = static_cast<std::int64_t>(alignment.frames.size());
   tools::ProgressMeter meter(options.progress, total, destinations.front().string());

@@ -10,6 +10,7 @@
 #include "tools/import_copy.h"
 #include "tools/pixel_input.h"
 #include "tools/progress_meter.h"
+#include "tools/store_copy.h"
 
 namespace avstore {
 namespace {
@@ -102,6 +103,7 @@ ImportResult import_file(const fs::path& file, const fs::path& store,
   std::optional<ImportResult> result;
   store::make_store(store, options.writer.overwrite, [&](const fs::path& folder) {
     ImportOptions encoding = options;
+    encoding.writer.on_warning = tools::warnings_of(store, options.notice);
     if (options.copy) {
       result = tools::import_copy(file, folder, options);
       encoding.copy = false;

@@ -12,6 +12,7 @@
 #include "media/video_source.h"
 #include "tools/pixel_input.h"
 #include "tools/progress_meter.h"
+#include "tools/store_copy.h"
 
 namespace avstore {
 namespace {
@@ -52,7 +53,8 @@ class Recording {
 
  private:
   void record(media::VideoSource& source, const std::filesystem::path& store) {
-    const WriterOptions writer_options = with_frame_rate(source.demuxer().stream().frame_rate);
+    WriterOptions writer_options = with_frame_rate(source.demuxer().stream().frame_rate);
+    writer_options.on_warning = tools::warnings_of(store, options_.notice);
     tools::PixelInput input(find_format(writer_options.format), name_, options_.notice);
     tools::ProgressMeter meter(options_.progress, options_.frames.value_or(0), name_);
     Writer writer(store, writer_options);

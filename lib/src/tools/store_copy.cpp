@@ -11,6 +11,15 @@ bool keeps_sensor_data(const WriterOptions& options) {
   return format == "npy" || format == "bpk";
 }
 
+std::function<void(const std::string&)> warnings_of(const std::filesystem::path& store,
+                                                    const Notice& notice) {
+  return [name = store.string(), notice](const std::string& text) {
+    if (notice) {
+      notice(name + ": " + text);
+    }
+  };
+}
+
 WriterOptions with_identity(WriterOptions options, const StoreInfo& source) {
   if (options.metadata_yaml.empty()) {
     options.metadata_yaml = source.metadata_yaml;

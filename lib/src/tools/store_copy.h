@@ -1,13 +1,22 @@
 // What tools that make a store of another one's frames have in common.
 #pragma once
 
+#include <filesystem>
+#include <functional>
+#include <string>
+
 #include "avstore/reader.h"
+#include "avstore/tools.h"
 #include "avstore/writer.h"
 
 namespace avstore::tools {
 
 // Arrays hold a sensor's own data as they are; all other formats get the picture in them.
 bool keeps_sensor_data(const WriterOptions& options);
+
+// Tells the user of the writer's warnings, under the name that the store is to have.
+std::function<void(const std::string&)> warnings_of(const std::filesystem::path& store,
+                                                    const Notice& notice);
 
 // Metadata, creation time, zone and colour of the source, where the options do not say otherwise.
 WriterOptions with_identity(WriterOptions options, const StoreInfo& source);

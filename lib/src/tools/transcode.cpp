@@ -57,6 +57,7 @@ std::int64_t transcode(const fs::path& source, const fs::path& destination,
   }
   const store::ExtraRecords extra = store::read_extra_records(source);
   WriterOptions writer_options = tools::with_identity(options.writer, reader.info());
+  writer_options.on_warning = tools::warnings_of(destination, options.notice);
   writer_options.metadata_yaml =
       tools::with_sample_rates(writer_options.metadata_yaml, extra.sample_rates);
   store::make_store(destination, options.writer.overwrite, [&](const fs::path& folder) {
