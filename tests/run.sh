@@ -5,7 +5,7 @@
 # usage: run.sh [--quick]
 #
 # --quick leaves out the static analysis (clang-tidy), the build with sanitizers and the fuzzing, which take most of the time.
-# What is made lies in build-tests, build-sanitize and build-fuzz; the log of each step in build-tests/logs.
+# What is made lies in build-tests, build-sanitize, build-threads and build-fuzz; the log of each step in build-tests/logs.
 #
 # shellcheck disable=SC2317 # functions are called by way of check()
 set -uo pipefail
@@ -22,6 +22,7 @@ cd "$root" || exit 1
 . apps/packages.sh
 build=$root/build-tests
 sanitized=$root/build-sanitize
+threaded=$root/build-threads
 installed=$build/installed
 logs=$build/logs
 passed=0 failed=0 skipped=0
@@ -67,15 +68,20 @@ require() {
     $well || finish
 }
 
-# build_tree FOLDER OPTION...: configure, anew if that was done before, and build.
-build_tree() {
+# configure FOLDER OPTION...: anew if that was done before
+configure() {
     local folder=$1; shift
     if [[ -f $folder/build.ninja ]]; then
         meson setup --reconfigure "$folder" "$@"
     else
         meson setup "$folder" "$@"
     fi
-    ninja -C "$folder"
+}
+
+# build_tree FOLDER OPTION...
+build_tree() {
+    configure "$@"
+    ninja -C "$1"
 }
 
 # catch2_programs FOLDER OPTION...
@@ -165,6 +171,17 @@ static_analysis() {
         xargs -0 -n 1 -P "$(nproc)" clang-tidy -p "$build" --quiet
 }
 
+# Recording and reading, by several threads at once.
+races() {
+    local program
+    configure "$threaded" -Dbuildtype=debug -Dtests=enabled -Db_sanitize=thread -Db_lundef=false
+    ninja -C "$threaded" tests/writing_test tests/reading_test tests/destination_test
+    export TSAN_OPTIONS=exitcode=86:suppressions=$root/tests/support/races.supp
+    for program in writing_test reading_test destination_test; do
+        "$threaded/tests/$program"
+    done
+}
+
 # ------------------------------------------------------------------------------------------------------------------- what is run
 
 packages=("${build_packages[@]}" "${test_packages[@]}")
@@ -218,6 +235,7 @@ if ! $quick; then
         catch2_programs "$sanitized" --timeout-multiplier 4
         command_line "$sanitized"
     fi
+    check "thread sanitizer" races
     if command -v clang++ >/dev/null; then
         echo "Feeding damaged files to what reads them, a minute each (some minutes)"
         counted "fuzz.sh" "$logs/fuzz.log" bash tests/fuzz.sh 60
