@@ -849,3 +849,29 @@ TEST_CASE("what only the reference's database knows is read, and not lost when o
     }
   }
 }
+
+TEST_CASE("a chunk of which only the index is left is told of") {
+  for (const bool listed : {false, true}) {
+    const TemporaryFolder folder;
+    const fs::path store = folder.path() / "store";
+    write_store(store, options_of("avc1/mp4"), 23);
+    fs::remove(store / "000001.mp4");
+    if (!listed) {
+      fs::remove(store / ".index.sqlite");
+    }
+    CAPTURE(listed);
+    for (int round = 0; round < 2; ++round) {  // the second finds the index that the first saved
+      const auto findings = avstore::verify(store, {}).findings;
+      CHECK(std::count_if(findings.begin(), findings.end(), [](const std::string& finding) {
+              return finding.find("000001.mp4: is") != std::string::npos;
+            }) == 1);
+      Warned warned;
+      const Reader reader(store, warned.options());
+      CHECK(reader.frame_count() == (listed ? 23 : 16));
+      const bool is_new = listed || round == 0;
+      CHECK(std::count_if(warned.lines.begin(), warned.lines.end(), [](const std::string& line) {
+              return line.find("000001.mp4: is gone") != std::string::npos;
+            }) == (is_new ? 1 : 0));
+    }
+  }
+}

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <functional>
 #include <set>
 #include <stdexcept>
 #include <string_view>
@@ -29,6 +30,19 @@ constexpr std::uint64_t kMaxYaml = std::uint64_t{1} << 30U;
 
 bool is_directory_store(const StoreMetadata& metadata) {
   return metadata.store_class == "DirectoryImgStore";
+}
+
+void for_each_entry(const fs::path& folder,
+                    const std::function<void(const fs::directory_entry&)>& visit) {
+  try {
+    for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+      visit(entry);
+    }
+  } catch (const fs::filesystem_error& error) {
+    const bool missing = error.code() == std::errc::no_such_file_or_directory;
+    throw Error(missing ? ErrorKind::not_found : ErrorKind::io,
+                folder.string() + ": cannot list: " + error.code().message());
+  }
 }
 
 // What the names of a chunk's index and extra data begin with.
@@ -236,22 +250,34 @@ std::string chunk_extra_path(const StoreMetadata& metadata, std::int64_t chunk) 
 
 std::vector<ChunkFile> find_chunks(const fs::path& folder, const StoreMetadata& metadata) {
   std::vector<ChunkFile> chunks;
-  try {
-    for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
-      const fs::path name = entry.path().filename();
-      const std::int64_t number = chunk_number(name.string(), metadata);
-      if (number >= 0 && is_chunk_data(entry, metadata)) {
-        chunks.push_back({number, name, find_index(folder, side_file_stem(metadata, number))});
-      }
+  for_each_entry(folder, [&](const fs::directory_entry& entry) {
+    const fs::path name = entry.path().filename();
+    const std::int64_t number = chunk_number(name.string(), metadata);
+    if (number >= 0 && is_chunk_data(entry, metadata)) {
+      chunks.push_back({number, name, find_index(folder, side_file_stem(metadata, number))});
     }
-  } catch (const fs::filesystem_error& error) {
-    const bool missing = error.code() == std::errc::no_such_file_or_directory;
-    throw Error(missing ? ErrorKind::not_found : ErrorKind::io,
-                folder.string() + ": cannot list: " + error.code().message());
-  }
+  });
   std::sort(chunks.begin(), chunks.end(),
             [](const ChunkFile& a, const ChunkFile& b) { return a.chunk < b.chunk; });
   return chunks;
+}
+
+std::vector<std::int64_t> find_lost_chunks(const fs::path& folder, const StoreMetadata& metadata) {
+  std::set<std::int64_t> lost;  // one chunk may have two indexes
+  if (is_directory_store(metadata)) {
+    return {};
+  }
+  for_each_entry(folder, [&](const fs::directory_entry& entry) {
+    const fs::path& file = entry.path();
+    const std::string extension = file.extension().string();
+    const std::string data = file.stem().string() + metadata.extension;
+    const std::int64_t number = chunk_number(data, metadata);
+    if (number >= 0 && (extension == ".npz" || extension == ".yaml") &&
+        !fs::exists(folder / data)) {
+      lost.insert(number);
+    }
+  });
+  return {lost.begin(), lost.end()};
 }
 
 ChunkIndex read_chunk_index(const fs::path& file) {

@@ -44,6 +44,10 @@ std::string chunk_extra_path(const StoreMetadata& metadata, std::int64_t chunk);
 std::vector<ChunkFile> find_chunks(const std::filesystem::path& folder,
                                    const StoreMetadata& metadata);
 
+// The numbers of video chunks of which only the index is there, ascending. Throws as find_chunks().
+std::vector<std::int64_t> find_lost_chunks(const std::filesystem::path& folder,
+                                           const StoreMetadata& metadata);
+
 // Read an .npz or .yaml. Sizes are checked against the file before anything is allocated; pickled
 // members are ignored. Throws Error(corrupt) naming the file: no zip, no YAML, arrays missing or of
 // unequal length, frame numbers that are not whole; not_found, io.

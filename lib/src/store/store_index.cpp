@@ -293,6 +293,10 @@ index::Index index_from_chunks(const fs::path& folder, const imgstore::StoreMeta
       append_chunk(index, metadata, file, *found);
     }
   }
+  for (const std::int64_t chunk : imgstore::find_lost_chunks(folder, metadata)) {
+    warn((folder / imgstore::chunk_path(metadata, chunk)).string() +
+         ": is gone, though its index is there; its frames are left out");
+  }
   if (saved != nullptr) {
     copy_extra(*saved, index);
     copy_information(*saved, metadata, index);

@@ -49,6 +49,9 @@ class Verifier {
       next_frame = row.first_frame_index + row.frame_count;
       check_chunk(row);
     }
+    if (!made_from_chunks_) {
+      check_lost_chunks(chunks);
+    }
     if (next_frame != result_.frames) {
       find("the chunks have " + std::to_string(next_frame) + " frames, the database " +
            std::to_string(result_.frames));
@@ -57,6 +60,17 @@ class Verifier {
   }
 
  private:
+  // Those that the database lists are found with the others.
+  void check_lost_chunks(const std::vector<index::ChunkRow>& listed) {
+    for (const std::int64_t chunk : imgstore::find_lost_chunks(folder_, metadata_)) {
+      const bool known = std::any_of(listed.begin(), listed.end(),
+                                     [chunk](const auto& row) { return row.chunk == chunk; });
+      if (!known) {
+        find(imgstore::chunk_path(metadata_, chunk) + ": is gone, though its index is there");
+      }
+    }
+  }
+
   bool is_video() const { return metadata_.store_class == "VideoImgStore"; }
   void find(const std::string& what) { result_.findings.push_back(what); }
 
@@ -76,6 +90,7 @@ class Verifier {
         throw;
       }
     }
+    made_from_chunks_ = true;
     return {store::index_from_chunks(folder_, metadata_, nullptr,
                                      [this](const std::string& text) { find(text); }),
             true};
@@ -302,6 +317,7 @@ class Verifier {
   }
 
   VerifyResult result_;
+  bool made_from_chunks_ = false;  // what that met is among the findings
   fs::path folder_;
   imgstore::StoreMetadata metadata_;
   bool deep_;
