@@ -34,11 +34,11 @@ echo "== index_bench: the index database"
 "$build/tests/index_bench" 10000000 "$work/index"
 echo
 echo "== open_bench: opening a store of 10 million frames in 1000 chunks that has no index database, and again"
-python3 "$root/tests/bench/make_large_store.py" "$work/large"
+/usr/bin/python3 "$root/tests/bench/make_large_store.py" "$work/large"
 "$build/tests/open_bench" "$work/large"
 echo
 echo "== video_bench: reading and writing, beside bare libav loops that do the same"
 "$build/tests/video_bench" 600 "$work/video" | tee "$work/video.txt"
 echo
 echo "== opencv_peer: OpenCV's VideoCapture on the same chunk"
-python3 "$root/tests/bench/opencv_peer.py" "$(sed -n 's/^chunk for the peer: //p' "$work/video.txt")"
+/usr/bin/python3 "$root/tests/bench/opencv_peer.py" "$(sed -n 's/^chunk for the peer: //p' "$work/video.txt")"
