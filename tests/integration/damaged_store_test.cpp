@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
+#include <fstream>
 #include <map>
 #include <set>
 #include <sstream>
@@ -874,4 +875,28 @@ TEST_CASE("a chunk of which only the index is left is told of") {
             }) == (is_new ? 1 : 0));
     }
   }
+}
+
+TEST_CASE("a chunk that goes wrong under its reader and then is gone is an error each time") {
+  const std::string outcome = avstore::test::in_child([] {
+    const TemporaryFolder folder;
+    const fs::path store = folder.path() / "store";
+    write_store(store, options_of("h264/mkv", 100), 60, 640, 480);  // more than is read ahead
+    Reader reader(store);
+    reader.read(FrameIndex(0));
+    // In place, so that what the reader has open changes too.
+    const fs::path chunk = store / "000000.mkv";
+    std::fstream file(chunk, std::ios::binary | std::ios::in | std::ios::out);
+    file.seekp(500);
+    const std::string zeros(fs::file_size(chunk) - 500, '\0');
+    file << zeros << std::flush;
+    fs::remove(chunk);
+    std::string outcomes;
+    for (int i = 0; i < 3; ++i) {
+      outcomes += outcome_of([&] { reader.read(FrameIndex(50)); }).substr(0, 9) + " ";
+      static_cast<void>(reader.statistics());
+    }
+    return outcomes;
+  });
+  CHECK(outcome == "not_found not_found not_found ");
 }

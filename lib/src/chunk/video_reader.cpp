@@ -106,17 +106,18 @@ class VideoReader final : public ChunkReader {
   enum class Headers { suffice, unsure };
 
   void open(Headers headers) {
-    headers_ = headers;
-    if (demuxer_) {
-      statistics_.packets_read += demuxer_->packets_read();
-      statistics_.seeks += demuxer_->seeks();
-    }
     media::DemuxerOptions options;
     options.stream = stream_;
     options.count_packets = map_.pts_are_ordinals();
     options.use_fragment_table = fragment_table_is_right();
     options.in_order = headers == Headers::suffice;
-    demuxer_.emplace(file_, options);
+    media::Demuxer opened(file_, options);  // if that fails, the old one stays
+    if (demuxer_) {
+      statistics_.packets_read += demuxer_->packets_read();
+      statistics_.seeks += demuxer_->seeks();
+    }
+    demuxer_ = std::move(opened);
+    headers_ = headers;
     ++statistics_.files_opened;
   }
 
@@ -239,8 +240,8 @@ class VideoReader final : public ChunkReader {
 
   // The way that is right by definition.
   void go_to_beginning() {
-    close_decoders();
     open(Headers::unsure);
+    close_decoders();
     use_decoder(Threading::slice);
     pending_.reset();
     awaited_.reset();
