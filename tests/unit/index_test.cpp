@@ -1862,21 +1862,28 @@ TEST_CASE("index: more frames than the file can hold are not believed") {
   }
 }
 
+namespace {
+
+fs::path database_of_one_chunk(const TemporaryFolder& folder) {
+  fs::path path = closed_database(folder, 10);
+  Index index = Index::open_for_writing(path);
+  ChunkRow row;
+  row.chunk = 7;
+  row.path = "000007.mp4";
+  row.frame_count = 10;
+  index.put_chunk(row);
+  index.close();
+  return path;
+}
+
+}  // namespace
+
 TEST_CASE("index: chunks that cannot be are refused") {
   if (!has_sqlite3_program()) {
     return;
   }
   const TemporaryFolder folder;
-  const fs::path path = closed_database(folder, 10);
-  {
-    Index index = Index::open_for_writing(path);
-    ChunkRow row;
-    row.chunk = 7;
-    row.path = "000007.mp4";
-    row.frame_count = 10;
-    index.put_chunk(row);
-    index.close();
-  }
+  const fs::path path = database_of_one_chunk(folder);
   CHECK(Index::open(path).chunks().size() == 1);
   const std::string change =
       GENERATE("first_frame_index = -1", "frame_count = -1",
@@ -1995,16 +2002,7 @@ TEST_CASE("index: pages that lead to the same rows over and over are found out")
     return;
   }
   const TemporaryFolder folder;
-  const fs::path path = closed_database(folder, 10);
-  {
-    Index index = Index::open_for_writing(path);
-    ChunkRow row;
-    row.chunk = 7;
-    row.path = "000007.mp4";
-    row.frame_count = 10;
-    index.put_chunk(row);
-    index.close();
-  }
+  const fs::path path = database_of_one_chunk(folder);
   tie_pages_in_knots(path, 4);  // 100 million rows in 16 KB
   const Index index = Index::open(path);
   CHECK_ERROR(corrupt, index.chunks());

@@ -79,9 +79,8 @@ struct RecordResult {
 };
 
 // Record from a live source: frame_number counts the frames that came, dropped ones too; frame_time
-// is the Unix time of arrival.
-// The store is closed properly however this ends; what came before an error is kept. Throws Error:
-// not_found or io (the source does not open), as Writer does.
+// is the Unix time of arrival. The store is closed properly however this ends; what came before an
+// error is kept. Throws Error: not_found or io (the source does not open), as Writer does.
 RecordResult record(const std::string& source, const std::filesystem::path& store,
                     const RecordOptions& options);
 
@@ -137,6 +136,7 @@ struct VerifyResult {
 VerifyResult verify(const std::filesystem::path& store, const VerifyOptions& options);
 
 // Make the database anew from the chunks and their index files. Returns the number of frames.
+// Throws Error: not_found (no store), exists (it is being recorded), corrupt, io.
 std::int64_t rebuild_index(const std::filesystem::path& store, const Notice& notice);
 
 // Remove all frames and extra data of a store for good; its metadata stays. Throws Error: not_found
@@ -222,6 +222,7 @@ struct AlignedWriterOptions {
 // Write each store of an alignment anew, a frame a place, so that frame_index and frame_number mean
 // the same in all of them. Matched frames keep their time and extra data. `destinations` are as
 // many as there are stores. If it fails or is stopped, the store being written is removed again.
+// Throws Error(invalid_argument) if one of them is a store of the alignment.
 void write_aligned(const Alignment& alignment,
                    const std::vector<std::filesystem::path>& destinations,
                    const AlignedWriterOptions& options);

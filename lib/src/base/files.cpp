@@ -156,39 +156,26 @@ void sync_folder(const std::filesystem::path& folder) {
   file.sync();
 }
 
-FolderLock::FolderLock(const std::filesystem::path& folder)
-    : descriptor_(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+FileLock::FileLock(const std::filesystem::path& path)
+    : descriptor_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
   while (descriptor_ >= 0 && ::flock(descriptor_, LOCK_EX) != 0 && errno == EINTR) {
   }
 }
 
-FolderLock::~FolderLock() {
+FileLock::~FileLock() {
   if (descriptor_ >= 0) {
     ::close(descriptor_);
   }
 }
 
-FileMark::FileMark(const std::filesystem::path& file)
-    : descriptor_(::open(file.c_str(), O_RDONLY | O_CLOEXEC)) {
-  if (descriptor_ >= 0) {
-    static_cast<void>(::flock(descriptor_, LOCK_EX | LOCK_NB));
-  }
-}
-
-FileMark::~FileMark() {
-  if (descriptor_ >= 0) {
-    ::close(descriptor_);
-  }
-}
-
-bool is_marked(const std::filesystem::path& file) {
-  const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+bool is_locked(const std::filesystem::path& path) {
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor < 0) {
     return false;
   }
-  const bool marked = ::flock(descriptor, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  const bool locked = ::flock(descriptor, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
   ::close(descriptor);
-  return marked;
+  return locked;
 }
 
 void copy_file(const std::filesystem::path& from, const std::filesystem::path& to) {

@@ -28,34 +28,22 @@ void write_file_atomically(const std::filesystem::path& path, std::string_view t
 // Make the names in a folder last through a power cut. Throws Error(io).
 void sync_folder(const std::filesystem::path& folder);
 
-// Keeps other processes, and other threads of this one, that want the same folder out while it
-// lives. Advisory, and no obstacle where the file system has no locks or the folder cannot be
-// opened.
-class FolderLock {
+// Keeps other processes, and other threads of this one, that want the same file or folder out until
+// the end of its life or of this process, however that comes. Advisory, and no obstacle where the
+// file system has no locks or the file cannot be opened.
+class FileLock {
  public:
-  // Waits until the folder is free.
-  explicit FolderLock(const std::filesystem::path& folder);
-  ~FolderLock();
-  FolderLock(const FolderLock&) = delete;
-  FolderLock& operator=(const FolderLock&) = delete;
+  // Waits until it is free.
+  explicit FileLock(const std::filesystem::path& path);
+  ~FileLock();
+  FileLock(const FileLock&) = delete;
+  FileLock& operator=(const FileLock&) = delete;
 
  private:
   int descriptor_;
 };
-
-// Marks a file that exists as in use, until the end of its life or of this process, however that
-// comes. Advisory. Nothing happens where the file system has no locks.
-class FileMark {
- public:
-  explicit FileMark(const std::filesystem::path& file);
-  ~FileMark();
-  FileMark(const FileMark&) = delete;
-  FileMark& operator=(const FileMark&) = delete;
-
- private:
-  int descriptor_;
-};
-bool is_marked(const std::filesystem::path& file);
+// Whether anybody holds it now.
+bool is_locked(const std::filesystem::path& path);
 
 // A file that is there under another name, or a copy of it. Refuses to replace one. A move to
 // another file system copies, and removes the original then. Throws Error(io or exists).

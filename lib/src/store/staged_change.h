@@ -17,7 +17,7 @@ inline constexpr const char* kStagedFolder = ".staged";
 
 class StagedChange {
  public:
-  // Whoever makes one holds the store's FolderLock. Throws Error(io).
+  // Whoever makes one holds the store's lock (base::FileLock). Throws Error(io).
   explicit StagedChange(std::filesystem::path folder);
   // Takes back what was not committed.
   ~StagedChange();
@@ -41,7 +41,7 @@ std::filesystem::path current_file(const std::filesystem::path& folder,
 // Whether a change was begun to be put in place, and not ended.
 bool has_staged_change(const std::filesystem::path& folder);
 
-// End it; nothing to do if there is none. The caller holds the FolderLock. Throws Error(io).
+// End it; nothing to do if there is none. The caller holds the lock (base::FileLock). Throws Error(io).
 void finish_staged_change(const std::filesystem::path& folder);
 
 }  // namespace avstore::store

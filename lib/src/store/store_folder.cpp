@@ -126,7 +126,7 @@ void require_free(const fs::path& folder, bool overwrite) {
 }
 
 void require_not_recording(const fs::path& folder) {
-  if (base::is_marked(folder / kLockFile)) {
+  if (base::is_locked(folder / kLockFile)) {
     throw Error(ErrorKind::exists, folder.string() + ": is being recorded");
   }
 }

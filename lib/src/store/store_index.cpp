@@ -275,7 +275,7 @@ void try_to_finish_change(const fs::path& folder, const Warn& warn) {
     return;
   }
   try {
-    const base::FolderLock lock(folder);
+    const base::FileLock lock(folder);
     finish_staged_change(folder);
   } catch (const Error& error) {
     warn(std::string(error.what()) + "; the store is read as it is to become");
@@ -318,7 +318,7 @@ OpenedIndex open_index(const fs::path& folder, const imgstore::StoreMetadata& me
   }
   // One at a time: to replace a database that others just made and opened would pull its log from
   // under their feet.
-  const base::FolderLock lock(folder);
+  const base::FileLock lock(folder);
   if (auto saved = open_saved(folder, metadata, warn)) {
     return {std::move(*saved), false};
   }
@@ -333,7 +333,7 @@ OpenedIndex open_index(const fs::path& folder, const imgstore::StoreMetadata& me
 std::int64_t rebuild_index(const fs::path& folder, const Warn& warn) {
   const imgstore::StoreMetadata metadata = imgstore::read_metadata(folder);
   require_not_recording(folder);
-  const base::FolderLock lock(folder);
+  const base::FileLock lock(folder);
   finish_staged_change(folder);
   const auto saved = open_if_readable(folder / kIndexFile);
   index::Index made = index_from_chunks(folder, metadata, saved ? &*saved : nullptr, warn);

@@ -509,7 +509,7 @@ class Writer::Impl {
   WriterOptions options_;
   bool decoded_ = false;  // frames are decoded from their encoding before they are written
   std::filesystem::path folder_;
-  std::optional<base::FileMark> recording_;  // tells a lock file in use from one left by the dead
+  std::optional<base::FileLock> recording_;  // tells a lock file in use from one left by the dead
   imgstore::StoreMetadata metadata_;
   std::optional<ImageView> first_;              // its pixels are not looked at
   std::optional<store::ChunkSequence> chunks_;  // used by the worker only

@@ -47,7 +47,7 @@ class Reindexer {
     result.zero = FrameIndex(find_zero());
     result.renumbered = count_wrong(result.zero.value);
     if (result.renumbered > 0) {
-      const base::FolderLock lock(folder_);
+      const base::FileLock lock(folder_);
       require_closed();
       store::finish_staged_change(folder_);
       change(result.zero.value);
