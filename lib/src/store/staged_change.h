@@ -41,7 +41,8 @@ std::filesystem::path current_file(const std::filesystem::path& folder,
 // Whether a change was begun to be put in place, and not ended.
 bool has_staged_change(const std::filesystem::path& folder);
 
-// End it; nothing to do if there is none. The caller holds the lock (base::FileLock). Throws Error(io).
+// End it; nothing to do if there is none. The caller holds the lock (base::FileLock). Throws
+// Error(io).
 void finish_staged_change(const std::filesystem::path& folder);
 
 }  // namespace avstore::store
