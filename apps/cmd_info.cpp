@@ -144,8 +144,9 @@ void print_metadata(const StoreInfo& info, Output& out) {
 void print_text(const StoreInfo& info, Output& out) {
   print_line(out, "Store", info.path.string());
   print_line(out, "State",
-             info.open_for_writing ? "open: still recording, or never closed"
-             : info.unfinished     ? "unfinished: its writer failed; the frames listed are there"
+             info.open_for_writing ? "open: being recorded"
+             : info.unfinished     ? "unfinished: its writer was killed or failed; the frames "
+                                     "listed are there, avstore repair completes the store"
                                    : "closed");
   print_line(out, "Class", info.store_class);
   print_line(out, "Format", format_text(info));

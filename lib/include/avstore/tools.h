@@ -140,7 +140,7 @@ VerifyResult verify(const std::filesystem::path& store, const VerifyOptions& opt
 std::int64_t rebuild_index(const std::filesystem::path& store, const Notice& notice);
 
 // Remove all frames and extra data of a store for good; its metadata stays. Throws Error: not_found
-// (no store), exists (a writer has it open), io.
+// (no store), exists (a writer has it open, or was killed), io.
 void empty_store(const std::filesystem::path& store);
 
 struct ReindexOptions {
@@ -158,8 +158,8 @@ struct ReindexResult {
 // that, and so on. The others keep their numbers. Database, npz and extra data change together: if
 // this is killed, whoever opens the store next finds all of it done or nothing. The old numbers
 // stay in npz and extra data as _frame_number_before_reindex; files of HDF5 are not changed, but
-// read as if they were. Throws Error: invalid_argument (not exactly one frame has number 0, the
-// store is being recorded), corrupt, io.
+// read as if they were. Throws Error: invalid_argument (not exactly one frame has number 0), exists
+// (the store is being recorded, or its recording was killed), corrupt, io.
 ReindexResult reindex(const std::filesystem::path& store, const ReindexOptions& options);
 
 enum class AlignBy {

@@ -31,7 +31,9 @@ struct EncoderOptions {
   // Nominal frame rate, frames per second: the spacing of timestamps in the chunks. 0: that of the
   // source where there is one, else 25.
   Rational frame_rate{0, 1};
-  int threads = 0;  // 0: as many as the machine has cores
+  // 0: a fair share of the cores that no other writer of this process claims, at each chunk's
+  // beginning.
+  int threads = 0;
   // Any option of libavcodec or of the encoder by its libav name. Unknown ones are errors.
   std::map<std::string, std::string> options;
 };
@@ -40,6 +42,13 @@ struct EncoderOptions {
 enum class Timing {
   nominal,  // evenly spaced at the nominal frame rate; what readers built on OpenCV need
   real,     // the frames' own times, for players
+};
+
+// What durable frames survive (Writer::durable_count()).
+enum class Durability {
+  process,  // that this process is killed
+  power,    // a power cut too: frames are on the disk before they count, which costs a wait for the
+            // disk about twice a second
 };
 
 // What add() does with a frame for which the queue has no room.
@@ -70,6 +79,7 @@ struct WriterOptions {
   std::size_t queue_frames = 64;                   // at most this many frames wait
   std::size_t queue_bytes = std::size_t{1} << 28;  // and at most this many bytes, or one frame
   WhenFull when_full = WhenFull::block;
+  Durability durability = Durability::process;
 };
 
 // Seconds, over the last thousand frames.
@@ -136,7 +146,9 @@ class Writer {
   // Wait until every frame added is durable.
   void sync();
 
-  // How many frames, counted from the store's first, would survive if this process were killed now.
+  // How many frames, counted from the store's first, would survive if this process were killed now,
+  // or the power cut if that was asked for. While there is room in the queue, a frame is among them
+  // at most one keyframe interval and a second after add() took it, or 32 images and a second.
   std::int64_t durable_count() const;
   // The frames that were dropped, in order.
   std::vector<FrameNames> dropped() const;

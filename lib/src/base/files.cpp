@@ -5,11 +5,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstring>
 
 #include "avstore/error.h"
+#include "base/checksum.h"
 
 namespace avstore::base {
 namespace {
@@ -69,6 +71,14 @@ class File {
       done += static_cast<std::size_t>(n);
     }
     return done;
+  }
+
+  // The same, from a place in the file on.
+  std::size_t read_at(std::int64_t offset, std::span<std::uint8_t> buffer) const {
+    if (::lseek(descriptor_, offset, SEEK_SET) < 0) {
+      fail("cannot seek");
+    }
+    return read(buffer.data(), buffer.size());
   }
 
   void write(std::span<const std::uint8_t> bytes) const {
@@ -151,6 +161,34 @@ void write_file_atomically(const std::filesystem::path& path, std::string_view t
                         std::span(reinterpret_cast<const std::uint8_t*>(text.data()), text.size()));
 }
 
+std::int64_t file_size(const std::filesystem::path& path) {
+  return static_cast<std::int64_t>(File(path, path, O_RDONLY | O_NONBLOCK).size());
+}
+
+std::uint32_t crc32_of_file(const std::filesystem::path& path, std::int64_t offset,
+                            std::int64_t size) {
+  const File file(path, path, O_RDONLY | O_NONBLOCK);
+  static_cast<void>(file.size());  // is it one?
+  std::vector<std::uint8_t> buffer(std::size_t{1} << 18);
+  std::uint32_t sum = 0;
+  for (std::int64_t done = 0; done < size;) {
+    const auto wanted = std::min(size - done, static_cast<std::int64_t>(buffer.size()));
+    const std::size_t n =
+        file.read_at(offset + done, std::span(buffer).first(static_cast<std::size_t>(wanted)));
+    if (n == 0) {
+      break;
+    }
+    sum = crc32(std::span(buffer).first(n), sum);
+    done += static_cast<std::int64_t>(n);
+  }
+  return sum;
+}
+
+void sync_file(const std::filesystem::path& path) {
+  const File file(path, path, O_RDONLY | O_NONBLOCK);
+  file.sync();
+}
+
 void sync_folder(const std::filesystem::path& folder) {
   const File file(folder, folder, O_RDONLY | O_DIRECTORY);
   file.sync();
@@ -166,16 +204,6 @@ FileLock::~FileLock() {
   if (descriptor_ >= 0) {
     ::close(descriptor_);
   }
-}
-
-bool is_locked(const std::filesystem::path& path) {
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (descriptor < 0) {
-    return false;
-  }
-  const bool locked = ::flock(descriptor, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
-  ::close(descriptor);
-  return locked;
 }
 
 void copy_file(const std::filesystem::path& from, const std::filesystem::path& to) {

@@ -25,6 +25,17 @@ std::filesystem::path temporary_name(const std::filesystem::path& path);
 void write_file_atomically(const std::filesystem::path& path, std::span<const std::uint8_t> bytes);
 void write_file_atomically(const std::filesystem::path& path, std::string_view text);
 
+// Bytes. Throws Error: not_found, io.
+std::int64_t file_size(const std::filesystem::path& path);
+
+// The checksum (base/checksum.h) of bytes [offset, offset + size), or of as many of them as there
+// are. Throws Error: not_found, io.
+std::uint32_t crc32_of_file(const std::filesystem::path& path, std::int64_t offset,
+                            std::int64_t size);
+
+// Make what is in a file last through a power cut. Throws Error: not_found, io.
+void sync_file(const std::filesystem::path& path);
+
 // Make the names in a folder last through a power cut. Throws Error(io).
 void sync_folder(const std::filesystem::path& folder);
 
@@ -42,8 +53,6 @@ class FileLock {
  private:
   int descriptor_;
 };
-// Whether anybody holds it now.
-bool is_locked(const std::filesystem::path& path);
 
 // A file that is there under another name, or a copy of it. Refuses to replace one. A move to
 // another file system copies, and removes the original then. Throws Error(io or exists).

@@ -15,10 +15,19 @@
 
 namespace avstore::chunk {
 
-// A frame whose bytes have reached the file.
+// A frame whose bytes have reached the file, or the disk (ChunkWriterOptions::durability).
 struct StoredFrame {
   std::optional<std::int64_t> pts;             // video only
   std::optional<media::SeekPoint> seek_point;  // if decoding can start at this frame
+};
+
+// CRC-32 (base/checksum.h) of bytes [offset, offset + size) of the chunk's file, or of a whole
+// image file. If these are wrong, frames before `frame_idx` are not touched by that.
+struct Checksum {
+  std::int64_t frame_idx = 0;
+  std::int64_t offset = 0;
+  std::int64_t size = 0;
+  std::uint32_t crc32 = 0;
 };
 
 // For one thread at a time.
@@ -29,21 +38,29 @@ class ChunkWriter {
   // Add the next frame. `seconds` is its time since the chunk's first frame; it becomes the PTS
   // where real timing is asked for.
   virtual void add(const Image& image, double seconds) = 0;
+  // Bring the frames that are encoded into the file.
+  virtual void flush_encoded() = 0;
   // Bring every frame added into the file, without ending the chunk.
   virtual void flush() = 0;
-  // The same, and end the chunk. Only take_stored() and bytes() may follow.
+  // The same, and end the chunk. Only the functions below may follow.
   virtual void finish() = 0;
   // The frames that have reached the file since the last call, in order of frame_idx.
   virtual std::vector<StoredFrame> take_stored() = 0;
+  // Of what has reached the file since the last call, and of what was written over: known by
+  // frame_idx and offset.
+  virtual std::vector<Checksum> take_checksums() = 0;
 
   virtual Rational time_base() const = 0;   // of PTS; 0/1 if there are none
   virtual std::string encoder() const = 0;  // libav's name; empty if there is none
   virtual std::int64_t bytes() const = 0;   // of the file or files, so far as flushed
+  // Of the whole file, or of all image files one after another.
+  virtual std::uint32_t checksum() const = 0;
 };
 
 struct ChunkWriterOptions {
   EncoderOptions encoder;
   Timing timing = Timing::nominal;
+  Durability durability = Durability::process;
 };
 
 // Creates the video file. `first` tells size and pixel format of all frames.

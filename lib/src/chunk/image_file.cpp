@@ -1,5 +1,7 @@
 #include "chunk/image_file.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cctype>
 #include <limits>
@@ -139,6 +141,10 @@ std::string dtype_name(const std::string& type) {
 }
 
 }  // namespace
+
+std::string image_file_name(std::int64_t frame_idx, const std::string& extension) {
+  return fmt::format("{:06d}{}", frame_idx, extension);
+}
 
 std::vector<std::uint8_t> encode_image_file(const std::filesystem::path& path,
                                             const ImageView& image,

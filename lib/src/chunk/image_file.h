@@ -1,6 +1,7 @@
 // Image files of every kind, NumPy arrays among them.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <string>
@@ -9,6 +10,9 @@
 #include "avstore/image.h"
 
 namespace avstore::chunk {
+
+// The name of a frame's file in its chunk's folder.
+std::string image_file_name(std::int64_t frame_idx, const std::string& extension);
 
 // The bytes of an image file, whose kind the path's extension tells.
 std::vector<std::uint8_t> encode_image_file(const std::filesystem::path& path,

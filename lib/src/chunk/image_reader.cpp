@@ -1,6 +1,4 @@
 // Frames of a folder of image files.
-#include <fmt/format.h>
-
 #include "avstore/error.h"
 #include "base/files.h"
 #include "chunk/chunk_reader.h"
@@ -15,7 +13,7 @@ class ImageReader final : public ChunkReader {
       : folder_(std::move(folder)), extension_(std::move(extension)) {}
 
   Image read(std::int64_t frame_idx, Access /*access*/) override {
-    const auto path = folder_ / fmt::format("{:06d}{}", frame_idx, extension_);
+    const auto path = folder_ / image_file_name(frame_idx, extension_);
     try {
       ++statistics_.files_opened;
       Image image = decode_image_file(path, base::read_file(path));

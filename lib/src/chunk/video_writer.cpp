@@ -35,6 +35,7 @@ class VideoWriter final : public ChunkWriter {
     options_.encoder.encoder = encoder_.name();
     first_.planes = {};
     require_fine_clock();
+    note_pieces();
   }
 
   void add(const Image& image, double seconds) override {
@@ -45,8 +46,18 @@ class VideoWriter final : public ChunkWriter {
     write_packets();
   }
 
+  void flush_encoded() override {
+    if (packets_since_flush_ > 0) {
+      store_written();
+    }
+  }
+
   void flush() override {
     if (waiting_.empty()) {
+      return;
+    }
+    if (is_encoder_empty()) {
+      store_written();
       return;
     }
     drain();
@@ -59,16 +70,19 @@ class VideoWriter final : public ChunkWriter {
   void finish() override {
     drain();
     muxer_.finish();
+    note_pieces();
+    if (options_.durability == Durability::power) {
+      muxer_.file().sync();
+    }
+    muxer_.file().close();
   }
 
   std::vector<StoredFrame> take_stored() override { return std::exchange(stored_, {}); }
+  std::vector<Checksum> take_checksums() override { return std::exchange(checksums_, {}); }
   Rational time_base() const override { return muxer_.time_base(); }
   std::string encoder() const override { return encoder_.name(); }
-  std::int64_t bytes() const override {
-    std::error_code error;
-    const auto size = std::filesystem::file_size(file_, error);
-    return error ? 0 : static_cast<std::int64_t>(size);
-  }
+  std::int64_t bytes() const override { return muxer_.file().size(); }
+  std::uint32_t checksum() const override { return muxer_.file().crc32(); }
 
  private:
   // A frame on its way through encoder and muxer.
@@ -113,11 +127,35 @@ class VideoWriter final : public ChunkWriter {
     return pts;
   }
 
+  bool is_encoder_empty() const {
+    return std::all_of(waiting_.begin(), waiting_.end(),
+                       [](const Waiting& frame) { return frame.packet.has_value(); });
+  }
+
   void drain() {
     encoder_.send_end();
     write_packets();
+    store_written();
+  }
+
+  void store_written() {
     muxer_.flush();
+    if (options_.durability == Durability::power) {
+      muxer_.file().sync();
+    }
+    note_pieces();
     report_stored();
+    packets_since_flush_ = 0;
+  }
+
+  // Of new pieces frames that are stored already have no part; what is written over keeps its
+  // frame.
+  void note_pieces() {
+    for (const base::CheckedFile::Piece& piece : muxer_.file().take_pieces()) {
+      const std::int64_t frame_idx =
+          piece_frames_.emplace(piece.offset, first_waiting_).first->second;
+      checksums_.push_back({frame_idx, piece.offset, piece.size, piece.crc32});
+    }
   }
 
   void write_packets() {
@@ -129,9 +167,7 @@ class VideoWriter final : public ChunkWriter {
 
   void write(media::Packet& packet) {
     if (packets_since_flush_ > 0 && must_flush_before(packet)) {
-      muxer_.flush();
-      report_stored();
-      packets_since_flush_ = 0;
+      store_written();
     }
     const std::int64_t encoder_pts = packet.pts().value_or(0);
     to_muxer_time(packet);
@@ -217,6 +253,8 @@ class VideoWriter final : public ChunkWriter {
   std::deque<Waiting> waiting_;
   std::int64_t first_waiting_ = 0;  // frame_idx of waiting_.front()
   std::vector<StoredFrame> stored_;
+  std::vector<Checksum> checksums_;
+  std::map<std::int64_t, std::int64_t> piece_frames_;  // frame_idx by offset
   std::int64_t count_ = 0;
   std::int64_t last_pts_ = 0;             // in the encoder's time base
   std::deque<std::int64_t> dts_to_come_;  // PTS of frames, in the encoder's time base

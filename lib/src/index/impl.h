@@ -22,6 +22,7 @@ class Index::Impl {
 
   Database& database() { return *opened_.database; }
   void enable_writing();
+  void survive_power_cuts();
   void require_writable() const;  // throws Error(invalid_argument)
 
   // What readers on this connection see; rows given after the last commit do not count.
@@ -70,6 +71,7 @@ class Index::Impl {
   std::unique_ptr<ChunkRows> chunk_rows_;  // outlives the connection that has it as a table
   OpenedDatabase opened_;
   bool writable_ = false;
+  Commits commits_ = Commits::written;
   bool finished_ = false;          // closed, and not written since
   std::int64_t data_version_ = 0;  // SQLite's count of others' commits that we have seen
   Extent visible_;

@@ -73,7 +73,7 @@ std::unique_ptr<Index::Impl> Index::Impl::in_new(OpenedDatabase empty) {
 }
 
 void Index::Impl::enable_writing() {
-  use_write_ahead_log(database());
+  use_write_ahead_log(database(), commits_);
   const ReadTransaction snapshot(database());
   data_version_ = data_version(database());
   committed_ = load_progress(database(), load_extent(database()));
@@ -121,10 +121,19 @@ void Index::Impl::begin() {
     return;
   }
   if (finished_) {
-    use_write_ahead_log(database());
+    use_write_ahead_log(database(), commits_);
     finished_ = false;
   }
   database().run("BEGIN IMMEDIATE");
+}
+
+void Index::Impl::survive_power_cuts() {
+  require_writable();
+  commit();  // SQLite does not change this within a transaction
+  commits_ = Commits::on_disk;
+  if (!finished_) {
+    use_write_ahead_log(database(), commits_);
+  }
 }
 
 void Index::Impl::count_after_removal(const Progress& left) {
@@ -216,6 +225,10 @@ Index Index::open_for_writing(const fs::path& path) {
   auto impl = std::make_unique<Impl>(open_to_write(path));
   impl->enable_writing();
   return Index(std::move(impl));
+}
+
+void Index::survive_power_cuts() {
+  impl_->survive_power_cuts();
 }
 
 void Index::commit() {

@@ -75,6 +75,17 @@ struct Extremes {
   double time_min = 0, time_max = 0;
 };
 
+// A row of table `checksums`: CRC-32 (base/checksum.h) of bytes [position, position + bytes) of a
+// chunk's file; in folders of images, of the file of frame `frame_idx`. If these are wrong, frames
+// of the chunk before `frame_idx` are not touched by that.
+struct ChecksumRow {
+  std::int64_t chunk = 0;
+  std::int64_t frame_idx = 0;
+  std::int64_t position = 0;
+  std::int64_t bytes = 0;
+  std::uint32_t crc32 = 0;
+};
+
 // One connection to one database. For one thread at a time, and not to be carried over a fork.
 //
 // Errors are avstore::Error: not_found (no file, or not a database of avstore's), corrupt (SQLite
@@ -113,6 +124,7 @@ class Index {
   void put_chunk(const ChunkRow& row);  // insert or replace
   void append_keyframe(const KeyframeRow& row);
   void append_extra(const ExtraRow& row);
+  void put_checksum(const ChecksumRow& row);  // insert or replace
   // Insert or replace. The names that the index keeps itself are refused (invalid_argument).
   void set_information(const std::string& name, const std::string& value);
   // Set pts of frames [first, first + pts.size()), all of one chunk, and replace the chunk's
@@ -122,9 +134,13 @@ class Index {
   void commit();
   // Forget what was given since the last commit.
   void rollback() noexcept;
-  // Remove frames (with keyframes and extra data) from frame_index `frame_count` on, and the chunks
-  // that begin there or later; the chunk that is cut gets its new frame_count. At once on this
-  // connection, at commit() for all others. Nothing happens if there are no more frames than that.
+  // What is committed from now on survives a power cut as well, which costs a wait for the disk
+  // each time. Only on this connection.
+  void survive_power_cuts();
+  // Remove frames (with keyframes, checksums and extra data) from frame_index `frame_count` on, and
+  // the chunks that begin there or later; the chunk that is cut gets its new frame_count. At once
+  // on this connection, at commit() for all others. Nothing happens if there are no more frames
+  // than that.
   void truncate(std::int64_t frame_count);
   // Commit, make secondary indexes if numbers or times are out of order, merge the write-ahead log
   // and leave a single file. While another connection has the database open the log's files stay
@@ -170,6 +186,7 @@ class Index {
   std::optional<KeyframeRow> keyframe_at_or_before(std::int64_t chunk,
                                                    std::int64_t frame_idx) const;
   std::vector<KeyframeRow> keyframes(std::int64_t chunk) const;
+  std::vector<ChecksumRow> checksums(std::int64_t chunk) const;  // by frame_idx and position
   // In the order given; `visit` returning false stops.
   void for_each_extra(const std::function<bool(const ExtraRow&)>& visit) const;
 

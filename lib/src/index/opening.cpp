@@ -161,14 +161,15 @@ void make_new_file(const fs::path& path) {
   ::close(descriptor);
 }
 
-void use_write_ahead_log(Database& database) {
+void use_write_ahead_log(Database& database, Commits commits) {
   if (database.in_memory()) {
     return;
   }
   if (database.pragma("PRAGMA journal_mode=WAL") != "wal") {
     database.fail(ErrorKind::io, "cannot keep a write-ahead log beside it");
   }
-  database.execute("PRAGMA synchronous=NORMAL");
+  database.execute(commits == Commits::on_disk ? "PRAGMA synchronous=FULL"
+                                               : "PRAGMA synchronous=NORMAL");
 }
 
 void remove_companions(const fs::path& path) {

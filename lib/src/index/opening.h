@@ -42,8 +42,10 @@ OpenedDatabase open_in_memory();
 // by a database that is gone does no harm: SQLite drops it when it finds the file empty.
 void make_new_file(const std::filesystem::path& path);
 
-// Readers go on while rows are committed, and what was committed survives the death of the process.
-void use_write_ahead_log(Database& database);
+// Readers go on while rows are committed, and what was committed survives the death of the process;
+// a power cut too, if each commit is to wait for the disk.
+enum class Commits { written, on_disk };
+void use_write_ahead_log(Database& database, Commits commits);
 
 // The files that SQLite keeps beside a database: journal, write-ahead log and the log's index.
 void remove_companions(const std::filesystem::path& path);

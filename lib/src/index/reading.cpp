@@ -121,6 +121,20 @@ std::vector<ChunkRow> chunk_rows(Database& database, std::int64_t first, std::in
   return rows;
 }
 
+ChecksumRow checksum_row(const Database& database, const Query& query) {
+  const ChecksumRow row{.chunk = query.integer(0),
+                        .frame_idx = query.integer(1),
+                        .position = query.integer(2),
+                        .bytes = query.integer(3),
+                        .crc32 = static_cast<std::uint32_t>(query.integer(4))};
+  constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
+  if (row.frame_idx < 0 || row.position < 0 || row.bytes < 0 || row.position > most - row.bytes) {
+    database.fail(ErrorKind::corrupt,
+                  "a checksum of chunk " + std::to_string(row.chunk) + " is of no piece of a file");
+  }
+  return row;
+}
+
 KeyframeRow keyframe_row(const Query& query) {
   return {.chunk = query.integer(0),
           .frame_idx = query.integer(1),
@@ -206,6 +220,18 @@ std::optional<KeyframeRow> Index::keyframe_at_or_before(std::int64_t chunk,
     return std::nullopt;
   }
   return keyframe_row(query);
+}
+
+std::vector<ChecksumRow> Index::checksums(std::int64_t chunk) const {
+  Query query = impl_->database().query(
+      "SELECT chunk, frame_idx, position, bytes, crc32 FROM checksums "
+      "WHERE chunk = ?1 ORDER BY frame_idx, position",
+      chunk);
+  std::vector<ChecksumRow> rows;
+  while (query.next()) {
+    rows.push_back(checksum_row(impl_->database(), query));
+  }
+  return rows;
 }
 
 std::vector<KeyframeRow> Index::keyframes(std::int64_t chunk) const {

@@ -41,6 +41,14 @@ constexpr const char* table_definitions = R"sql(
     position INTEGER NOT NULL,       -- byte offset of the packet; -1: unknown
     PRIMARY KEY (chunk, frame_idx)
   ) WITHOUT ROWID;
+  CREATE TABLE checksums (
+    chunk INTEGER NOT NULL,
+    frame_idx INTEGER NOT NULL,      -- frames of the chunk before it do not depend on these bytes
+    position INTEGER NOT NULL,       -- of the first byte in the file
+    bytes INTEGER NOT NULL,
+    crc32 INTEGER NOT NULL,
+    PRIMARY KEY (chunk, frame_idx, position)
+  ) WITHOUT ROWID;
   CREATE TABLE extra_data (
     record INTEGER PRIMARY KEY,      -- in the order given
     frame_index INTEGER NOT NULL,
@@ -58,6 +66,7 @@ constexpr const char* table_probes[] = {
     R"sql(SELECT chunk, chunk_path, first_frame_index, frame_count, time_base_num, time_base_den,
           state, bytes, checksum, stream, packet_count FROM chunks)sql",
     "SELECT chunk, frame_idx, pts, dts, position FROM keyframes",
+    "SELECT chunk, frame_idx, position, bytes, crc32 FROM checksums",
     "SELECT record, frame_index, frame_number, frame_time, json FROM extra_data",
     "SELECT name, value FROM summary",
 };
@@ -79,8 +88,8 @@ constexpr std::string_view foreign_schema = R"sql(
 constexpr std::string_view generated_columns = R"sql(
     SELECT name FROM pragma_table_xinfo(?1) WHERE hidden <> 0)sql";
 
-constexpr std::array<std::string_view, 6> table_names = {
-    "frames", "chunks", "keyframes", "extra_data", "index_information", "summary"};
+constexpr std::array<std::string_view, 7> table_names = {
+    "frames", "chunks", "keyframes", "checksums", "extra_data", "index_information", "summary"};
 
 // Reading what is in a file must not run what is in it.
 void refuse_code(Database& database) {

@@ -50,8 +50,20 @@ void remove_keyframes(Database& database, std::int64_t frame_count) {
       frame_count);
 }
 
+// A piece of a file that holds frames that go as well as frames that stay keeps its checksum.
+void remove_checksums(Database& database, std::int64_t frame_count) {
+  database.run(
+      "DELETE FROM checksums WHERE "
+      "chunk IN (SELECT chunk FROM chunks WHERE first_frame_index >= ?1) "
+      "OR EXISTS (SELECT 1 FROM chunks WHERE chunks.chunk = checksums.chunk "
+      "  AND first_frame_index + frame_count > ?1 "
+      "  AND first_frame_index + checksums.frame_idx >= ?1)",
+      frame_count);
+}
+
 void remove_frames(Database& database, std::int64_t frame_count) {
   remove_keyframes(database, frame_count);
+  remove_checksums(database, frame_count);
   database.run("DELETE FROM extra_data WHERE frame_index >= ?1", frame_count);
   database.run("DELETE FROM chunks WHERE first_frame_index >= ?1", frame_count);
   database.run(
@@ -144,6 +156,14 @@ void Index::append_extra(const ExtraRow& row) {
         "INSERT INTO extra_data (frame_index, frame_number, frame_time, json) "
         "VALUES (?1, ?2, ?3, ?4)",
         row.frame_index, row.frame_number, row.frame_time, row.json);
+  });
+}
+
+void Index::put_checksum(const ChecksumRow& row) {
+  impl_->write([&] {
+    impl_->database().run("INSERT OR REPLACE INTO checksums VALUES (?1, ?2, ?3, ?4, ?5)", row.chunk,
+                          row.frame_idx, row.position, row.bytes,
+                          static_cast<std::int64_t>(row.crc32));
   });
 }
 

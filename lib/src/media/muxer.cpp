@@ -1,19 +1,88 @@
 #include "media/muxer.h"
 
+#include <exception>
+
 #include "media/av.h"
 
 namespace avstore::media {
 namespace {
 
-struct OutputDeleter {
-  void operator()(AVFormatContext* context) const {
-    if (context->pb != nullptr) {
-      avio_closep(&context->pb);
-    }
-    avformat_free_context(context);
-  }
+struct OutputContextDeleter {
+  void operator()(AVFormatContext* context) const { avformat_free_context(context); }
 };
-using OutputContext = std::unique_ptr<AVFormatContext, OutputDeleter>;
+using OutputContext = std::unique_ptr<AVFormatContext, OutputContextDeleter>;
+
+#if LIBAVFORMAT_VERSION_MAJOR >= 61
+using WrittenByte = const std::uint8_t;
+#else
+using WrittenByte = std::uint8_t;
+#endif
+
+// What libavformat writes goes into a CheckedFile. An error that the file throws waits here for
+// check(): it must not pass through C.
+class FileOutput {
+ public:
+  explicit FileOutput(const std::filesystem::path& path) : file_(path) {
+    constexpr int kBufferSize = 1 << 16;
+    auto* buffer = static_cast<unsigned char*>(av_malloc(kBufferSize));
+    context_.reset(buffer == nullptr ? nullptr
+                                     : avio_alloc_context(buffer, kBufferSize, 1, this, nullptr,
+                                                          &FileOutput::write, &FileOutput::seek));
+    if (!context_) {
+      av_free(buffer);
+      throw std::bad_alloc();
+    }
+  }
+
+  AVIOContext* context() { return context_.get(); }
+  base::CheckedFile& file() { return file_; }
+
+  // Throws what writing threw.
+  void check() {
+    if (error_) {
+      std::rethrow_exception(error_);
+    }
+  }
+
+ private:
+  struct Free {
+    void operator()(AVIOContext* context) const {
+      av_freep(&context->buffer);
+      avio_context_free(&context);
+    }
+  };
+
+  static int write(void* self, WrittenByte* bytes, int size) {
+    auto& output = *static_cast<FileOutput*>(self);
+    try {
+      output.file_.write(output.position_, {bytes, static_cast<std::size_t>(size)});
+    } catch (...) {
+      if (!output.error_) {
+        output.error_ = std::current_exception();
+      }
+      return AVERROR(EIO);
+    }
+    output.position_ += size;
+    return size;
+  }
+
+  static std::int64_t seek(void* self, std::int64_t offset, int whence) {
+    auto& output = *static_cast<FileOutput*>(self);
+    if (whence == AVSEEK_SIZE) {
+      return output.file_.size();
+    }
+    const std::int64_t from = whence == SEEK_CUR   ? output.position_
+                              : whence == SEEK_END ? output.file_.size()
+                                                   : 0;
+    output.position_ = from + offset;
+    return output.position_;
+  }
+
+  base::CheckedFile file_;
+  std::int64_t position_ = 0;
+  std::exception_ptr error_;
+  std::unique_ptr<AVIOContext, Free> context_;
+};
 
 }  // namespace
 
@@ -21,13 +90,14 @@ class Muxer::Impl {
  public:
   Impl(const std::filesystem::path& file, const AVCodecParameters* codec,
        const MuxerOptions& options)
-      : where_(file.string()) {
+      : where_(file.string()), output_(file) {
     AVFormatContext* raw = nullptr;
     check(avformat_alloc_output_context2(&raw, nullptr, options.muxer.c_str(), where_.c_str()),
           where_, "no muxer '" + options.muxer + "'");
-    file_.reset(raw);
+    context_.reset(raw);
+    raw->pb = output_.context();
+    raw->flags |= AVFMT_FLAG_CUSTOM_IO;
     add_stream(codec, options);
-    check(avio_open(&raw->pb, where_.c_str(), AVIO_FLAG_WRITE), where_, "cannot write");
     write_header(options);
   }
 
@@ -35,33 +105,31 @@ class Muxer::Impl {
 
   void write(AVPacket* packet) {
     packet->stream_index = stream_->index;
-    check(av_write_frame(file_.get(), packet), where_, "cannot write a packet");
-    check_output();
+    check_written(av_write_frame(context_.get(), packet), "cannot write a packet");
   }
 
   void flush() {
     // Not all muxers have something of their own to flush.
-    check(av_write_frame(file_.get(), nullptr), where_, "cannot flush");
+    check_written(av_write_frame(context_.get(), nullptr), "cannot flush");
     if (fragmented_mp4_) {
       // Else the next fragment would begin where the last packet's duration ends, whatever its DTS
       // is.
-      check(av_opt_set(file_->priv_data, "movflags", "+frag_discont", 0), where_,
+      check(av_opt_set(context_->priv_data, "movflags", "+frag_discont", 0), where_,
             "cannot begin a fragment");
     }
-    avio_flush(file_->pb);
-    check_output();
+    flush_output();
   }
 
   void finish() {
-    check(av_write_trailer(file_.get()), where_, "cannot finish the file");
-    avio_flush(file_->pb);
-    check_output();
-    check(avio_closep(&file_->pb), where_, "cannot close the file");
+    check_written(av_write_trailer(context_.get()), "cannot finish the file");
+    flush_output();
   }
+
+  base::CheckedFile& file() { return output_.file(); }
 
  private:
   void add_stream(const AVCodecParameters* codec, const MuxerOptions& options) {
-    stream_ = avformat_new_stream(file_.get(), nullptr);
+    stream_ = avformat_new_stream(context_.get(), nullptr);
     if (stream_ == nullptr) {
       throw std::bad_alloc();
     }
@@ -77,7 +145,7 @@ class Muxer::Impl {
 
   // "hvc1" is what Apple's players insist on; libavformat's own first choice is "hev1".
   unsigned tag_for(const AVCodecParameters& codec) const {
-    const bool mp4 = std::string_view(file_->oformat->name) == "mp4";
+    const bool mp4 = std::string_view(context_->oformat->name) == "mp4";
     return mp4 && codec.codec_id == AV_CODEC_ID_HEVC ? MKTAG('h', 'v', 'c', '1') : 0;
   }
 
@@ -91,17 +159,30 @@ class Muxer::Impl {
       // Timestamps start at 0 by the caller's care and must stay as they are given.
       dictionary.set("avoid_negative_ts", "disabled");
     }
-    check(avformat_write_header(file_.get(), dictionary.address()), where_,
-          "cannot write the header");
+    check_written(avformat_write_header(context_.get(), dictionary.address()),
+                  "cannot write the header");
+    flush_output();
     dictionary.require_all_used(where_);
   }
 
+  // What the muxer says of a file that cannot be written is no more than that; the file knows why.
   // AVIO keeps an error to itself until asked.
-  void check_output() const { check(file_->pb->error, where_, "cannot write"); }
+  void check_written(int code, const char* what) {
+    output_.check();
+    check(code, where_, what);
+    check(output_.context()->error, where_, what);
+  }
+
+  void flush_output() {
+    avio_flush(output_.context());
+    check_written(0, "cannot write");
+    output_.file().end_piece();
+  }
 
   std::string where_;
-  OutputContext file_;
-  AVStream* stream_ = nullptr;  // owned by file_
+  FileOutput output_;
+  OutputContext context_;
+  AVStream* stream_ = nullptr;  // owned by context_
   bool fragmented_mp4_ = false;
 };
 
@@ -147,6 +228,12 @@ void Muxer::flush() {
 }
 void Muxer::finish() {
   impl_->finish();
+}
+base::CheckedFile& Muxer::file() {
+  return impl_->file();
+}
+const base::CheckedFile& Muxer::file() const {
+  return impl_->file();
 }
 
 }  // namespace avstore::media

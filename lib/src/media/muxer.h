@@ -7,6 +7,7 @@
 #include <string>
 
 #include "avstore/types.h"
+#include "base/checked_file.h"
 #include "media/packet.h"
 
 struct AVCodecParameters;
@@ -44,8 +45,13 @@ class Muxer {
   void write(Packet& packet);
   // Hand everything written so far to the operating system, in a form that can be read.
   void flush();
-  // Write what the container wants at its end, and close the file. No other call may follow.
+  // Write what the container wants at its end. Only file() may be called then.
   void finish();
+
+  // The file: the header is a piece of it, and so is what was written from one flush() to the next,
+  // and by finish(). Owned by this.
+  base::CheckedFile& file();
+  const base::CheckedFile& file() const;
 
  private:
   class Impl;

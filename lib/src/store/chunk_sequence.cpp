@@ -5,6 +5,7 @@
 #include "avstore/error.h"
 #include "base/files.h"
 #include "chunk/image_file.h"
+#include "store/chunk_checksums.h"
 #include "store/layout.h"
 #include "store/scanned_chunk.h"
 
@@ -41,13 +42,17 @@ std::int64_t default_chunk_size(bool video) {
 }
 
 ChunkSequence::ChunkSequence(std::filesystem::path folder, imgstore::StoreMetadata metadata,
-                             const WriterOptions& options)
+                             const WriterOptions& options, const ThreadShare& threads)
     : folder_(std::move(folder)),
       metadata_(std::move(metadata)),
       format_(media::find_video_format(options.format)),
       options_(options),
-      chunk_options_{options.encoder, options.timing},
+      chunk_options_{options.encoder, options.timing, options.durability},
+      threads_(threads),
       index_(index::Index::create(folder_ / kIndexFile)) {
+  if (is_for_power_cuts()) {
+    index_.survive_power_cuts();
+  }
   index_.set_information(kUuidEntry, metadata_.uuid);
   index_.set_information(kTimingEntry, options.timing == Timing::real ? "real" : "nominal");
   index_.set_information(kFrameRateEntry, to_text(options.encoder.frame_rate));
@@ -57,7 +62,15 @@ void ChunkSequence::describe(const std::vector<std::int64_t>& shape, const std::
   metadata_.imgshape = shape;
   metadata_.imgdtype = dtype;
   imgstore::write_metadata(folder_, metadata_);
+  keep_names();
   index_.commit();
+}
+
+// A file that is on the disk is lost all the same while its folder has not got its name there.
+void ChunkSequence::keep_names() const {
+  if (is_for_power_cuts()) {
+    base::sync_folder(folder_);
+  }
 }
 
 void ChunkSequence::add(const Image& image, FrameNumber number, FrameTime time) {
@@ -127,6 +140,9 @@ void ChunkSequence::insert(const Insertion& insertion) {
   } else {
     base::copy_file(insertion.file, folder_ / path);
   }
+  if (is_for_power_cuts()) {
+    base::sync_file(folder_ / path);
+  }
   if (metadata_.imgshape.empty()) {
     std::vector<std::int64_t> shape{insertion.scan.height, insertion.scan.width};
     if (options_.color.value_or(true)) {
@@ -134,29 +150,35 @@ void ChunkSequence::insert(const Insertion& insertion) {
     }
     describe(shape, "uint8");
   }
-  const auto bytes = static_cast<std::int64_t>(std::filesystem::file_size(folder_ / path));
-  append_scanned_chunk(index_, {chunk_number_, path, added_, bytes}, insertion.scan,
+  append_scanned_chunk(index_, {chunk_number_, folder_, path, added_}, insertion.scan,
                        insertion.names);
   chunk_index_ = insertion.names;
   write_chunk_index();
+  keep_names();
   chunk_index_ = {};
   added_ += static_cast<std::int64_t>(insertion.scan.pts.size());
   if (!insertion.names.frame_number.empty()) {
     newest_ = {insertion.names.frame_number.back(), insertion.names.frame_time.back()};
   }
-  bytes_ += bytes;
+  bytes_ += base::file_size(folder_ / path);
   stored_ = added_;
   index_.commit();
   durable_ = stored_;
 }
 
-void ChunkSequence::sync() {
-  if (!chunk_) {
-    return;
+void ChunkSequence::store_encoded() {
+  if (chunk_) {
+    chunk_->flush_encoded();
+    record_stored();
   }
-  chunk_->flush();
-  record_stored();
-  commit_stored();
+}
+
+void ChunkSequence::sync() {
+  if (chunk_) {
+    chunk_->flush();
+    record_stored();
+    commit_stored();  // extra data that came after the last frame
+  }
 }
 
 void ChunkSequence::close() {
@@ -189,6 +211,7 @@ void ChunkSequence::next_chunk() {
 void ChunkSequence::start_chunk(const ImageView& first) {
   next_chunk();
   const auto path = folder_ / imgstore::chunk_path(metadata_, chunk_number_);
+  chunk_options_.encoder.threads = threads_.threads();
   chunk_ = format_.format.video
                ? chunk::create_video_chunk(path, format_, chunk_options_, first)
                : chunk::create_image_chunk(path, format_.format.extension, chunk_options_);
@@ -196,6 +219,7 @@ void ChunkSequence::start_chunk(const ImageView& first) {
     encoder_ = chunk_->encoder();
     index_.set_information(kEncoderEntry, encoder_);
   }
+  keep_names();
   // All chunks of a store come from one encoder.
   chunk_options_.encoder.encoder = encoder_;
   put_chunk_row(index::ChunkState::open);
@@ -209,15 +233,15 @@ void ChunkSequence::finish_chunk() {
   write_chunk_index();
   chunk_index_ = {};
   write_extra();
+  keep_names();
   index_.commit();
   durable_ = stored_;
   chunk_.reset();
 }
 
-// Make rows of the frames that have reached the file. They are committed in groups as the chunk
-// hands them over: a keyframe interval of video, or some tens of images.
+// Make rows of the frames that have reached the file, and commit them: a keyframe interval of
+// video, or some tens of images, as the chunk hands them over.
 void ChunkSequence::record_stored() {
-  constexpr std::int64_t kImagesPerCommit = 32;
   const auto stored = chunk_->take_stored();
   for (const chunk::StoredFrame& frame : stored) {
     const Pending& names = pending_[static_cast<std::size_t>(&frame - stored.data())];
@@ -233,8 +257,10 @@ void ChunkSequence::record_stored() {
     ++stored_;
   }
   pending_.erase(pending_.begin(), pending_.begin() + static_cast<std::ptrdiff_t>(stored.size()));
-  const std::int64_t group = format_.format.video ? 1 : kImagesPerCommit;
-  if (stored_ - durable_ >= group) {
+  for (const chunk::Checksum& sum : chunk_->take_checksums()) {
+    put_checksum(sum);
+  }
+  if (stored_ > durable_) {
     commit_stored();
   }
 }
@@ -245,6 +271,10 @@ void ChunkSequence::commit_stored() {
   durable_ = stored_;
 }
 
+void ChunkSequence::put_checksum(const chunk::Checksum& sum) {
+  index_.put_checksum({chunk_number_, sum.frame_idx, sum.offset, sum.size, sum.crc32});
+}
+
 void ChunkSequence::put_chunk_row(index::ChunkState state) {
   index::ChunkRow row;
   row.chunk = chunk_number_;
@@ -253,7 +283,10 @@ void ChunkSequence::put_chunk_row(index::ChunkState state) {
   row.frame_count = stored_ - chunk_first_frame_;
   row.time_base = chunk_->time_base();
   row.state = state;
-  row.bytes = state == index::ChunkState::closed ? chunk_->bytes() : 0;
+  if (state == index::ChunkState::closed) {
+    row.bytes = chunk_->bytes();
+    row.checksum = checksum_text(chunk_->checksum());
+  }
   row.packet_count = row.frame_count;
   index_.put_chunk(row);
 }

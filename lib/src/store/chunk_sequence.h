@@ -14,6 +14,7 @@
 #include "imgstore/extra_data.h"
 #include "imgstore/metadata.h"
 #include "index/index.h"
+#include "store/thread_share.h"
 
 namespace avstore::store {
 
@@ -22,9 +23,10 @@ namespace avstore::store {
 class ChunkSequence {
  public:
   // Makes the database. metadata.yaml follows with the first frame, which tells size and pixel
-  // format of all: `metadata` comes without imgshape and imgdtype.
+  // format of all: `metadata` comes without imgshape and imgdtype. `threads`, which must outlive
+  // this, says how many to encode each chunk with.
   ChunkSequence(std::filesystem::path folder, imgstore::StoreMetadata metadata,
-                const WriterOptions& options);
+                const WriterOptions& options, const ThreadShare& threads);
 
   // A video file that may become a chunk.
   struct Insertion {
@@ -44,6 +46,8 @@ class ChunkSequence {
   void add(const Image& image, FrameNumber number, FrameTime time);
   // A record tied to the frame added last.
   void add_extra(const std::string& json);
+  // Make durable what the encoder has given; images, all of them.
+  void store_encoded();
   // Make every frame added durable.
   void sync();
   void close();
@@ -68,6 +72,9 @@ class ChunkSequence {
   void finish_chunk();
   void record_stored();
   void commit_stored();
+  void put_checksum(const chunk::Checksum& sum);
+  bool is_for_power_cuts() const { return options_.durability == Durability::power; }
+  void keep_names() const;
   void put_chunk_row(index::ChunkState state);
   void write_chunk_index() const;
   void write_extra();
@@ -77,6 +84,7 @@ class ChunkSequence {
   const media::VideoFormat& format_;
   WriterOptions options_;
   chunk::ChunkWriterOptions chunk_options_;
+  const ThreadShare& threads_;
   index::Index index_;
   std::unique_ptr<chunk::ChunkWriter> chunk_;
   std::int64_t chunk_number_ = -1;

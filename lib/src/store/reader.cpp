@@ -16,6 +16,7 @@
 #include "media/convert.h"
 #include "store/chunk_pool.h"
 #include "store/layout.h"
+#include "store/recording_lock.h"
 #include "store/store_index.h"
 
 namespace avstore {
@@ -53,8 +54,11 @@ StoreInfo describe(const fs::path& folder, const imgstore::StoreMetadata& metada
   info.timezone_local = metadata.timezone_local;
   info.uuid = metadata.uuid;
   info.metadata_yaml = metadata.user_yaml;
-  info.open_for_writing = fs::exists(folder / store::kLockFile);
-  info.unfinished = !info.open_for_writing && has_open_chunk(index);
+  const store::Recording recording = store::recording_state(folder).recording;
+  info.open_for_writing =
+      recording == store::Recording::yes || recording == store::Recording::untold;
+  info.unfinished =
+      recording == store::Recording::left || (!info.open_for_writing && has_open_chunk(index));
   const index::Extremes extremes = index.extremes();
   info.number_min = FrameNumber(extremes.number_min);
   info.number_max = FrameNumber(extremes.number_max);

@@ -15,6 +15,7 @@
 #include "base/files.h"
 #include "index/index.h"
 #include "store/layout.h"
+#include "store/recording_lock.h"
 #include "store/staged_change.h"
 
 namespace avstore::store {
@@ -125,12 +126,6 @@ void require_free(const fs::path& folder, bool overwrite) {
   require_not_recording(folder);
 }
 
-void require_not_recording(const fs::path& folder) {
-  if (base::is_locked(folder / kLockFile)) {
-    throw Error(ErrorKind::exists, folder.string() + ": is being recorded");
-  }
-}
-
 void prepare_folder(const fs::path& folder, bool overwrite) {
   require_free(folder, overwrite);
   std::error_code error;
@@ -226,10 +221,7 @@ void write_empty_store(const fs::path& folder, imgstore::StoreMetadata metadata)
 }
 
 void empty_store(const fs::path& folder) {
-  if (fs::exists(folder / kLockFile)) {
-    throw Error(ErrorKind::exists,
-                (folder / kLockFile).string() + ": is there, so somebody is writing to the store");
-  }
+  require_closed(folder);
   std::error_code error;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
     const std::string name = entry.path().filename().string();

@@ -8,9 +8,6 @@
 
 namespace avstore::store {
 
-// Throws Error(exists) if a writer that is alive has the store open.
-void require_not_recording(const std::filesystem::path& folder);
-
 // Make an empty folder for a new store. A folder that is there and empty is taken as it is. With
 // `overwrite` a store that is there is removed first; anything else never is.
 // Throws Error: exists, io.

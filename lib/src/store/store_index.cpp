@@ -13,8 +13,8 @@
 #include "index/reference.h"
 #include "media/scan.h"
 #include "store/layout.h"
+#include "store/recording_lock.h"
 #include "store/staged_change.h"
-#include "store/store_folder.h"
 
 namespace avstore::store {
 namespace {
@@ -227,12 +227,10 @@ class Names {
 };
 
 // As far as it can be read.
-void copy_extra(const index::Index& from, index::Index& to) {
+template <typename Copy>
+void copy_readable(const Copy& copy) {
   try {
-    from.for_each_extra([&to](const index::ExtraRow& row) {
-      to.append_extra(row);
-      return true;
-    });
+    copy();
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::corrupt) {
       throw;
@@ -240,12 +238,30 @@ void copy_extra(const index::Index& from, index::Index& to) {
   }
 }
 
-// How the store was made, which nothing else tells. Not from another store's database.
-void copy_information(const index::Index& from, const imgstore::StoreMetadata& metadata,
-                      index::Index& to) {
-  if (from.information(kUuidEntry).value_or(metadata.uuid) != metadata.uuid) {
-    return;
+void copy_extra(const index::Index& from, index::Index& to) {
+  from.for_each_extra([&to](const index::ExtraRow& row) {
+    to.append_extra(row);
+    return true;
+  });
+}
+
+// Taken while the chunks were written; what they hold now tells nothing of what they held then.
+void copy_checksums(const index::Index& from, index::Index& to) {
+  for (const index::ChunkRow& old : from.chunks()) {
+    auto row = to.chunk(old.chunk);
+    if (!row) {
+      continue;
+    }
+    row->checksum = old.checksum;
+    to.put_chunk(*row);
+    for (const index::ChecksumRow& sum : from.checksums(old.chunk)) {
+      to.put_checksum(sum);
+    }
   }
+}
+
+// How the store was made, which nothing else tells.
+void copy_information(const index::Index& from, index::Index& to) {
   for (const char* name : {kUuidEntry, kEncoderEntry, kTimingEntry, kFrameRateEntry}) {
     if (const auto value = from.information(name)) {
       to.set_information(name, *value);
@@ -298,8 +314,11 @@ index::Index index_from_chunks(const fs::path& folder, const imgstore::StoreMeta
          ": is gone, though its index is there; its frames are left out");
   }
   if (saved != nullptr) {
-    copy_extra(*saved, index);
-    copy_information(*saved, metadata, index);
+    copy_readable([&] { copy_extra(*saved, index); });
+    if (saved->information(kUuidEntry).value_or(metadata.uuid) == metadata.uuid) {
+      copy_information(*saved, index);
+      copy_readable([&] { copy_checksums(*saved, index); });
+    }
   }
   index.commit();
   return index;

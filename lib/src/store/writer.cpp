@@ -24,7 +24,9 @@
 #include "store/frame_pool.h"
 #include "store/latency_meter.h"
 #include "store/layout.h"
+#include "store/recording_lock.h"
 #include "store/store_folder.h"
+#include "store/thread_share.h"
 
 namespace avstore {
 namespace {
@@ -42,15 +44,19 @@ struct ExtraItem {
   std::string json;
 };
 struct SyncItem {};
+struct NothingCame {};
 struct InsertItem {
   std::filesystem::path file;
   imgstore::ChunkIndex names;
   bool move = false;
   std::shared_ptr<std::promise<void>> done;
 };
-using Item = std::variant<FrameItem, ExtraItem, SyncItem, InsertItem>;
+using Item = std::variant<FrameItem, ExtraItem, SyncItem, InsertItem, NothingCame>;
 
 constexpr Rational kUsualFrameRate{25, 1};
+
+// How long frames wait for the rest of their keyframe interval or group.
+constexpr std::chrono::seconds kLongestWait{1};
 
 // Whoever adds frames often serves a camera too, and must not be pushed aside whenever a thread
 // that encodes wakes up: threads of this class wait for their turn, and get as much time in all.
@@ -106,7 +112,7 @@ void require_valid(const WriterOptions& options) {
 class Writer::Impl {
  public:
   Impl(const std::filesystem::path& path, WriterOptions options)
-      : options_(std::move(options)), folder_(path) {
+      : options_(std::move(options)), threads_(options_.encoder.threads), folder_(path) {
     decoded_ = media::decodes_sensor_data(options_.format);
     options_.format = find_format(options_.format).name;
     require_valid(options_);
@@ -119,8 +125,7 @@ class Writer::Impl {
       metadata_.encoding.clear();
     }
     store::prepare_folder(folder_, options_.overwrite);
-    base::write_file_atomically(folder_ / store::kLockFile, std::string_view());
-    recording_.emplace(folder_ / store::kLockFile);
+    recording_.emplace(folder_);
     worker_ = std::thread([this] { work(); });
   }
 
@@ -272,14 +277,13 @@ class Writer::Impl {
  private:
   // What failed or was abandoned before its first frame was durable is no store.
   void release_folder() {
-    recording_.reset();
-    std::error_code ignored;
     const bool ended_early = failure_ || abandoned_;
     if (ended_early && statistics_.frames_durable == 0) {
       store::remove_store(folder_);
     } else {
-      std::filesystem::remove(folder_ / store::kLockFile, ignored);
+      recording_->remove();
     }
+    recording_.reset();
   }
 
   void check_frame(const ImageView& view) {
@@ -387,6 +391,7 @@ class Writer::Impl {
     try {
       while (auto item = next_item()) {
         std::visit([this](auto& what) { handle(what); }, *item);
+        store_if_due();
         publish();
       }
       end();
@@ -395,10 +400,38 @@ class Writer::Impl {
     }
   }
 
+  // When the frames under way shall be brought into their file, whether others come or not.
+  Clock::time_point store_by() const {
+    return std::max(under_way_.front().encoded, stored_at_) + kLongestWait;
+  }
+
+  // What the encoder still has is left there: to ask for it costs the frames' compression.
+  void store_if_due() {
+    if (!under_way_.empty() && store_by() <= Clock::now()) {
+      chunks_->store_encoded();
+      stored_at_ = Clock::now();
+    }
+  }
+
+  // The source pauses, for who knows how long.
+  void handle(const NothingCame& /*unused*/) { make_durable(); }
+
+  void make_durable() {
+    if (chunks_) {
+      chunks_->sync();
+      extra_under_way_ = false;
+    }
+  }
+
   // Waits for the next item; none when the writer closes and all is done.
   std::optional<Item> next_item() {
     std::unique_lock lock(mutex_);
-    work_.wait(lock, [this] { return !queue_.empty() || closing_; });
+    const auto is_due = [this] { return !queue_.empty() || closing_; };
+    if (under_way_.empty() && !extra_under_way_) {
+      work_.wait(lock, is_due);
+    } else if (!work_.wait_for(lock, kLongestWait, is_due)) {
+      return NothingCame{};
+    }
     if (queue_.empty()) {
       return std::nullopt;
     }
@@ -417,7 +450,7 @@ class Writer::Impl {
     const Clock::time_point begin = Clock::now();
     chunks().add(frame.image, frame.number, frame.time);
     frame.image = Image();
-    under_way_.push_back({chunks_->frames_encoded(), frame.added});
+    under_way_.push_back({chunks_->frames_encoded(), frame.added, Clock::now()});
     const std::lock_guard lock(mutex_);
     encode_latency_.note(Clock::now() - begin);
     release(frame.bytes);
@@ -425,7 +458,7 @@ class Writer::Impl {
 
   store::ChunkSequence& chunks() {
     if (!chunks_) {
-      chunks_.emplace(folder_, metadata_, options_);
+      chunks_.emplace(folder_, metadata_, options_, threads_);
     }
     return *chunks_;
   }
@@ -448,12 +481,13 @@ class Writer::Impl {
     item.done->set_value();
   }
 
-  void handle(const ExtraItem& extra) { chunks_->add_extra(extra.json); }
+  void handle(const ExtraItem& extra) {
+    chunks_->add_extra(extra.json);
+    extra_under_way_ = true;
+  }
 
   void handle(const SyncItem& /*sync*/) {
-    if (chunks_) {
-      chunks_->sync();
-    }
+    make_durable();
     publish();  // whoever waits will look at what is durable
     const std::lock_guard lock(mutex_);
     ++syncs_done_;
@@ -508,8 +542,9 @@ class Writer::Impl {
 
   WriterOptions options_;
   bool decoded_ = false;  // frames are decoded from their encoding before they are written
+  store::ThreadShare threads_;
   std::filesystem::path folder_;
-  std::optional<base::FileLock> recording_;  // tells a lock file in use from one left by the dead
+  std::optional<store::RecordingLock> recording_;
   imgstore::StoreMetadata metadata_;
   std::optional<ImageView> first_;              // its pixels are not looked at
   std::optional<store::ChunkSequence> chunks_;  // used by the worker only
@@ -517,8 +552,12 @@ class Writer::Impl {
   struct UnderWay {
     std::int64_t place = 0;  // counted from 1
     Clock::time_point added;
+    Clock::time_point encoded;
   };
-  std::deque<UnderWay> under_way_;  // encoded, not durable yet; used by the worker only
+  std::deque<UnderWay> under_way_;
+  Clock::time_point stored_at_;
+  bool extra_under_way_ =
+      false;  // not durable yet  // encoded, not durable yet; used by the worker only
 
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable work_;

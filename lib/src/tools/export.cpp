@@ -124,6 +124,7 @@ class Exporter {
       }
     }
     muxer_->finish();
+    muxer_->file().close();
     return {range_.size(), encoded_};
   }
 

@@ -142,6 +142,7 @@ class Copier {
       return;
     }
     muxer_->finish();
+    muxer_->file().close();
     const media::Scan scan = scan_copy();
     require_one_layout(scan);
     record(scan);
@@ -192,8 +193,7 @@ class Copier {
       names.frame_time.push_back(name.time.seconds);
     }
     const std::string path = imgstore::chunk_path(metadata_, chunk_);
-    const auto bytes = static_cast<std::int64_t>(fs::file_size(chunk_file()));
-    store::append_scanned_chunk(index_, {chunk_, path, frames_, bytes}, scan, names);
+    store::append_scanned_chunk(index_, {chunk_, store_, path, frames_}, scan, names);
     const auto count = static_cast<std::int64_t>(scan.pts.size());
     frames_ += count;
     longest_chunk_ = std::max(longest_chunk_, count);

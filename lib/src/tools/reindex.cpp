@@ -17,6 +17,7 @@
 #include "imgstore/metadata.h"
 #include "index/index.h"
 #include "store/layout.h"
+#include "store/recording_lock.h"
 #include "store/staged_change.h"
 #include "store/store_index.h"
 #include "tools/progress_meter.h"
@@ -48,7 +49,7 @@ class Reindexer {
     result.renumbered = count_wrong(result.zero.value);
     if (result.renumbered > 0) {
       const base::FileLock lock(folder_);
-      require_closed();
+      store::require_closed(folder_);
       store::finish_staged_change(folder_);
       change(result.zero.value);
     }
@@ -62,14 +63,6 @@ class Reindexer {
         options_.notice(text);
       }
     };
-  }
-
-  void require_closed() const {
-    if (fs::exists(folder_ / store::kLockFile)) {
-      throw Error(ErrorKind::invalid_argument,
-                  folder_.string() + ": is being recorded; if the recording was killed, remove " +
-                      (folder_ / store::kLockFile).string() + " first");
-    }
   }
 
   std::int64_t find_zero() const {

@@ -7,7 +7,9 @@
 #include "avstore/error.h"
 #include "avstore/format.h"
 #include "avstore/tools.h"
+#include "base/files.h"
 #include "chunk/chunk_reader.h"
+#include "chunk/image_file.h"
 #include "imgstore/chunk_index.h"
 #include "imgstore/metadata.h"
 #include "index/index.h"
@@ -109,6 +111,7 @@ class Verifier {
       check_size(row, path);
       check_rows(row);
       check_names(row);
+      check_checksums(row, path);
       if (is_video()) {
         check_video(row, path);
       } else {
@@ -186,6 +189,58 @@ class Verifier {
   }
 
   static bool same_time(double a, double b) { return a == b || (a != a && b != b); }
+
+  // Bytes that are not as they were written, which decoding need not show.
+  void check_checksums(const index::ChunkRow& row, const fs::path& path) {
+    const auto pieces =
+        index_.with([&row](const index::Index& db) { return db.checksums(row.chunk); });
+    for (auto piece = pieces.begin(); piece != pieces.end(); ++piece) {
+      if (!is_as_written(row, path, *piece)) {
+        const auto next = std::find_if(piece, pieces.end(), [&piece](const auto& other) {
+          return other.frame_idx > piece->frame_idx;
+        });
+        find(is_video() ? describe_damage(row, *piece,
+                                          next == pieces.end() ? row.frame_count : next->frame_idx)
+                        : row.path + ": frame " + std::to_string(piece->frame_idx) +
+                              " is not as it was written");
+      }
+    }
+  }
+
+  bool is_as_written(const index::ChunkRow& row, const fs::path& path,
+                     const index::ChecksumRow& piece) const {
+    if (!is_video()) {
+      const std::string extension = find_format(metadata_.format).extension;
+      const fs::path file = path / chunk::image_file_name(piece.frame_idx, extension);
+      return base::file_size(file) == piece.bytes &&
+             base::crc32_of_file(file, 0, piece.bytes) == piece.crc32;
+    }
+    // The end of a chunk changes the beginning of its file.
+    const bool is_changing = row.state == index::ChunkState::open && piece.position == 0;
+    return is_changing || base::crc32_of_file(path, piece.position, piece.bytes) == piece.crc32;
+  }
+
+  // `end` is the first frame that is in a later piece.
+  std::string describe_damage(const index::ChunkRow& row, const index::ChecksumRow& piece,
+                              std::int64_t end) {
+    const std::string what = row.path + ": bytes " + std::to_string(piece.position) + " to " +
+                             std::to_string(piece.position + piece.bytes - 1) +
+                             " are not as they were written; ";
+    if (piece.frame_idx >= row.frame_count) {
+      return what + "no frame is among them";
+    }
+    if (piece.position == 0) {
+      return what + "they are the file's header";
+    }
+    // What depends on a frame ends where decoding can start anew.
+    const auto keyframes =
+        index_.with([&row](const index::Index& db) { return db.keyframes(row.chunk); });
+    const auto next = std::find_if(keyframes.begin(), keyframes.end(),
+                                   [end](const auto& key) { return key.frame_idx >= end; });
+    const std::int64_t last = (next == keyframes.end() ? row.frame_count : next->frame_idx) - 1;
+    return what + "frames " + std::to_string(piece.frame_idx) + " to " + std::to_string(last) +
+           " of the chunk may be wrong";
+  }
 
   void check_images(const index::ChunkRow& row, const fs::path& path) {
     const auto reader = chunk::open_image_chunk(path, find_format(metadata_.format).extension);
