@@ -2,13 +2,30 @@
 
 #include <algorithm>
 #include <set>
+#include <stdexcept>
 
-#include "avstore/error.h"
 #include "support/programs.h"
 
 namespace avstore::test {
 
 namespace fs = std::filesystem;
+
+Error error_of(const std::function<void()>& call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    return error;
+  }
+  FAIL("no error");
+  throw std::logic_error("not reached");
+}
+
+ErrorKind kind_of_error(const std::function<void()>& call, const std::string& part_of_message) {
+  const Error error = error_of(call);
+  INFO(error.what());
+  CHECK(std::string(error.what()).find(part_of_message) != std::string::npos);
+  return error.kind();
+}
 
 namespace {
 

@@ -1,8 +1,7 @@
-// Other programs as oracles, and processes of our own that may crash.
+// Other programs as oracles.
 #pragma once
 
 #include <filesystem>
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -17,7 +16,13 @@ std::string run(const std::string& command);
 // The same, by lines.
 std::vector<std::string> run_lines(const std::string& command);
 
-// What the store's index database answers, a line for each row.
+// Whether the sqlite3 program is installed; says so if it is not.
+bool has_sqlite3_program();
+
+// What the sqlite3 program answers, a row a line, columns parted by '|'.
+std::string query(const std::filesystem::path& database, const std::string& sql);
+
+// The same of the store's index database, by lines.
 std::vector<std::string> sqlite(const std::filesystem::path& store, const std::string& sql);
 
 // What ffprobe says of a file's first video stream, as lines of comma-separated values.
@@ -31,9 +36,5 @@ std::string python(const std::string& script, const std::filesystem::path& argum
 
 void write_text(const std::filesystem::path& file, const std::string& text);
 std::string read_text(const std::filesystem::path& file);
-
-// What `call` says, or that it crashed or took too long ("signal N", "hangs", "exit N"): in a
-// process of its own.
-std::string in_child(const std::function<std::string()>& call);
 
 }  // namespace avstore::test

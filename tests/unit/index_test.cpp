@@ -3,11 +3,8 @@
 #include "index/index.h"
 
 #include <fcntl.h>
-#include <grp.h>
-#include <poll.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,23 +12,26 @@
 #include <chrono>
 #include <cmath>
 #include <csignal>
-#include <cstdio>
 #include <cstdlib>
 #include <fstream>
-#include <limits>
 #include <random>
 #include <sstream>
 
 #include "avstore/error.h"
 #include "index/search.h"
 #include "support/catch.h"
+#include "support/index_oracle.h"
+#include "support/index_rows.h"
+#include "support/outcome.h"
+#include "support/processes.h"
+#include "support/programs.h"
 
 namespace {
 
 namespace fs = std::filesystem;
+using namespace avstore::test;  // NOLINT
 using avstore::Error;
 using avstore::ErrorKind;
-using avstore::IndexRange;
 using avstore::index::ChunkRow;
 using avstore::index::ChunkState;
 using avstore::index::ExtraRow;
@@ -39,376 +39,6 @@ using avstore::index::Extremes;
 using avstore::index::FrameRow;
 using avstore::index::Index;
 using avstore::index::KeyframeRow;
-
-using Rows = std::vector<FrameRow>;
-
-constexpr std::int64_t int64_min = std::numeric_limits<std::int64_t>::min();
-constexpr std::int64_t int64_max = std::numeric_limits<std::int64_t>::max();
-constexpr double infinity = std::numeric_limits<double>::infinity();
-constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
-
-// --- Folders and processes ---
-
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = (fs::temp_directory_path() / "avstore-index-test-XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    path_ = name;
-    // Tests enter it as another user.
-    fs::permissions(path_, fs::perms(0755));
-  }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    for (const auto& entry : fs::recursive_directory_iterator(path_, ignored)) {
-      if (entry.is_directory()) {
-        fs::permissions(entry.path(), fs::perms(0755), ignored);
-      }
-    }
-    fs::remove_all(path_, ignored);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-
-  fs::path operator/(const std::string& name) const { return path_ / name; }
-
- private:
-  fs::path path_;
-};
-
-// Runs `body` in a child process; its exit status is what `body` returns, 99 if it throws.
-template <typename Body>
-pid_t start_child(const Body& body) {
-  const pid_t child = ::fork();
-  if (child == 0) {
-    int status = 99;
-    try {
-      status = body();
-    } catch (const std::exception& error) {
-      std::fprintf(stderr, "child: %s\n", error.what());
-    } catch (...) {
-      // A failed assertion: Catch has said so, and must not go on with the other tests in here.
-    }
-    ::_exit(status);
-  }
-  REQUIRE(child > 0);
-  return child;
-}
-
-// The exit status; minus the signal's number if one ended it.
-int wait_for(pid_t child) {
-  int status = 0;
-  REQUIRE(::waitpid(child, &status, 0) == child);
-  return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
-}
-
-bool is_running(pid_t child) {
-  siginfo_t ended{};
-  REQUIRE(::waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOHANG | WNOWAIT) == 0);
-  return ended.si_pid == 0;
-}
-
-template <typename Body>
-int run_child(const Body& body) {
-  return wait_for(start_child(body));
-}
-
-// Tells another process to go on. Connections must not be carried over a fork, so children are
-// started before there is one and wait for it.
-class Signal {
- public:
-  Signal() { REQUIRE(::pipe2(ends_.data(), O_CLOEXEC) == 0); }
-  ~Signal() {
-    ::close(ends_[0]);
-    ::close(ends_[1]);
-  }
-  Signal(const Signal&) = delete;
-  Signal& operator=(const Signal&) = delete;
-
-  void send() const {
-    if (::write(ends_[1], "", 1) != 1) {
-      throw std::runtime_error("cannot send");
-    }
-  }
-  void wait() const {
-    pollfd ready{.fd = ends_[0], .events = POLLIN, .revents = 0};
-    if (::poll(&ready, 1, 20'000) != 1) {
-      throw std::runtime_error("no signal within 20 s");
-    }
-    char received = 0;
-    if (::read(ends_[0], &received, 1) != 1) {
-      throw std::runtime_error("cannot receive");
-    }
-  }
-
- private:
-  std::array<int, 2> ends_{};
-};
-
-// Permissions do not bind root, so give up being root.
-void become_nobody() {
-  constexpr unsigned nobody = 65534;
-  if (::geteuid() == 0 &&
-      (::setgroups(0, nullptr) != 0 || ::setgid(nobody) != 0 || ::setuid(nobody) != 0)) {
-    throw std::runtime_error("cannot become another user");
-  }
-}
-
-std::string shell_quoted(const std::string& text) {
-  std::string quoted = "'";
-  for (const char c : text) {
-    quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  }
-  return quoted + "'";
-}
-
-// What the sqlite3 program answers, a row a line, columns parted by '|'.
-std::string sqlite3_program(const fs::path& database, const std::string& sql) {
-  const std::string command =
-      "sqlite3 -batch " + shell_quoted(database.string()) + " " + shell_quoted(sql) + " 2>&1";
-  FILE* pipe = ::popen(command.c_str(), "r");
-  REQUIRE(pipe != nullptr);
-  std::string output;
-  std::array<char, 4096> buffer{};
-  for (std::size_t n = 0; (n = std::fread(buffer.data(), 1, buffer.size(), pipe)) > 0;) {
-    output.append(buffer.data(), n);
-  }
-  INFO(command << "\n" << output);
-  REQUIRE(::pclose(pipe) == 0);
-  return output;
-}
-
-bool has_sqlite3_program() {
-  static const bool found = std::system("sqlite3 -version >/dev/null 2>&1") == 0;
-  if (!found) {
-    WARN("the sqlite3 program is not installed: what it would check is not checked");
-  }
-  return found;
-}
-
-std::int64_t secondary_indexes(const fs::path& database) {
-  return std::stoll(sqlite3_program(database,
-                                    "SELECT count(*) FROM sqlite_master WHERE type = 'index' AND "
-                                    "tbl_name = 'frames'"));
-}
-
-// --- Rows ---
-
-// What row `i` is in tests where only its place matters.
-FrameRow plain_row(std::int64_t i) {
-  FrameRow row{.frame_index = i,
-               .chunk = i / 100,
-               .frame_idx = i % 100,
-               .frame_number = i * 3,
-               .frame_time = 1.5e9 + static_cast<double>(i) / 7,
-               .pts = std::nullopt};
-  if (i % 5 != 0) {
-    row.pts = i % 100 * 512;
-  }
-  return row;
-}
-
-bool same(double a, double b) {
-  return a == b || (std::isnan(a) && std::isnan(b));
-}
-
-bool same(const FrameRow& a, const FrameRow& b) {
-  return a.frame_index == b.frame_index && a.chunk == b.chunk && a.frame_idx == b.frame_idx &&
-         a.frame_number == b.frame_number && same(a.frame_time, b.frame_time) && a.pts == b.pts;
-}
-
-Rows rows_of(const Index& index, IndexRange range = {0, int64_max}) {
-  Rows rows;
-  index.for_each(range, [&](const FrameRow& row) {
-    rows.push_back(row);
-    return true;
-  });
-  return rows;
-}
-
-bool same(const Rows& a, const Rows& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](const FrameRow& x, const FrameRow& y) { return same(x, y); });
-}
-
-void append_plain(Index& index, std::int64_t end) {
-  for (std::int64_t i = index.frame_count(); i < end; ++i) {
-    index.append(plain_row(i));
-  }
-}
-
-Rows plain_rows(std::int64_t end) {
-  Rows rows;
-  for (std::int64_t i = 0; i < end; ++i) {
-    rows.push_back(plain_row(i));
-  }
-  return rows;
-}
-
-void append_all(Index& index, const Rows& rows) {
-  for (const FrameRow& row : rows) {
-    index.append(row);
-  }
-}
-
-fs::path closed_database(const TemporaryFolder& folder, std::int64_t frames) {
-  fs::path path = folder / ".index.sqlite";
-  Index index = Index::create(path);
-  append_plain(index, frames);
-  index.close();
-  return path;
-}
-
-template <typename Call>
-ErrorKind kind_of_error(const Call& call, const std::string& part_of_message = "") {
-  try {
-    call();
-  } catch (const Error& error) {
-    INFO(error.what());
-    CHECK(std::string(error.what()).find(part_of_message) != std::string::npos);
-    return error.kind();
-  }
-  FAIL("no error");
-  return ErrorKind::io;
-}
-
-#define CHECK_ERROR(kind, ...) CHECK(kind_of_error([&] { __VA_ARGS__; }) == ErrorKind::kind)
-
-// --- The oracle: brute force ---
-
-// Wide enough for the distance of any two int64.
-__extension__ using Wide = __int128;
-
-Wide brute_distance(std::int64_t a, std::int64_t b) {
-  const Wide difference = static_cast<Wide>(a) - static_cast<Wide>(b);
-  return difference < 0 ? -difference : difference;
-}
-
-double brute_distance(double a, double b) {
-  return a == b ? 0 : std::fabs(a - b);
-}
-
-std::optional<FrameRow> brute_find(const Rows& rows, std::int64_t number) {
-  for (const FrameRow& row : rows) {
-    if (row.frame_number == number) {
-      return row;
-    }
-  }
-  return std::nullopt;
-}
-
-// The closest row on either side are compared with each other. On one side order decides: to a very
-// distant target many times are equally far as far as a double can tell.
-template <typename Key>
-std::optional<FrameRow> brute_nearest(const Rows& rows, Key FrameRow::*column, Key target) {
-  std::optional<FrameRow> below;
-  std::optional<FrameRow> above;
-  for (const FrameRow& row : rows) {
-    if (row.*column <= target && (!below || row.*column > (*below).*column)) {
-      below = row;
-    }
-    if (row.*column >= target && (!above || row.*column < (*above).*column)) {
-      above = row;
-    }
-  }
-  if (!below || !above) {
-    return below ? below : above;
-  }
-  const auto to_below = brute_distance((*below).*column, target);
-  const auto to_above = brute_distance((*above).*column, target);
-  if (to_below == to_above) {
-    return below->frame_index < above->frame_index ? below : above;
-  }
-  return to_below < to_above ? below : above;
-}
-
-Extremes brute_extremes(const Rows& rows) {
-  Extremes extremes;
-  if (rows.empty()) {
-    return extremes;
-  }
-  extremes = {int64_max, int64_min, not_a_number, not_a_number};
-  for (const FrameRow& row : rows) {
-    extremes.number_min = std::min(extremes.number_min, row.frame_number);
-    extremes.number_max = std::max(extremes.number_max, row.frame_number);
-    extremes.time_min = std::fmin(extremes.time_min, row.frame_time);
-    extremes.time_max = std::fmax(extremes.time_max, row.frame_time);
-  }
-  return extremes;
-}
-
-std::string text(const std::optional<FrameRow>& row) {
-  std::ostringstream out;
-  out.precision(17);
-  if (row) {
-    out << "frame " << row->frame_index << ", number " << row->frame_number << ", time "
-        << row->frame_time + 0.0;  // -0 and 0 are one time
-  } else {
-    out << "none";
-  }
-  return out.str();
-}
-
-std::vector<std::int64_t> interesting_numbers(const Rows& rows, std::mt19937_64& random) {
-  std::vector<std::int64_t> numbers = {
-      0, 1, -1, int64_min, int64_max, int64_min / 2, int64_max / 2};
-  for (int i = 0; i < 60 && !rows.empty(); ++i) {
-    const std::int64_t number = rows[random() % rows.size()].frame_number;
-    numbers.push_back(number);
-    // Wrap around on overflow; any number will do.
-    numbers.push_back(
-        static_cast<std::int64_t>(static_cast<std::uint64_t>(number) + random() % 9 - 4));
-  }
-  numbers.push_back(static_cast<std::int64_t>(random()));
-  return numbers;
-}
-
-std::vector<double> interesting_times(const Rows& rows, std::mt19937_64& random) {
-  std::vector<double> times = {0, -0.0, 1e300, -1e300, infinity, -infinity, 1.5e9};
-  for (int i = 0; i < 60 && !rows.empty(); ++i) {
-    const double time = rows[random() % rows.size()].frame_time;
-    if (!std::isnan(time)) {
-      times.push_back(time);
-      times.push_back(time + (static_cast<double>(random() % 9) - 4) / 8);
-    }
-  }
-  return times;
-}
-
-void check_number(const Index& index, const Rows& rows, std::int64_t number) {
-  INFO("number " << number);
-  CHECK(text(index.find_number(number)) == text(brute_find(rows, number)));
-  CHECK(text(index.nearest_number(number)) ==
-        text(brute_nearest(rows, &FrameRow::frame_number, number)));
-}
-
-void check_time(const Index& index, const Rows& rows, double time) {
-  INFO("time " << time);
-  CHECK(text(index.nearest_time(time)) == text(brute_nearest(rows, &FrameRow::frame_time, time)));
-}
-
-// Asks for a row that may be none of `rows`.
-void check_lookups_of(const Index& index, const Rows& rows, const FrameRow& row) {
-  check_number(index, rows, row.frame_number);
-  check_time(index, rows, row.frame_time);
-}
-
-void check_lookups(const Index& index, const Rows& rows, std::mt19937_64& random) {
-  REQUIRE(index.frame_count() == static_cast<std::int64_t>(rows.size()));
-  for (const std::int64_t number : interesting_numbers(rows, random)) {
-    check_number(index, rows, number);
-  }
-  for (const double time : interesting_times(rows, random)) {
-    check_time(index, rows, time);
-  }
-  CHECK(!index.nearest_time(not_a_number));
-  const Extremes found = index.extremes();
-  const Extremes expected = brute_extremes(rows);
-  CHECK(found.number_min == expected.number_min);
-  CHECK(found.number_max == expected.number_max);
-  CHECK(same(found.time_min, expected.time_min));
-  CHECK(same(found.time_max, expected.time_max));
-}
 
 // Ways in which numbers and times of real and impossible cameras run.
 struct Shape {
@@ -496,7 +126,7 @@ Rows make_rows(const Shape& shape, std::int64_t count, std::mt19937_64& random) 
 
 TEST_CASE("index: rows come back as they were given") {
   const TemporaryFolder folder;
-  const fs::path path = folder / ".index.sqlite";
+  const fs::path path = folder.path() / ".index.sqlite";
   const Rows rows = {
       {0, 0, 0, int64_min, -infinity, std::nullopt}, {1, 0, 1, int64_max, 1e-320, int64_min},
       {2, 7, 0, -1, not_a_number, int64_max},        {3, 7, 1, 0, 1700000000.123456789, 0},
@@ -578,7 +208,7 @@ TEST_CASE("index: rows must come in order") {
 
 TEST_CASE("index: chunks, keyframes, extra data and information come back") {
   const TemporaryFolder folder;
-  const fs::path path = folder / ".index.sqlite";
+  const fs::path path = folder.path() / ".index.sqlite";
   Index index = Index::create(path);
   const ChunkRow first{.chunk = 0,
                        .path = "000000.mp4",
@@ -669,7 +299,7 @@ TEST_CASE("index: lookups agree with brute force") {
     INFO("shape " << shape.name << ", " << count << " rows, seed " << seed);
     std::mt19937_64 random(seed);
     const TemporaryFolder folder;
-    const fs::path path = folder / ".index.sqlite";
+    const fs::path path = folder.path() / ".index.sqlite";
     const Rows rows = make_rows(shape, count, random);
     Index writer = Index::create(path);
     append_all(writer, rows);
@@ -694,7 +324,7 @@ TEST_CASE("index: lookups agree with brute force") {
 
 TEST_CASE("index: lookups while it grows, in order and then out of it") {
   const TemporaryFolder folder;
-  const fs::path path = folder / ".index.sqlite";
+  const fs::path path = folder.path() / ".index.sqlite";
   std::mt19937_64 random(7);
   Index writer = Index::create(path);
   Index reader = Index::open(path);
@@ -801,7 +431,7 @@ TEST_CASE("index: a search takes few looks whatever the keys are") {
 
 TEST_CASE("index: rows are seen from their commit on, by all alike") {
   const TemporaryFolder folder;
-  const fs::path path = folder / ".index.sqlite";
+  const fs::path path = folder.path() / ".index.sqlite";
   Index writer = Index::create(path);
   Index reader = Index::open(path);
   append_plain(writer, 10);
@@ -845,7 +475,7 @@ TEST_CASE("index: order that was rolled back is forgotten") {
 
 TEST_CASE("index: readers do not hold up the writer, nor their callbacks") {
   const TemporaryFolder folder;
-  const fs::path path = folder / ".index.sqlite";
+  const fs::path path = folder.path() / ".index.sqlite";
   Index writer = Index::create(path);
   append_plain(writer, 1000);
   writer.commit();
@@ -871,7 +501,7 @@ TEST_CASE("index: readers do not hold up the writer, nor their callbacks") {
 
 TEST_CASE("index: another process reads while one writes") {
   const TemporaryFolder folder;
-  const fs::path path = folder / ".index.sqlite";
+  const fs::path path = folder.path() / ".index.sqlite";
   constexpr std::int64_t frames = 20'000;
   Signal created;
   const pid_t reader = start_child([&] {
@@ -906,7 +536,7 @@ TEST_CASE("index: what was committed survives a kill") {
   const auto kill_after = GENERATE(0, 1, 7, 40, 150);
   const auto close_each_time = GENERATE(false, true);
   const TemporaryFolder folder;
-  const fs::path path = folder / ".index.sqlite";
+  const fs::path path = folder.path() / ".index.sqlite";
   std::array<int, 2> ends{};
   REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);
   const pid_t writer = start_child([&] {
@@ -946,12 +576,12 @@ TEST_CASE("index: what was committed survives a kill") {
   repaired.close();
   CHECK(same(rows_of(Index::open(path)), plain_rows(count + 50)));
   CHECK(repaired.integrity_findings().empty());
-  CHECK(!fs::exists(folder / ".index.sqlite-wal"));
+  CHECK(!fs::exists(folder.path() / ".index.sqlite-wal"));
 }
 
 TEST_CASE("index: a full disk loses only what was not committed") {
   const TemporaryFolder folder;
-  const fs::path path = folder / ".index.sqlite";
+  const fs::path path = folder.path() / ".index.sqlite";
   const int status = run_child([&] {
     Index index = Index::create(path);
     append_plain(index, 1000);
@@ -1028,7 +658,7 @@ TEST_CASE("index: close leaves one file, and may be called again") {
 
 TEST_CASE("index: close while another reads leaves all readable") {
   const TemporaryFolder folder;
-  const fs::path path = folder / ".index.sqlite";
+  const fs::path path = folder.path() / ".index.sqlite";
   Index writer = Index::create(path);
   append_plain(writer, 500);
   writer.commit();
@@ -1041,15 +671,15 @@ TEST_CASE("index: close while another reads leaves all readable") {
   }
   CHECK(same(rows_of(Index::open(path)), plain_rows(1000)));
   // With the reader gone it can be made one file.
-  CHECK(fs::exists(folder / ".index.sqlite-wal"));
+  CHECK(fs::exists(folder.path() / ".index.sqlite-wal"));
   writer.close();
-  CHECK(!fs::exists(folder / ".index.sqlite-wal"));
+  CHECK(!fs::exists(folder.path() / ".index.sqlite-wal"));
   CHECK(same(rows_of(Index::open(path)), plain_rows(1000)));
 }
 
 TEST_CASE("index: what is left open uncommitted is not kept") {
   const TemporaryFolder folder;
-  const fs::path path = folder / ".index.sqlite";
+  const fs::path path = folder.path() / ".index.sqlite";
   {
     Index writer = Index::create(path);
     append_plain(writer, 10);
@@ -1063,7 +693,7 @@ TEST_CASE("index: what is left open uncommitted is not kept") {
 
 TEST_CASE("index: truncate") {
   const TemporaryFolder folder;
-  const fs::path path = folder / ".index.sqlite";
+  const fs::path path = folder.path() / ".index.sqlite";
   std::mt19937_64 random(5);
   Rows rows = plain_rows(1000);
   // Out of order from 700 (numbers) and 800 (times) on.
@@ -1163,7 +793,7 @@ TEST_CASE("index: truncate refuses nonsense") {
 TEST_CASE("index: set_pts") {
   const TemporaryFolder folder;
   const auto in_memory = GENERATE(true, false);
-  Index index = Index::create(in_memory ? fs::path(":memory:") : folder / ".index.sqlite");
+  Index index = Index::create(in_memory ? fs::path(":memory:") : folder.path() / ".index.sqlite");
   append_plain(index, 300);
   for (std::int64_t chunk = 0; chunk < 3; ++chunk) {
     index.append_keyframe({chunk, 0, 0, std::nullopt, -1});
@@ -1224,7 +854,7 @@ TEST_CASE("index: opened for reading, it cannot be written") {
 
 TEST_CASE("index: save_as") {
   const TemporaryFolder folder;
-  const fs::path target = folder / "copy.sqlite";
+  const fs::path target = folder.path() / "copy.sqlite";
 
   SECTION("from memory") {
     Index index = Index::create(":memory:");
@@ -1242,16 +872,16 @@ TEST_CASE("index: save_as") {
               old.commit();
               return std::raise(SIGKILL);
             }) == -SIGKILL);
-      CHECK(fs::file_size(folder / "copy.sqlite-wal") > 0);
+      CHECK(fs::file_size(folder.path() / "copy.sqlite-wal") > 0);
     }
-    Index index = Index::create(folder / ".index.sqlite");
+    Index index = Index::create(folder.path() / ".index.sqlite");
     append_plain(index, 2000);
     index.save_as(target);
     CHECK(same(rows_of(Index::open(target)), plain_rows(2000)));
-    CHECK(!fs::exists(folder / "copy.sqlite-wal"));
+    CHECK(!fs::exists(folder.path() / "copy.sqlite-wal"));
     append_plain(index, 2100);
     index.close();
-    CHECK(Index::open(folder / ".index.sqlite").frame_count() == 2100);
+    CHECK(Index::open(folder.path() / ".index.sqlite").frame_count() == 2100);
   }
   SECTION("of one opened for reading") {
     Index::open(closed_database(folder, 2000)).save_as(target);
@@ -1263,7 +893,7 @@ TEST_CASE("index: save_as") {
   SECTION("but not onto itself, nor where nothing can be") {
     const fs::path path = closed_database(folder, 20);
     CHECK_ERROR(invalid_argument, Index::open(path).save_as(path));
-    CHECK_ERROR(not_found, Index::open(path).save_as(folder / "none" / "copy.sqlite"));
+    CHECK_ERROR(not_found, Index::open(path).save_as(folder.path() / "none" / "copy.sqlite"));
     CHECK(same(rows_of(Index::open(path)), plain_rows(20)));
   }
   for (const auto& entry : fs::directory_iterator(target.parent_path())) {
@@ -1275,11 +905,11 @@ TEST_CASE("index: save_as") {
 
 TEST_CASE("index: a file that is not there, or is there already") {
   const TemporaryFolder folder;
-  const fs::path path = folder / ".index.sqlite";
+  const fs::path path = folder.path() / ".index.sqlite";
   CHECK_ERROR(not_found, Index::open(path));
   CHECK_ERROR(not_found, Index::open_for_writing(path));
   CHECK(!fs::exists(path));
-  CHECK_ERROR(not_found, Index::create(folder / "none" / "index"));
+  CHECK_ERROR(not_found, Index::create(folder.path() / "none" / "index"));
   fs::create_directory(path);
   CHECK_ERROR(io, Index::open(path));
   CHECK_ERROR(exists, Index::create(path));
@@ -1291,7 +921,7 @@ TEST_CASE("index: a file that is not there, or is there already") {
 
 TEST_CASE("index: a log left by a database that is gone is not taken for a new one's") {
   const TemporaryFolder folder;
-  const fs::path path = folder / ".index.sqlite";
+  const fs::path path = folder.path() / ".index.sqlite";
   CHECK(run_child([&] {
           Index old = Index::create(path);
           append_plain(old, 5000);
@@ -1346,33 +976,33 @@ TEST_CASE("index: databases of others and of other versions") {
     return;
   }
   const TemporaryFolder folder;
-  const fs::path path = folder / ".index.sqlite";
+  const fs::path path = folder.path() / ".index.sqlite";
 
   SECTION("the reference's") {
-    sqlite3_program(path,
-                    "CREATE TABLE chunks (chunk INTEGER, chunk_path TEXT);"
-                    "CREATE TABLE frames (chunk INTEGER, frame_idx INTEGER, frame_number INTEGER, "
-                    "frame_time REAL);"
-                    "CREATE TABLE index_information (name TEXT, value TEXT);"
-                    "CREATE TABLE summary (name TEXT, value REAL);"
-                    "INSERT INTO index_information VALUES ('version', '1');"
-                    "INSERT INTO frames VALUES (0, 0, 0, 0.5);");
+    query(path,
+          "CREATE TABLE chunks (chunk INTEGER, chunk_path TEXT);"
+          "CREATE TABLE frames (chunk INTEGER, frame_idx INTEGER, frame_number INTEGER, "
+          "frame_time REAL);"
+          "CREATE TABLE index_information (name TEXT, value TEXT);"
+          "CREATE TABLE summary (name TEXT, value REAL);"
+          "INSERT INTO index_information VALUES ('version', '1');"
+          "INSERT INTO frames VALUES (0, 0, 0, 0.5);");
     CHECK_ERROR(not_found, Index::open(path));
     CHECK_ERROR(not_found, Index::open_for_writing(path));
   }
   SECTION("a newer avstore's") {
     closed_database(folder, 10);
-    sqlite3_program(path,
-                    "UPDATE index_information SET value = '2' "
-                    "WHERE name = 'avstore_schema_version'");
+    query(path,
+          "UPDATE index_information SET value = '2' "
+          "WHERE name = 'avstore_schema_version'");
     CHECK(kind_of_error([&] { Index::open(path); }, "newer") == ErrorKind::unsupported);
     CHECK_ERROR(unsupported, Index::open_for_writing(path));
   }
   SECTION("a version that is none") {
     closed_database(folder, 10);
     for (const std::string version : {"", "one", "1x", "-1", "0", "99999999999999999999"}) {
-      sqlite3_program(path, "UPDATE index_information SET value = '" + version +
-                                "' WHERE name = 'avstore_schema_version'");
+      query(path, "UPDATE index_information SET value = '" + version +
+                      "' WHERE name = 'avstore_schema_version'");
       CHECK_ERROR(corrupt, Index::open(path));
     }
   }
@@ -1382,13 +1012,13 @@ TEST_CASE("index: databases of others and of other versions") {
         GENERATE("DROP TABLE frames", "DROP TABLE chunks", "DROP TABLE keyframes",
                  "DROP TABLE extra_data", "DROP TABLE summary",
                  "ALTER TABLE frames DROP COLUMN pts", "ALTER TABLE chunks DROP COLUMN stream");
-    sqlite3_program(path, change);
+    query(path, change);
     CHECK_ERROR(corrupt, Index::open(path));
     CHECK_ERROR(corrupt, Index::open_for_writing(path));
   }
   SECTION("ours with a row missing") {
     closed_database(folder, 1000);
-    sqlite3_program(path, "DELETE FROM frames WHERE frame_index = 500");
+    query(path, "DELETE FROM frames WHERE frame_index = 500");
     const Index index = Index::open(path);
     CHECK(index.frame_count() == 1000);
     CHECK(same(index.at(499), plain_row(499)));
@@ -1405,7 +1035,7 @@ TEST_CASE("index: databases of others and of other versions") {
 
 TEST_CASE("index: two writers in turn") {
   const TemporaryFolder folder;
-  const fs::path path = folder / ".index.sqlite";
+  const fs::path path = folder.path() / ".index.sqlite";
   Index first = Index::create(path);
   append_plain(first, 10);
   first.commit();
@@ -1474,7 +1104,7 @@ TEST_CASE("index: any path will do") {
   const TemporaryFolder folder;
   const std::string name = GENERATE("with space", "Größe Übung", "what?", "100%25", "a#b", "it's",
                                     "a\"b;c", "file:x?mode=ro", ":memory:");
-  const fs::path path = folder / name;
+  const fs::path path = folder.path() / name;
   Index index = Index::create(path);
   append_plain(index, 10);
   index.commit();
@@ -1482,7 +1112,7 @@ TEST_CASE("index: any path will do") {
   index.close();
   CHECK(fs::is_regular_file(path));
   CHECK(same(rows_of(Index::open(path)), plain_rows(10)));
-  const fs::path copy = folder / (name + " copy");
+  const fs::path copy = folder.path() / (name + " copy");
   index.save_as(copy);
   CHECK(same(rows_of(Index::open(copy)), plain_rows(10)));
 }
@@ -1490,12 +1120,12 @@ TEST_CASE("index: any path will do") {
 TEST_CASE("index: relative paths that SQLite would take for something else") {
   const TemporaryFolder folder;
   const int status = run_child([&] {
-    fs::current_path((folder / "x").parent_path());
+    fs::current_path((folder.path() / "x").parent_path());
     for (const char* name : {"file:x?mode=memory", "plain", ":memory:2"}) {
       Index index = Index::create(name);
       append_plain(index, 10);
       index.close();
-      if (!fs::is_regular_file(folder / name) || Index::open(name).frame_count() != 10) {
+      if (!fs::is_regular_file(folder.path() / name) || Index::open(name).frame_count() != 10) {
         return 1;
       }
     }
@@ -1507,10 +1137,10 @@ TEST_CASE("index: relative paths that SQLite would take for something else") {
 TEST_CASE("index: reads in a folder that cannot be written") {
   const TemporaryFolder folder;
   const std::string name = GENERATE("store", "100% of #1 in Köln?");
-  const fs::path store = folder / name;
+  const fs::path store = folder.path() / name;
   fs::create_directory(store);
   const fs::path path = store / ".index.sqlite";
-  const fs::path temporary = folder / "temporary";
+  const fs::path temporary = folder.path() / "temporary";
   fs::create_directory(temporary);
   fs::permissions(temporary, fs::perms(0777));
 
@@ -1590,7 +1220,7 @@ TEST_CASE("index: reads in a folder that cannot be written") {
 
 TEST_CASE("index: follows a writer in a folder that only the writer can write") {
   const TemporaryFolder folder;
-  const fs::path path = folder / ".index.sqlite";
+  const fs::path path = folder.path() / ".index.sqlite";
   Signal hundred;
   Signal hundred_seen;
   Signal two_hundred;
@@ -1655,7 +1285,7 @@ TEST_CASE("index: the reference's queries are answered, whatever the state") {
     return;
   }
   const TemporaryFolder folder;
-  const fs::path path = folder / ".index.sqlite";
+  const fs::path path = folder.path() / ".index.sqlite";
   const auto unordered = GENERATE(false, true);
   Rows rows = plain_rows(1000);
   for (FrameRow& row : rows) {
@@ -1675,44 +1305,40 @@ TEST_CASE("index: the reference's queries are answered, whatever the state") {
   }
   INFO((unordered ? "unordered, " : "ordered, ") << state);
 
-  CHECK(sqlite3_program(path, "SELECT value FROM index_information WHERE name = 'version'") ==
-        "1\n");
-  CHECK(sqlite3_program(path, "SELECT COUNT(1) FROM frames") == "1000\n");
-  CHECK(sqlite3_program(path, "SELECT chunk FROM chunks ORDER BY chunk").substr(0, 6) ==
-        "0\n1\n2\n");
-  CHECK(sqlite3_program(path, "SELECT chunk_path FROM chunks WHERE chunk = 7") == "000007\n");
+  CHECK(query(path, "SELECT value FROM index_information WHERE name = 'version'") == "1\n");
+  CHECK(query(path, "SELECT COUNT(1) FROM frames") == "1000\n");
+  CHECK(query(path, "SELECT chunk FROM chunks ORDER BY chunk").substr(0, 6) == "0\n1\n2\n");
+  CHECK(query(path, "SELECT chunk_path FROM chunks WHERE chunk = 7") == "000007\n");
   for (const std::int64_t frame : {0, 1, 457, 999}) {
     const FrameRow& row = rows[static_cast<std::size_t>(frame)];
     const std::string place =
         std::to_string(row.chunk) + "|" + std::to_string(row.frame_idx) + "\n";
-    CHECK(
-        sqlite3_program(path, "SELECT chunk, frame_idx FROM frames ORDER BY rowid LIMIT 1 OFFSET " +
-                                  std::to_string(frame)) == place);
+    CHECK(query(path, "SELECT chunk, frame_idx FROM frames ORDER BY rowid LIMIT 1 OFFSET " +
+                          std::to_string(frame)) == place);
     const FrameRow first = *brute_find(rows, row.frame_number);
     const std::string found =
-        sqlite3_program(path, "SELECT chunk, frame_idx FROM frames WHERE frame_number = " +
-                                  std::to_string(row.frame_number));
+        query(path, "SELECT chunk, frame_idx FROM frames WHERE frame_number = " +
+                        std::to_string(row.frame_number));
     CHECK(found.substr(0, found.find('\n') + 1) ==
           std::to_string(first.chunk) + "|" + std::to_string(first.frame_idx) + "\n");
     std::ostringstream nearest;
     nearest.precision(17);
     nearest << "SELECT frame_index FROM frames ORDER BY ABS(" << row.frame_time
             << " - frame_time) LIMIT 1";
-    CHECK(sqlite3_program(path, nearest.str()) == std::to_string(frame) + "\n");
+    CHECK(query(path, nearest.str()) == std::to_string(frame) + "\n");
   }
   std::string numbers;
   for (std::size_t i = 300; i < 400; ++i) {
     numbers += std::to_string(rows[i].frame_number) + "\n";
   }
-  CHECK(sqlite3_program(path, "SELECT frame_number FROM frames WHERE chunk = 3 ORDER BY rowid") ==
-        numbers);
+  CHECK(query(path, "SELECT frame_number FROM frames WHERE chunk = 3 ORDER BY rowid") == numbers);
 
   // The reference needs these four from the first frame on, as real numbers.
   const Extremes extremes = brute_extremes(rows);
   const auto summary = [&](const std::string& name) {
     const std::string where = " FROM summary WHERE name = '" + name + "'";
-    CHECK(sqlite3_program(path, "SELECT typeof(value)" + where) == "real\n");
-    const std::string value = sqlite3_program(path, "SELECT printf('%!.17g', value)" + where);
+    CHECK(query(path, "SELECT typeof(value)" + where) == "real\n");
+    const std::string value = query(path, "SELECT printf('%!.17g', value)" + where);
     return std::strtod(value.c_str(), nullptr);
   };
   CHECK(summary("frame_min") == static_cast<double>(extremes.number_min));
@@ -1723,7 +1349,7 @@ TEST_CASE("index: the reference's queries are answered, whatever the state") {
   // Secondary indexes only where they are needed.
   const bool indexed = unordered && std::string(state) == "closed";
   CHECK(secondary_indexes(path) == (indexed ? 2 : 0));
-  CHECK(sqlite3_program(path, "PRAGMA integrity_check") == "ok\n");
+  CHECK(query(path, "PRAGMA integrity_check") == "ok\n");
 }
 
 TEST_CASE("index: the summary follows what is removed") {
@@ -1735,13 +1361,13 @@ TEST_CASE("index: the summary follows what is removed") {
   Index index = Index::open_for_writing(path);
   index.truncate(100);
   index.commit();
-  CHECK(sqlite3_program(path, "SELECT value FROM summary WHERE name = 'frame_max'") == "297.0\n");
+  CHECK(query(path, "SELECT value FROM summary WHERE name = 'frame_max'") == "297.0\n");
   append_plain(index, 200);
   index.commit();
-  CHECK(sqlite3_program(path, "SELECT value FROM summary WHERE name = 'frame_max'") == "597.0\n");
+  CHECK(query(path, "SELECT value FROM summary WHERE name = 'frame_max'") == "597.0\n");
   index.truncate(0);
   index.close();
-  CHECK(sqlite3_program(path, "SELECT count(*) FROM summary") == "0\n");
+  CHECK(query(path, "SELECT count(*) FROM summary") == "0\n");
 }
 
 TEST_CASE("index: the summary leaves out times that are no numbers") {
@@ -1749,7 +1375,7 @@ TEST_CASE("index: the summary leaves out times that are no numbers") {
     return;
   }
   const TemporaryFolder folder;
-  const fs::path path = folder / ".index.sqlite";
+  const fs::path path = folder.path() / ".index.sqlite";
   Index index = Index::create(path);
   const auto append_at = [&](double time) {
     FrameRow row = plain_row(index.frame_count());
@@ -1758,9 +1384,9 @@ TEST_CASE("index: the summary leaves out times that are no numbers") {
     index.commit();
   };
   const auto time_range = [&] {
-    return sqlite3_program(path,
-                           "SELECT value FROM summary WHERE name LIKE 'frame_time%' "
-                           "ORDER BY name");
+    return query(path,
+                 "SELECT value FROM summary WHERE name LIKE 'frame_time%' "
+                 "ORDER BY name");
   };
   append_at(not_a_number);
   CHECK(time_range() == "\n\n");
@@ -1773,7 +1399,7 @@ TEST_CASE("index: the summary leaves out times that are no numbers") {
 
 TEST_CASE("index: at most 40 bytes a frame") {
   const TemporaryFolder folder;
-  const fs::path path = folder / ".index.sqlite";
+  const fs::path path = folder.path() / ".index.sqlite";
   constexpr std::int64_t frames = 200'000;
   Index index = Index::create(path);
   for (std::int64_t i = 0; i < frames; ++i) {
@@ -1790,7 +1416,7 @@ TEST_CASE("index: a whole chunk at once is the same as row by row") {
   const std::vector<std::int64_t> numbers{5, 6, 6, int64_min, int64_max};
   const std::vector<double> times{1.5, not_a_number, -infinity, 2, 1.7e9};
   const TemporaryFolder folder;
-  Index bulk = Index::create(folder / "bulk.sqlite");
+  Index bulk = Index::create(folder.path() / "bulk.sqlite");
   Index single = Index::create(":memory:");
   for (std::int64_t chunk = 0; chunk < 3; ++chunk) {
     bulk.append_chunk(chunk, numbers, times);
@@ -1822,7 +1448,8 @@ TEST_CASE("index: a whole chunk at once is the same as row by row") {
     CHECK_FALSE(a.pts.has_value());
   }
   CHECK_THROWS_AS(bulk.append_chunk(4, numbers, std::vector<double>{1}), Error);
-  CHECK_THROWS_AS(Index::open(folder / "bulk.sqlite").append_chunk(4, numbers, times), Error);
+  CHECK_THROWS_AS(Index::open(folder.path() / "bulk.sqlite").append_chunk(4, numbers, times),
+                  Error);
 }
 
 // --- Hostile databases ---
@@ -1843,7 +1470,7 @@ TEST_CASE("index: a schema of more than tables and indexes is refused, and never
       "DROP TABLE summary; CREATE VIRTUAL TABLE summary USING rtree(name, value, more)",
       "ALTER TABLE chunks ADD COLUMN more AS (hex(zeroblob(1000000)))");
   CAPTURE(change);
-  sqlite3_program(path, change);
+  query(path, change);
   CHECK(kind_of_error([&] { Index::open(path); }, path.string()) == ErrorKind::corrupt);
   CHECK_ERROR(corrupt, Index::open_for_writing(path));
 }
@@ -1855,8 +1482,8 @@ TEST_CASE("index: more frames than the file can hold are not believed") {
   const TemporaryFolder folder;
   const fs::path path = closed_database(folder, 10);
   for (const std::string last : {"1000000", "9223372036854775806", "9223372036854775807"}) {
-    sqlite3_program(path, "UPDATE frames SET frame_index = " + last +
-                              " WHERE frame_index = (SELECT max(frame_index) FROM frames)");
+    query(path, "UPDATE frames SET frame_index = " + last +
+                    " WHERE frame_index = (SELECT max(frame_index) FROM frames)");
     CHECK(kind_of_error([&] { Index::open(path); }, "frames") == ErrorKind::corrupt);
     CHECK_ERROR(corrupt, Index::open_for_writing(path));
   }
@@ -1891,7 +1518,7 @@ TEST_CASE("index: chunks that cannot be are refused") {
                "chunk_path = '../000007.mp4'", "chunk_path = '/tmp/000007.mp4'", "chunk_path = ''",
                "chunk_path = CAST(X'2E2E00' AS TEXT)");
   CAPTURE(change);
-  sqlite3_program(path, "UPDATE chunks SET " + change);
+  query(path, "UPDATE chunks SET " + change);
   CHECK_ERROR(corrupt, Index::open(path).chunks());
   if (change != "chunk = -1") {
     CHECK_ERROR(corrupt, Index::open(path).chunk(7));
@@ -1901,7 +1528,7 @@ TEST_CASE("index: chunks that cannot be are refused") {
 TEST_CASE("index: a journal cannot have a file elsewhere removed") {
   const TemporaryFolder folder;
   const fs::path path = closed_database(folder, 10);
-  const fs::path victim = folder / "victim.txt";
+  const fs::path victim = folder.path() / "victim.txt";
   std::ofstream(victim) << "somebody's work\n";
   // A journal of one page that holds what the page holds already. At its end comes the name of a
   // super-journal, which SQLite removes once it has rolled back.
@@ -1955,7 +1582,7 @@ TEST_CASE("index: a journal cannot have a file elsewhere removed") {
 // a hundred times over: as many rows as there are ways down.
 void tie_pages_in_knots(const fs::path& path, int depth) {
   const std::int64_t root =
-      std::stoll(sqlite3_program(path, "SELECT rootpage FROM sqlite_master WHERE name = 'chunks'"));
+      std::stoll(query(path, "SELECT rootpage FROM sqlite_master WHERE name = 'chunks'"));
   std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
   std::string header(100, '\0');
   REQUIRE(file.read(header.data(), 100));
@@ -2011,7 +1638,7 @@ TEST_CASE("index: pages that lead to the same rows over and over are found out")
 
 TEST_CASE("index: a pipe in its place keeps nobody waiting") {
   const TemporaryFolder folder;
-  const fs::path path = folder / ".index.sqlite";
+  const fs::path path = folder.path() / ".index.sqlite";
   REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
   CHECK_ERROR(corrupt, Index::open(path));
   CHECK_ERROR(corrupt, Index::open_for_writing(path));
