@@ -20,10 +20,14 @@ Error error_of(const std::function<void()>& call) {
   throw std::logic_error("not reached");
 }
 
+bool says(const Error& error, std::string_view text) {
+  return std::string_view(error.what()).find(text) != std::string_view::npos;
+}
+
 ErrorKind kind_of_error(const std::function<void()>& call, const std::string& part_of_message) {
   const Error error = error_of(call);
   INFO(error.what());
-  CHECK(std::string(error.what()).find(part_of_message) != std::string::npos);
+  CHECK(says(error, part_of_message));
   return error.kind();
 }
 

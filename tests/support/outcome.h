@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "avstore/error.h"
@@ -14,6 +15,9 @@ namespace avstore::test {
 
 // The error that the call ends with. Without one, the test fails.
 Error error_of(const std::function<void()>& call);
+
+// Whether its message holds `text`.
+bool says(const Error& error, std::string_view text);
 
 // The kind of that error, whose message must hold `part_of_message`.
 ErrorKind kind_of_error(const std::function<void()>& call, const std::string& part_of_message = "");

@@ -36,7 +36,14 @@ std::string run(const std::string& command) {
   return output;
 }
 
+bool succeeds(const std::string& command) {
+  return std::system((command + " >/dev/null 2>&1").c_str()) == 0;
+}
+
 namespace {
+
+// Debian's Python is the one that has NumPy.
+const std::string kPython = "/usr/bin/python3";
 
 std::vector<std::string> lines_of(const std::string& text) {
   std::istringstream stream(text);
@@ -54,7 +61,7 @@ std::vector<std::string> run_lines(const std::string& command) {
 }
 
 bool has_sqlite3_program() {
-  static const bool found = std::system("sqlite3 -version >/dev/null 2>&1") == 0;
+  static const bool found = succeeds("sqlite3 -version");
   if (!found) {
     WARN("the sqlite3 program is not installed: what it would check is not checked");
   }
@@ -84,9 +91,20 @@ std::vector<std::string> frame_md5s(const fs::path& file) {
   return all;
 }
 
-// Debian's Python is the one that has NumPy.
 std::string python(const std::string& script, const fs::path& argument) {
-  return run("/usr/bin/python3 -c " + quoted(script) + " " + quoted(argument));
+  return run(kPython + " -c " + quoted(script) + " " + quoted(argument));
+}
+
+bool has_python_modules() {
+  static const bool found = succeeds(kPython + " -c 'import numpy, yaml'");
+  if (!found) {
+    WARN("not checked: needs python3 with numpy and yaml");
+  }
+  return found;
+}
+
+std::string run_python(const fs::path& folder, const std::string& script) {
+  return run("cd " + quoted(folder) + " && " + kPython + " -c " + quoted(script) + " 2>&1");
 }
 
 void write_text(const fs::path& file, const std::string& text) {

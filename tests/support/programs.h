@@ -13,7 +13,10 @@ std::string quoted(const std::string& text);
 // What a shell command prints. The test fails if the command does.
 std::string run(const std::string& command);
 
-// The same, by lines.
+// Whether it can be run and ends well.
+bool succeeds(const std::string& command);
+
+// What it prints, by lines.
 std::vector<std::string> run_lines(const std::string& command);
 
 // Whether the sqlite3 program is installed; says so if it is not.
@@ -33,6 +36,13 @@ std::vector<std::string> frame_md5s(const std::filesystem::path& file);
 
 // What a script of Python prints that finds `argument` in sys.argv[1].
 std::string python(const std::string& script, const std::filesystem::path& argument);
+
+// Whether Python has NumPy and PyYAML, with which the reference reads stores; says so if it has
+// not.
+bool has_python_modules();
+
+// What a script of Python prints that is run in a folder.
+std::string run_python(const std::filesystem::path& folder, const std::string& script);
 
 void write_text(const std::filesystem::path& file, const std::string& text);
 std::string read_text(const std::filesystem::path& file);
