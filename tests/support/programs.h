@@ -19,7 +19,6 @@ bool succeeds(const std::string& command);
 // What it prints, by lines.
 std::vector<std::string> run_lines(const std::string& command);
 
-// Whether the sqlite3 program is installed; says so if it is not.
 bool has_sqlite3_program();
 
 // What the sqlite3 program answers, a row a line, columns parted by '|'.
@@ -37,8 +36,7 @@ std::vector<std::string> frame_md5s(const std::filesystem::path& file);
 // What a script of Python prints that finds `argument` in sys.argv[1].
 std::string python(const std::string& script, const std::filesystem::path& argument);
 
-// Whether Python has NumPy and PyYAML, with which the reference reads stores; says so if it has
-// not.
+// Whether Python has NumPy and PyYAML, with which the reference reads stores.
 bool has_python_modules();
 
 // What a script of Python prints that is run in a folder.

@@ -123,7 +123,7 @@ TEST_CASE("A chunk's index reads back as it was written", "[index]") {
 
 TEST_CASE("NumPy reads every member of an index without pickles", "[index][python]") {
   if (!has_python_modules()) {
-    return;
+    SKIP("needs python3 with numpy and yaml");
   }
   const TemporaryFolder folder;
   write_chunk_index(folder.path() / "v.npz", {{7, 8}, {0.5, 1.5}}, video_metadata());

@@ -86,7 +86,7 @@ void tie_pages_in_knots(const fs::path& path, int depth) {
 
 TEST_CASE("index: a schema of more than tables and indexes is refused, and never run") {
   if (!has_sqlite3_program()) {
-    return;
+    SKIP("needs the sqlite3 program");
   }
   const TemporaryFolder folder;
   const fs::path path = closed_database(folder, 100);
@@ -107,7 +107,7 @@ TEST_CASE("index: a schema of more than tables and indexes is refused, and never
 
 TEST_CASE("index: more frames than the file can hold are not believed") {
   if (!has_sqlite3_program()) {
-    return;
+    SKIP("needs the sqlite3 program");
   }
   const TemporaryFolder folder;
   const fs::path path = closed_database(folder, 10);
@@ -121,7 +121,7 @@ TEST_CASE("index: more frames than the file can hold are not believed") {
 
 TEST_CASE("index: chunks that cannot be are refused") {
   if (!has_sqlite3_program()) {
-    return;
+    SKIP("needs the sqlite3 program");
   }
   const TemporaryFolder folder;
   const fs::path path = database_of_one_chunk(folder);
@@ -194,7 +194,7 @@ TEST_CASE("index: a journal cannot have a file elsewhere removed") {
 
 TEST_CASE("index: pages that lead to the same rows over and over are found out") {
   if (!has_sqlite3_program()) {
-    return;
+    SKIP("needs the sqlite3 program");
   }
   const TemporaryFolder folder;
   const fs::path path = database_of_one_chunk(folder);

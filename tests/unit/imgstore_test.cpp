@@ -108,8 +108,7 @@ TEST_CASE("Chunks are found by their names, in order", "[chunks]") {
 TEST_CASE("Stores of the reference read as it reads them", "[golden]") {
   const char* folder = std::getenv("AVSTORE_GOLDEN");
   if (folder == nullptr) {
-    WARN("not checked: AVSTORE_GOLDEN does not name a folder of stores");
-    return;
+    SKIP("AVSTORE_GOLDEN does not name a folder of stores");
   }
   int stores = 0;
   for (const auto& entry : fs::directory_iterator(folder)) {
