@@ -24,6 +24,7 @@
 #include "support/drawn_store.h"
 #include "support/media_folder.h"
 #include "support/outcome.h"
+#include "support/processes.h"
 #include "support/programs.h"
 
 namespace {

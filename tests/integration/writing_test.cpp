@@ -28,6 +28,7 @@
 #include "support/catch.h"
 #include "support/drawn_store.h"
 #include "support/media_folder.h"
+#include "support/outcome.h"
 #include "support/programs.h"
 
 namespace {

@@ -6,11 +6,9 @@
 #include <filesystem>
 #include <functional>
 #include <limits>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
-#include "avstore/error.h"
 #include "avstore/image.h"
 #include "avstore/reader.h"
 #include "avstore/writer.h"
@@ -105,17 +103,5 @@ bool is_intra_only(const std::string& format);
 
 std::filesystem::path chunk_file(const std::filesystem::path& store, const std::string& format,
                                  int chunk);
-
-// The error that the call ends with. Without one, the test fails.
-template <typename Call>
-Error error_of(const Call& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error;
-  }
-  FAIL("no error");
-  throw std::logic_error("not reached");
-}
 
 }  // namespace avstore::test

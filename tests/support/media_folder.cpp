@@ -47,10 +47,18 @@ TemporaryFolder::TemporaryFolder() {
     throw std::runtime_error("cannot make a temporary folder");
   }
   path_ = name;
+  // Tests enter it as another user.
+  fs::permissions(path_, fs::perms(0755));
 }
 
 TemporaryFolder::~TemporaryFolder() {
   std::error_code ignored;
+  fs::permissions(path_, fs::perms(0755), ignored);
+  for (const auto& entry : fs::recursive_directory_iterator(path_, ignored)) {
+    if (entry.is_directory(ignored) && !entry.is_symlink(ignored)) {
+      fs::permissions(entry.path(), fs::perms(0755), ignored);
+    }
+  }
   fs::remove_all(path_, ignored);
 }
 

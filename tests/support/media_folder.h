@@ -18,7 +18,8 @@ std::filesystem::path media_folder();
 std::vector<TestVideo> test_videos();
 std::vector<std::string> read_lines(const std::filesystem::path& file);
 
-// A fresh folder, removed with everything in it at the end of its life.
+// A fresh folder that every user may look into. Removed with everything in it at the end of its
+// life, also where a test has forbidden to write.
 class TemporaryFolder {
  public:
   TemporaryFolder();

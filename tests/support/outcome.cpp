@@ -2,13 +2,34 @@
 
 #include <algorithm>
 #include <set>
+#include <stdexcept>
 
-#include "avstore/error.h"
 #include "support/programs.h"
 
 namespace avstore::test {
 
 namespace fs = std::filesystem;
+
+Error error_of(const std::function<void()>& call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    return error;
+  }
+  FAIL("no error");
+  throw std::logic_error("not reached");
+}
+
+bool says(const Error& error, std::string_view text) {
+  return std::string_view(error.what()).find(text) != std::string_view::npos;
+}
+
+ErrorKind kind_of_error(const std::function<void()>& call, const std::string& part_of_message) {
+  const Error error = error_of(call);
+  INFO(error.what());
+  CHECK(says(error, part_of_message));
+  return error.kind();
+}
 
 namespace {
 

@@ -5,9 +5,25 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "avstore/error.h"
+#include "support/catch.h"
+
 namespace avstore::test {
+
+// The error that the call ends with. Without one, the test fails.
+Error error_of(const std::function<void()>& call);
+
+// Whether its message holds `text`.
+bool says(const Error& error, std::string_view text);
+
+// The kind of that error, whose message must hold `part_of_message`.
+ErrorKind kind_of_error(const std::function<void()>& call, const std::string& part_of_message = "");
+
+#define CHECK_ERROR(kind, ...) \
+  CHECK(::avstore::test::kind_of_error([&] { __VA_ARGS__; }) == ::avstore::ErrorKind::kind)
 
 // "KIND: MESSAGE" of the error that the call ends with; "no error".
 std::string outcome_of(const std::function<void()>& call);

@@ -1,12 +1,8 @@
 #include "support/programs.h"
 
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <array>
-#include <csignal>
 #include <cstdio>
-#include <exception>
+#include <cstdlib>
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -40,17 +36,41 @@ std::string run(const std::string& command) {
   return output;
 }
 
-std::vector<std::string> run_lines(const std::string& command) {
-  std::istringstream output(run(command));
+bool succeeds(const std::string& command) {
+  return std::system((command + " >/dev/null 2>&1").c_str()) == 0;
+}
+
+namespace {
+
+// Debian's Python is the one that has NumPy.
+const std::string kPython = "/usr/bin/python3";
+
+std::vector<std::string> lines_of(const std::string& text) {
+  std::istringstream stream(text);
   std::vector<std::string> lines;
-  for (std::string line; std::getline(output, line);) {
+  for (std::string line; std::getline(stream, line);) {
     lines.push_back(line);
   }
   return lines;
 }
 
+}  // namespace
+
+std::vector<std::string> run_lines(const std::string& command) {
+  return lines_of(run(command));
+}
+
+bool has_sqlite3_program() {
+  static const bool found = succeeds("sqlite3 -version");
+  return found;
+}
+
+std::string query(const fs::path& database, const std::string& sql) {
+  return run("sqlite3 -batch " + quoted(database) + " " + quoted(sql) + " 2>&1");
+}
+
 std::vector<std::string> sqlite(const fs::path& store, const std::string& sql) {
-  return run_lines("sqlite3 " + quoted(store / ".index.sqlite") + " " + quoted(sql));
+  return lines_of(query(store / ".index.sqlite", sql));
 }
 
 std::vector<std::string> probe(const fs::path& file, const std::string& what) {
@@ -68,9 +88,17 @@ std::vector<std::string> frame_md5s(const fs::path& file) {
   return all;
 }
 
-// Debian's Python is the one that has NumPy.
 std::string python(const std::string& script, const fs::path& argument) {
-  return run("/usr/bin/python3 -c " + quoted(script) + " " + quoted(argument));
+  return run(kPython + " -c " + quoted(script) + " " + quoted(argument));
+}
+
+bool has_python_modules() {
+  static const bool found = succeeds(kPython + " -c 'import numpy, yaml'");
+  return found;
+}
+
+std::string run_python(const fs::path& folder, const std::string& script) {
+  return run("cd " + quoted(folder) + " && " + kPython + " -c " + quoted(script) + " 2>&1");
 }
 
 void write_text(const fs::path& file, const std::string& text) {
@@ -85,37 +113,6 @@ std::string read_text(const fs::path& file) {
   text << input.rdbuf();
   REQUIRE(input.good());
   return text.str();
-}
-
-std::string in_child(const std::function<std::string()>& call) {
-  std::array<int, 2> ends{};
-  REQUIRE(::pipe(ends.data()) == 0);
-  const pid_t child = ::fork();
-  REQUIRE(child >= 0);
-  if (child == 0) {
-    ::alarm(20);  // ends the process
-    std::string text;
-    try {
-      text = call();
-    } catch (const std::exception& error) {
-      text = std::string("not an avstore::Error: ") + error.what();
-    }
-    static_cast<void>(!::write(ends[1], text.data(), text.size()));
-    ::_exit(0);
-  }
-  ::close(ends[1]);
-  std::string text;
-  std::array<char, 4096> buffer{};
-  for (ssize_t n = 0; (n = ::read(ends[0], buffer.data(), buffer.size())) > 0;) {
-    text.append(buffer.data(), static_cast<std::size_t>(n));
-  }
-  ::close(ends[0]);
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  if (WIFSIGNALED(status)) {
-    return WTERMSIG(status) == SIGALRM ? "hangs" : "signal " + std::to_string(WTERMSIG(status));
-  }
-  return WEXITSTATUS(status) == 0 ? text : "exit " + std::to_string(WEXITSTATUS(status));
 }
 
 }  // namespace avstore::test

@@ -1,8 +1,7 @@
-// Other programs as oracles, and processes of our own that may crash.
+// Other programs as oracles.
 #pragma once
 
 #include <filesystem>
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -14,10 +13,18 @@ std::string quoted(const std::string& text);
 // What a shell command prints. The test fails if the command does.
 std::string run(const std::string& command);
 
-// The same, by lines.
+// Whether it can be run and ends well.
+bool succeeds(const std::string& command);
+
+// What it prints, by lines.
 std::vector<std::string> run_lines(const std::string& command);
 
-// What the store's index database answers, a line for each row.
+bool has_sqlite3_program();
+
+// What the sqlite3 program answers, a row a line, columns parted by '|'.
+std::string query(const std::filesystem::path& database, const std::string& sql);
+
+// The same of the store's index database, by lines.
 std::vector<std::string> sqlite(const std::filesystem::path& store, const std::string& sql);
 
 // What ffprobe says of a file's first video stream, as lines of comma-separated values.
@@ -29,11 +36,13 @@ std::vector<std::string> frame_md5s(const std::filesystem::path& file);
 // What a script of Python prints that finds `argument` in sys.argv[1].
 std::string python(const std::string& script, const std::filesystem::path& argument);
 
+// Whether Python has NumPy and PyYAML, with which the reference reads stores.
+bool has_python_modules();
+
+// What a script of Python prints that is run in a folder.
+std::string run_python(const std::filesystem::path& folder, const std::string& script);
+
 void write_text(const std::filesystem::path& file, const std::string& text);
 std::string read_text(const std::filesystem::path& file);
-
-// What `call` says, or that it crashed or took too long ("signal N", "hangs", "exit N"): in a
-// process of its own.
-std::string in_child(const std::function<std::string()>& call);
 
 }  // namespace avstore::test

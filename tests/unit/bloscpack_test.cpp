@@ -26,6 +26,7 @@ using avstore::Reader;
 using avstore::Writer;
 using avstore::WriterOptions;
 using avstore::imgstore::bloscpack_to_npy;
+using avstore::imgstore::has_bloscpack;
 using avstore::imgstore::npy_to_bloscpack;
 using avstore::test::TemporaryFolder;
 using Bytes = std::vector<std::uint8_t>;
@@ -39,19 +40,11 @@ Bytes array_of(const std::string& dtype, const std::vector<std::int64_t>& shape,
   return npy;
 }
 
-bool available() {
-  if (!avstore::imgstore::has_bloscpack()) {
-    WARN("not checked: built without Blosc");
-    return false;
-  }
-  return true;
-}
-
 }  // namespace
 
 TEST_CASE("Arrays of any size and type come back from a Bloscpack file", "[bpk]") {
-  if (!available()) {
-    return;
+  if (!has_bloscpack()) {
+    SKIP("built without Blosc");
   }
   for (const Bytes& npy : {array_of("|u1", {7, 5}, 35), array_of("<f8", {3, 4, 3}, 288),
                            array_of("<u2", {1200, 1500}, 3600000), array_of("|u1", {0, 4}, 0),
@@ -63,8 +56,8 @@ TEST_CASE("Arrays of any size and type come back from a Bloscpack file", "[bpk]"
 
 TEST_CASE("A Bloscpack file that is cut off or changed anywhere is refused or harmless",
           "[bpk][hostile]") {
-  if (!available()) {
-    return;
+  if (!has_bloscpack()) {
+    SKIP("built without Blosc");
   }
   const Bytes npy = array_of("<u2", {12, 15}, 360);
   const Bytes file = npy_to_bloscpack(npy, "a.bpk");
@@ -87,8 +80,8 @@ TEST_CASE("A Bloscpack file that is cut off or changed anywhere is refused or ha
 }
 
 TEST_CASE("Claims of many chunks or of much content cost no memory", "[bpk][hostile]") {
-  if (!available()) {
-    return;
+  if (!has_bloscpack()) {
+    SKIP("built without Blosc");
   }
   const Bytes file = npy_to_bloscpack(array_of("<u2", {12, 15}, 360), "a.bpk");
   const auto with = [&file](std::size_t at, std::int64_t value, std::size_t bytes) {
@@ -104,8 +97,8 @@ TEST_CASE("Claims of many chunks or of much content cost no memory", "[bpk][host
 
 TEST_CASE("Chunks that lie over one another are refused before they are decompressed many times",
           "[bpk][hostile]") {
-  if (!available()) {
-    return;
+  if (!has_bloscpack()) {
+    SKIP("built without Blosc");
   }
   Bytes file = npy_to_bloscpack(array_of("<u2", {1200, 1500}, 3600000), "a.bpk");
   std::uint32_t metadata = 0;
@@ -136,8 +129,8 @@ Bytes with_metadata(const Bytes& file, const std::string& text) {
 
 TEST_CASE("A Bloscpack file that says another array than it holds is refused by name",
           "[bpk][hostile]") {
-  if (!available()) {
-    return;
+  if (!has_bloscpack()) {
+    SKIP("built without Blosc");
   }
   const Bytes npy = array_of("<u2", {12, 15}, 360);
   const Bytes file = npy_to_bloscpack(npy, "a.bpk");
@@ -166,8 +159,8 @@ TEST_CASE("A Bloscpack file that says another array than it holds is refused by 
 }
 
 TEST_CASE("Stores of bpk folders are written and read", "[bpk]") {
-  if (!available()) {
-    return;
+  if (!has_bloscpack()) {
+    SKIP("built without Blosc");
   }
   const TemporaryFolder folder;
   const fs::path path = folder.path() / "bpk.store";

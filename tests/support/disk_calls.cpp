@@ -1,0 +1,166 @@
+#include "support/disk_calls.h"
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <set>
+#include <stdexcept>
+#include <string>
+
+namespace avstore::test {
+
+namespace fs = std::filesystem;
+
+struct DiskCalls::State {
+  std::string folder;
+  std::set<DiskCall> kinds;
+  std::atomic<std::int64_t> count = 0;
+  // The calls at which something is to happen; 0: none.
+  std::atomic<std::int64_t> failing = 0;
+  std::atomic<int> error = 0;
+  std::atomic<std::int64_t> last = 0;
+  std::atomic<int> exit_status = 0;
+};
+
+namespace {
+
+std::atomic<DiskCalls::State*> watching = nullptr;
+
+fs::path path_of(int descriptor) {
+  std::error_code error;
+  return fs::read_symlink("/proc/self/fd/" + std::to_string(descriptor), error);
+}
+
+// What the call is about may be a link itself, or may not be there.
+fs::path resolved(const fs::path& path) {
+  std::error_code error;
+  const fs::path absolute = fs::absolute(path, error).lexically_normal();
+  const fs::path parent = fs::weakly_canonical(absolute.parent_path(), error);
+  return error ? absolute : parent / absolute.filename();
+}
+
+fs::path resolved(int folder, const fs::path& path) {
+  return resolved(folder == AT_FDCWD || path.is_absolute() ? path : path_of(folder) / path);
+}
+
+bool is_below(const fs::path& path, const std::string& folder) {
+  const std::string& text = path.native();
+  return text.starts_with(folder) && (text.size() == folder.size() || text[folder.size()] == '/');
+}
+
+// Counts a call. True if it is to fail; errno says how then.
+bool fails_now(DiskCalls::State& state) {
+  const std::int64_t nth = ++state.count;
+  if (nth == state.last) {
+    ::_exit(state.exit_status);
+  }
+  if (nth == state.failing) {
+    errno = state.error;
+    return true;
+  }
+  return false;
+}
+
+// The state if somebody wants to know of calls of this kind.
+DiskCalls::State* watching_for(DiskCall call) {
+  DiskCalls::State* state = watching;
+  return state != nullptr && state->kinds.contains(call) ? state : nullptr;
+}
+
+bool fails(DiskCall call, const char* path, int folder = AT_FDCWD) {
+  DiskCalls::State* state = watching_for(call);
+  return state != nullptr && is_below(resolved(folder, path), state->folder) && fails_now(*state);
+}
+
+bool fails(DiskCall call, int descriptor) {
+  DiskCalls::State* state = watching_for(call);
+  return state != nullptr && is_below(path_of(descriptor), state->folder) && fails_now(*state);
+}
+
+bool rename_fails(const char* from, const char* to) {
+  DiskCalls::State* state = watching_for(DiskCall::rename);
+  return state != nullptr &&
+         (is_below(resolved(from), state->folder) || is_below(resolved(to), state->folder)) &&
+         fails_now(*state);
+}
+
+template <typename Function>
+Function* real(const char* name) {
+  return reinterpret_cast<Function*>(::dlsym(RTLD_NEXT, name));
+}
+
+}  // namespace
+
+DiskCalls::DiskCalls(const fs::path& folder)
+    : DiskCalls(folder, {DiskCall::write, DiskCall::fsync, DiskCall::mkdir, DiskCall::rename,
+                         DiskCall::remove, DiskCall::unlink, DiskCall::unlinkat}) {}
+
+DiskCalls::DiskCalls(const fs::path& folder, std::initializer_list<DiskCall> kinds)
+    : state_(std::make_unique<State>()) {
+  state_->folder = fs::canonical(folder).native();
+  state_->kinds = kinds;
+  if (watching != nullptr) {
+    throw std::logic_error("disk calls are watched already");
+  }
+  watching = state_.get();
+}
+
+DiskCalls::~DiskCalls() {
+  watching = nullptr;
+}
+
+std::int64_t DiskCalls::count() const {
+  return state_->count;
+}
+
+void DiskCalls::fail(std::int64_t nth, int error) {
+  state_->error = error;
+  state_->failing = nth;
+}
+
+void DiskCalls::exit(std::int64_t nth, int status) {
+  state_->exit_status = status;
+  state_->last = nth;
+}
+
+}  // namespace avstore::test
+
+// ---- in place of the C library's -----------------------------------------------------------
+
+using avstore::test::DiskCall;
+using avstore::test::fails;
+using avstore::test::real;
+using avstore::test::rename_fails;
+
+extern "C" {
+ssize_t write(int descriptor, const void* bytes, std::size_t count) {
+  return fails(DiskCall::write, descriptor)
+             ? -1
+             : real<ssize_t(int, const void*, std::size_t)>("write")(descriptor, bytes, count);
+}
+int fsync(int descriptor) {
+  return fails(DiskCall::fsync, descriptor) ? -1 : real<int(int)>("fsync")(descriptor);
+}
+int mkdir(const char* path, mode_t mode) noexcept {
+  return fails(DiskCall::mkdir, path) ? -1 : real<int(const char*, mode_t)>("mkdir")(path, mode);
+}
+int rename(const char* from, const char* to) noexcept {
+  return rename_fails(from, to) ? -1 : real<int(const char*, const char*)>("rename")(from, to);
+}
+int remove(const char* path) noexcept {
+  return fails(DiskCall::remove, path) ? -1 : real<int(const char*)>("remove")(path);
+}
+int unlink(const char* path) noexcept {
+  return fails(DiskCall::unlink, path) ? -1 : real<int(const char*)>("unlink")(path);
+}
+int unlinkat(int folder, const char* path, int flags) noexcept {
+  return fails(DiskCall::unlinkat, path, folder)
+             ? -1
+             : real<int(int, const char*, int)>("unlinkat")(folder, path, flags);
+}
+}

@@ -1,0 +1,46 @@
+// Calls of the C library that change the disk: to count them, to have one fail, or to end the
+// process at one.
+//
+// They are intercepted in the whole process: in avstore, and in the libraries that it uses. A test
+// program that includes this names support/disk_calls.cpp among its sources in tests/meson.build;
+// the others are left alone.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <initializer_list>
+#include <memory>
+
+namespace avstore::test {
+
+// What is intercepted, by the name of the call.
+enum class DiskCall { write, fsync, mkdir, rename, remove, unlink, unlinkat };
+
+// While it lives, calls on what lies below a folder are counted. There may be one at a time, and
+// no other thread may be at work when it begins or ends. A child process has a copy of its own.
+class DiskCalls {
+ public:
+  // All calls, or those of some kinds only. The folder itself counts as well.
+  explicit DiskCalls(const std::filesystem::path& folder);
+  DiskCalls(const std::filesystem::path& folder, std::initializer_list<DiskCall> kinds);
+  ~DiskCalls();
+  DiskCalls(const DiskCalls&) = delete;
+  DiskCalls& operator=(const DiskCalls&) = delete;
+
+  // How many there were, failed ones included.
+  std::int64_t count() const;
+
+  // The `nth` call, from 1 and from the beginning of this object's life, does nothing and fails
+  // with that errno.
+  void fail(std::int64_t nth, int error);
+
+  // The `nth` call is not made: the process ends there and then, with that exit status.
+  void exit(std::int64_t nth, int status);
+
+  struct State;
+
+ private:
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace avstore::test
