@@ -253,7 +253,7 @@ void ChunkSequence::put_chunk_row(index::ChunkState state) {
   row.frame_count = stored_ - chunk_first_frame_;
   row.time_base = chunk_->time_base();
   row.state = state;
-  row.bytes = state == index::ChunkState::closed ? chunk_->bytes() : 0;
+  row.bytes = chunk_->bytes();
   row.packet_count = row.frame_count;
   index_.put_chunk(row);
 }

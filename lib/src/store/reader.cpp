@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "avstore/error.h"
+#include "base/files.h"
 #include "chunk/chunk_reader.h"
 #include "chunk/sensor_image.h"
 #include "imgstore/metadata.h"
@@ -54,6 +55,7 @@ StoreInfo describe(const fs::path& folder, const imgstore::StoreMetadata& metada
   info.uuid = metadata.uuid;
   info.metadata_yaml = metadata.user_yaml;
   info.open_for_writing = fs::exists(folder / store::kLockFile);
+  info.recording = base::is_locked(folder / store::kLockFile);
   info.unfinished = !info.open_for_writing && has_open_chunk(index);
   const index::Extremes extremes = index.extremes();
   info.number_min = FrameNumber(extremes.number_min);
@@ -84,16 +86,25 @@ class Reader::Impl {
                options_.save_index),
         // The other half decodes on.
         converter_(std::max(1, threads() / 2)) {
-    info_ = index_.with(
-        [this](const index::Index& index) { return describe(folder_, metadata_, index); });
-    if (decodes_sensor() && chunk::knows_encoding(metadata_.encoding)) {
-      info_.height = static_cast<int>(chunk::picture_rows(metadata_.encoding, info_.height));
-      info_.color = true;
-    }
+    describe_store();
     pool_.emplace(index_, metadata_, threads());
   }
 
   const StoreInfo& info() const { return info_; }
+
+  std::int64_t refresh() {
+    const std::int64_t before = info_.frame_count;
+    // Whether somebody writes is asked first: the frames of a writer that is gone by then are all
+    // seen.
+    const bool recording = base::is_locked(folder_ / store::kLockFile);
+    index_.refresh();
+    describe_store();
+    info_.recording = recording;
+    if (info_.frame_count != before) {
+      pool_->forget_growing();
+    }
+    return info_.frame_count;
+  }
 
   FrameInfo find(FrameIndex index) const {
     if (index.value < 0 || index.value >= info_.frame_count) {
@@ -176,6 +187,15 @@ class Reader::Impl {
   }
 
  private:
+  void describe_store() {
+    info_ = index_.with(
+        [this](const index::Index& index) { return describe(folder_, metadata_, index); });
+    if (decodes_sensor() && chunk::knows_encoding(metadata_.encoding)) {
+      info_.height = static_cast<int>(chunk::picture_rows(metadata_.encoding, info_.height));
+      info_.color = true;
+    }
+  }
+
   int threads() const { return options_.threads > 0 ? options_.threads : core_count(); }
 
   std::function<void(const std::string&)> warn() const {
@@ -345,6 +365,10 @@ const StoreInfo& Reader::info() const {
 std::int64_t Reader::frame_count() const {
   return impl_->info().frame_count;
 }
+std::int64_t Reader::refresh() {
+  return impl_->refresh();
+}
+
 FrameInfo Reader::find(FrameIndex index) const {
   return impl_->find(index);
 }
