@@ -10,6 +10,7 @@
 #include "arguments.h"
 #include "command.h"
 #include "date_time.h"
+#include "interrupt.h"
 #include "store_access.h"
 
 namespace avstore::cli {
@@ -21,11 +22,15 @@ struct Options {
   std::filesystem::path store;
   bool no_save = false;
   bool json = false;
+  bool watch = false;
 };
 
 void declare(CLI::App& arguments, Options& options) {
   add_store(arguments, options.store);
   add_json(arguments, options.json);
+  arguments.add_flag("--watch", options.watch,
+                     "While the store is being recorded, say it anew whenever frames have come, "
+                     "until the recording ends or Ctrl-C; with --json one object a line");
   add_no_save(arguments, options.no_save);
 }
 
@@ -85,6 +90,7 @@ ordered_json as_json(const StoreInfo& info) {
   object["timezone_local"] = text_or_null(info.timezone_local);
   object["uuid"] = text_or_null(info.uuid);
   object["open_for_writing"] = info.open_for_writing;
+  object["recording"] = info.recording;
   object["unfinished"] = info.unfinished;
   object["metadata"] = ordered_json::parse(metadata_to_json(info.metadata_yaml));
   return object;
@@ -144,10 +150,11 @@ void print_metadata(const StoreInfo& info, Output& out) {
 void print_text(const StoreInfo& info, Output& out) {
   print_line(out, "Store", info.path.string());
   print_line(out, "State",
-             info.open_for_writing ? "open: being recorded"
-             : info.unfinished     ? "unfinished: its writer was killed or failed; the frames "
-                                     "listed are there, avstore repair completes the store"
-                                   : "closed");
+             info.recording          ? "open: being recorded"
+             : info.unfinished       ? "unfinished: its writer was killed or failed; the frames "
+                                       "listed are there, avstore repair completes the store"
+             : info.open_for_writing ? "open: perhaps being recorded, there is a file .lock"
+                                     : "closed");
   print_line(out, "Class", info.store_class);
   print_line(out, "Format", format_text(info));
   print_line(out, "Encoding", info.encoding);
@@ -164,9 +171,40 @@ void print_text(const StoreInfo& info, Output& out) {
   print_metadata(info, out);
 }
 
-int run(const Options& options, Output& out) {
-  const Reader reader = open_store(options.store, reading(options.no_save));
+void show(const Reader& reader, const Options& options, Output& out) {
   if (options.json) {
+    out.write(json_text(as_json(reader.info())) + "\n");
+    return;
+  }
+  if (output_is_terminal()) {
+    out.write("\033[H\033[J");  // from the top of an empty screen
+  }
+  print_text(reader.info(), out);
+  if (!output_is_terminal()) {
+    out.write("\n");
+  }
+}
+
+// Goes on until the recording ends or a signal comes; either is a proper end.
+void watch(Reader& reader, const Options& options, Output& out) {
+  constexpr double kInterval = 0.5;
+  catch_interrupts();
+  bool going_on = true;
+  for (bool first = true; going_on; first = false) {
+    const std::int64_t before = reader.frame_count();
+    const std::int64_t now = reader.refresh();
+    if (first || now != before || !reader.info().recording) {
+      show(reader, options, out);
+    }
+    going_on = reader.info().recording && out.wait(kInterval);
+  }
+}
+
+int run(const Options& options, Output& out) {
+  Reader reader = open_store(options.store, reading(options.no_save));
+  if (options.watch) {
+    watch(reader, options, out);
+  } else if (options.json) {
     out.print_json(as_json(reader.info()));
   } else {
     print_text(reader.info(), out);
@@ -181,7 +219,8 @@ Command info_command(CLI::App& program) {
       program,
       {"info", "Say what a store holds: format, size, numbers, times, metadata",
        "  avstore info arena.store\n"
-       "  avstore info arena.store --json | jq .frame_count"},
+       "  avstore info arena.store --json | jq .frame_count\n"
+       "  avstore info rig.store --watch"},
       declare, run);
 }
 

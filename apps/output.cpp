@@ -1,12 +1,16 @@
 #include "output.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <avstore/error.h>
 #include <avstore/tools.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
+#include <cmath>
 #include <system_error>
 
 #include "interrupt.h"
@@ -60,6 +64,26 @@ void Output::flush() {
   // Emptied first: a failure must not be met again when the program ends.
   const std::string text = std::exchange(buffer_, {});
   write_all(text.data(), text.size());
+}
+
+bool Output::wait(double seconds) {
+  using std::chrono::steady_clock;
+  flush();
+  const auto end = steady_clock::now() + std::chrono::duration<double>(seconds);
+  while (!interrupted()) {
+    // The signal may be another thread's, and end no wait here.
+    constexpr double kLongest = 0.1;
+    const double left = std::chrono::duration<double>(end - steady_clock::now()).count();
+    if (left <= 0) {
+      return true;
+    }
+    pollfd output{STDOUT_FILENO, 0, 0};
+    ::poll(&output, 1, static_cast<int>(std::ceil(std::min(left, kLongest) * 1000)));
+    if ((output.revents & (POLLERR | POLLHUP)) != 0) {
+      throw ClosedPipe{};
+    }
+  }
+  return false;
 }
 
 void Output::flush_if_full() {

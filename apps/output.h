@@ -34,6 +34,10 @@ class Output {
 
   void flush();
 
+  // Flush, and wait that long. False once a signal has come. Also throws ClosedPipe when the reader
+  // stops reading meanwhile.
+  bool wait(double seconds);
+
  private:
   void flush_if_full();
 

@@ -724,6 +724,41 @@ stopped() {
     works "$1: well" verify "$store" --deep
 }
 
+follow_tests() {
+    local pid follower
+    "$avstore" record "$live" follow.record --input-format lavfi --keyframe-interval 5 --frames 60 >followed 2>&1 </dev/null &
+    pid=$!
+    until_true 60 rows_at_least follow.record 5 || not_ok "frames --follow: frames arrive" "no rows"
+    "$avstore" info follow.record --watch --json >watched 2>"$err" </dev/null &
+    follower=$!
+    "$avstore" frames follow.record --follow --json >cut.json 2>/dev/null </dev/null &
+    local cut=$!
+    timeout 60 "$avstore" frames follow.record --follow --range -2: 2>"$err" </dev/null | head -n 3 >few
+    same "frames --follow into head ends" "0 3" "${PIPESTATUS[0]} $(wc -l <few)"
+    until_true 60 test -s cut.json
+    kill -s INT $cut
+    wait $cut
+    same "frames --follow: Ctrl-C is a proper end" 0 $?
+    same "frames --follow: Ctrl-C leaves proper JSON" "True" "$(json 'len(d) > 0 and [f["frame_index"] for f in d] == list(range(len(d)))' <cut.json)"
+    works "frames --follow" frames follow.record --follow
+    mv "$out" followed
+    wait $pid
+    wait $follower
+    same "info --watch ends with the recording" 0 $?
+    same "frames --follow: every frame" "$(prints frames follow.record)" "$(cat followed)"
+    same "frames --follow: as many as there are" 60 "$(sql follow.record 'SELECT count(*) FROM frames')"
+    same "info --watch: ever more, to the end" "True 60 False" "$(python3 -c '
+import json, sys
+seen = [json.loads(line) for line in open("watched")]
+counts = [s["frame_count"] for s in seen]
+print(counts == sorted(counts) and seen[0]["recording"], counts[-1], seen[-1]["recording"])')"
+    works "frames --follow of a closed store" frames follow.record --follow --range 58:
+    same "frames --follow of a closed store: ends" "58 59" "$(sed 1d "$out" | cut -d , -f 1 | xargs)"
+    works "info --watch of a closed store" info follow.record --watch
+    matches "info --watch of a closed store: ends" "State +closed" "$(cat "$out")"
+    misused "frames --follow with an end" "range without an end" frames follow.record --follow --range :5
+}
+
 # interrupted NAME SIGNAL MADE ARGUMENT...: work that a signal ends while MADE or something named alike is being made
 interrupted() {
     local name=$1 signal=$2 made=$3 pid; shift 3
@@ -963,6 +998,7 @@ index_tests
 verify_tests
 formats_tests
 record_tests
+follow_tests
 signal_tests
 output_tests
 permission_tests

@@ -50,7 +50,9 @@ struct StoreInfo {
   std::string timezone_local;  // IANA name
   std::string uuid;
   std::string metadata_yaml;  // the user's own metadata
-  bool open_for_writing = false;
+  bool open_for_writing = false;  // there is a file .lock
+  // A writer that is alive has the store open now.
+  bool recording = false;
   // Nobody writes any more, but the last chunk was never finished: its writer failed or was killed.
   bool unfinished = false;
   // Over all frames; meaningless while frame_count is 0.
@@ -68,6 +70,8 @@ struct ReadStatistics {
 };
 
 // Reads one store. Any frame, in any order, equals what decoding its chunk from the start gives.
+// A store that is being recorded has the frames that were durable when it was opened; refresh()
+// sees more.
 // Not for use from several threads at once; several readers of one store may be.
 class Reader {
  public:
@@ -78,8 +82,15 @@ class Reader {
   Reader(Reader&&) noexcept;
   Reader& operator=(Reader&&) noexcept;
 
+  // As of opening or the last refresh().
   const StoreInfo& info() const;
   std::int64_t frame_count() const;
+
+  // See what a writer has recorded since: frames whose bytes are in the file, all or nothing of
+  // each. Nothing that the writer needs is locked, neither now nor between calls. Frame numbers and
+  // times found before stay what they were; next() goes on where it was. Returns frame_count().
+  // Throws Error: corrupt, io.
+  std::int64_t refresh();
 
   // The names of a frame, without decoding.
   // Throws Error(end_of_store) outside 0 ... frame_count()-1.

@@ -25,6 +25,8 @@ class FrameMap {
   virtual bool pts_are_ordinals() const = 0;
   // PTS of a frame, which its packet in the file carries too.
   virtual std::int64_t pts(std::int64_t frame_idx) const = 0;
+  // Bytes of the file that hold these frames, where more may be on its way there; else none.
+  virtual std::optional<std::int64_t> bytes() const { return std::nullopt; }
   // The last place at or before a frame where decoding can start; none before the first.
   virtual std::optional<media::SeekPoint> seek_point(std::int64_t frame_idx) const = 0;
 };

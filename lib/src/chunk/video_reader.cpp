@@ -111,6 +111,7 @@ class VideoReader final : public ChunkReader {
     options.count_packets = map_.pts_are_ordinals();
     options.use_fragment_table = fragment_table_is_right();
     options.in_order = headers == Headers::suffice;
+    options.bytes = map_.bytes();
     media::Demuxer opened(file_, options);  // if that fails, the old one stays
     if (demuxer_) {
       statistics_.packets_read += demuxer_->packets_read();

@@ -38,9 +38,10 @@ struct ChunkRow {
   std::int64_t frame_count = 0;
   Rational time_base{0, 1};  // seconds a tick of pts and dts; 0/1 where there are none
   ChunkState state = ChunkState::open;
-  std::int64_t bytes = 0;  // of the file, once closed
-  std::string checksum;    // of the file, once closed; empty: none taken
-  int stream = 0;          // stream of the file (libav's index)
+  // Of the file; while it is open, those that were handed to the system when its rows were given.
+  std::int64_t bytes = 0;
+  std::string checksum;  // of the file, once closed; empty: none taken
+  int stream = 0;        // stream of the file (libav's index)
   // Packets of the stream. Where it differs from frame_count (coded fields, hidden frames), packets
   // and frames cannot be paired one to one. 0: not known yet, PTS have not been read.
   std::int64_t packet_count = 0;

@@ -59,6 +59,11 @@ const AVInputFormat* find_input_format(const std::string& name) {
   return format;
 }
 
+// What libavformat opens for the beginning of a file.
+std::string beginning_of(const std::string& file, std::int64_t bytes) {
+  return "subfile,,start,0,end," + std::to_string(bytes) + ",,:" + file;
+}
+
 // What libavformat says of a file in a format that it may not take, and an unwanted list with it.
 constexpr std::string_view kNotOnWhitelist = "Format not on whitelist";
 
@@ -220,14 +225,15 @@ class Demuxer::Impl {
       throw std::bad_alloc();
     }
     if (!options.leads_elsewhere) {
-      raw->protocol_whitelist = av_strdup("file");
+      raw->protocol_whitelist = av_strdup(options.bytes ? "file,subfile" : "file");
       raw->format_whitelist = av_strdup(self_contained_formats().c_str());
     }
     if (give_up_) {
       raw->interrupt_callback = {ask_whether_to_give_up, &give_up_};
     }
     clear_log();
-    int code = avformat_open_input(&raw, url_.c_str(), format, dictionary.address());
+    const std::string opened = options.bytes ? beginning_of(url_, *options.bytes) : url_;
+    int code = avformat_open_input(&raw, opened.c_str(), format, dictionary.address());
     const std::string reason = last_log_line();
     if (reason.starts_with(kNotOnWhitelist)) {
       throw Error(ErrorKind::unsupported,

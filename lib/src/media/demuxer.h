@@ -50,6 +50,9 @@ struct DemuxerOptions {
   // Do not decode the first frames to find out what the headers of MP4 and Matroska leave out: how
   // far frames are reordered above all. For files whose frames are known to come in order.
   bool in_order = false;
+  // Of a file that may be in the midst of being written: read only so many bytes of it, as if it
+  // ended there. Demuxers refuse to open some files that are cut off at the wrong place.
+  std::optional<std::int64_t> bytes;
   // The source may name others that are read as well, as playlists do: files anywhere, addresses on
   // the net. Else only what is in the file itself is, since files come from strangers.
   bool leads_elsewhere = false;

@@ -74,6 +74,15 @@ ChunkPool::OpenChunk& ChunkPool::get(std::int64_t chunk) {
   return open_.front();
 }
 
+void ChunkPool::forget_growing() {
+  open_.remove_if([this](const OpenChunk& entry) {
+    if (entry.growing) {
+      accumulate(closed_, entry.reader->statistics());
+    }
+    return entry.growing;
+  });
+}
+
 void ChunkPool::prepare(std::int64_t chunk) {
   const auto row = index_.with([chunk](const index::Index& db) { return db.chunk(chunk); });
   if (row && row->packet_count == 0 && row->frame_count > 0) {
@@ -99,8 +108,11 @@ ChunkPool::OpenChunk ChunkPool::open(std::int64_t chunk) {
   OpenChunk opened;
   opened.chunk = chunk;
   opened.first_frame_index = row->first_frame_index;
+  opened.growing = row->state == index::ChunkState::open;
   if (metadata_.store_class == "VideoImgStore") {
     opened.map = std::make_unique<IndexedChunk>(index_, chunk);
+    // The chunk may have been finished after this connection looked last.
+    opened.growing = opened.growing || opened.map->frame_count() < row->frame_count;
     opened.reader = chunk::open_video_chunk(index_.folder() / opened.map->row().path,
                                             opened.map->row().stream, threads_, *opened.map);
     return opened;

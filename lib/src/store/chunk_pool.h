@@ -20,6 +20,9 @@ class ChunkPool {
   // The frame, as its chunk holds it. Throws Error(corrupt) if it is not there or not of the
   // store's size, or if the database contradicts itself about where it is.
   Image read(const FrameInfo& frame, chunk::Access access);
+  // Chunks of which not all frames were known when they were opened are opened anew when they are
+  // needed next.
+  void forget_growing();
   // See to it that PTS and keyframes of a chunk are known.
   void prepare(std::int64_t chunk);
 
@@ -29,6 +32,7 @@ class ChunkPool {
   struct OpenChunk {
     std::int64_t chunk = 0;
     std::int64_t first_frame_index = 0;
+    bool growing = false;
     std::unique_ptr<IndexedChunk> map;  // none for image directories; outlives the reader
     std::unique_ptr<chunk::ChunkReader> reader;
   };

@@ -283,8 +283,8 @@ void ChunkSequence::put_chunk_row(index::ChunkState state) {
   row.frame_count = stored_ - chunk_first_frame_;
   row.time_base = chunk_->time_base();
   row.state = state;
+  row.bytes = chunk_->bytes();
   if (state == index::ChunkState::closed) {
-    row.bytes = chunk_->bytes();
     row.checksum = checksum_text(chunk_->checksum());
   }
   row.packet_count = row.frame_count;

@@ -55,10 +55,10 @@ StoreInfo describe(const fs::path& folder, const imgstore::StoreMetadata& metada
   info.uuid = metadata.uuid;
   info.metadata_yaml = metadata.user_yaml;
   const store::Recording recording = store::recording_state(folder).recording;
-  info.open_for_writing =
-      recording == store::Recording::yes || recording == store::Recording::untold;
-  info.unfinished =
-      recording == store::Recording::left || (!info.open_for_writing && has_open_chunk(index));
+  info.open_for_writing = recording != store::Recording::no;
+  info.recording = recording == store::Recording::yes;
+  info.unfinished = recording == store::Recording::left ||
+                    (recording == store::Recording::no && has_open_chunk(index));
   const index::Extremes extremes = index.extremes();
   info.number_min = FrameNumber(extremes.number_min);
   info.number_max = FrameNumber(extremes.number_max);
@@ -88,16 +88,25 @@ class Reader::Impl {
                options_.save_index),
         // The other half decodes on.
         converter_(std::max(1, threads() / 2)) {
-    info_ = index_.with(
-        [this](const index::Index& index) { return describe(folder_, metadata_, index); });
-    if (decodes_sensor() && chunk::knows_encoding(metadata_.encoding)) {
-      info_.height = static_cast<int>(chunk::picture_rows(metadata_.encoding, info_.height));
-      info_.color = true;
-    }
+    describe_store();
     pool_.emplace(index_, metadata_, threads());
   }
 
   const StoreInfo& info() const { return info_; }
+
+  std::int64_t refresh() {
+    const std::int64_t before = info_.frame_count;
+    // Whether somebody writes is asked first: the frames of a writer that is gone by then are all
+    // seen.
+    const bool recording = store::recording_state(folder_).recording == store::Recording::yes;
+    index_.refresh();
+    describe_store();
+    info_.recording = recording;
+    if (info_.frame_count != before) {
+      pool_->forget_growing();
+    }
+    return info_.frame_count;
+  }
 
   FrameInfo find(FrameIndex index) const {
     if (index.value < 0 || index.value >= info_.frame_count) {
@@ -180,6 +189,15 @@ class Reader::Impl {
   }
 
  private:
+  void describe_store() {
+    info_ = index_.with(
+        [this](const index::Index& index) { return describe(folder_, metadata_, index); });
+    if (decodes_sensor() && chunk::knows_encoding(metadata_.encoding)) {
+      info_.height = static_cast<int>(chunk::picture_rows(metadata_.encoding, info_.height));
+      info_.color = true;
+    }
+  }
+
   int threads() const { return options_.threads > 0 ? options_.threads : core_count(); }
 
   std::function<void(const std::string&)> warn() const {
@@ -349,6 +367,10 @@ const StoreInfo& Reader::info() const {
 std::int64_t Reader::frame_count() const {
   return impl_->info().frame_count;
 }
+std::int64_t Reader::refresh() {
+  return impl_->refresh();
+}
+
 FrameInfo Reader::find(FrameIndex index) const {
   return impl_->find(index);
 }

@@ -427,6 +427,11 @@ void IndexedChunk::scan(const fs::path& file) {
   }
 }
 
+std::optional<std::int64_t> IndexedChunk::bytes() const {
+  const bool growing = row_.state == index::ChunkState::open && row_.bytes > 0;
+  return growing ? std::optional(row_.bytes) : std::nullopt;
+}
+
 std::int64_t IndexedChunk::pts(std::int64_t frame_idx) const {
   if (scan_) {
     if (frame_idx >= static_cast<std::int64_t>(scan_->pts.size())) {

@@ -50,6 +50,12 @@ class SharedIndex {
 
   const std::filesystem::path& folder() const { return folder_; }
 
+  // See what a writer has committed since. Returns the number of frames.
+  std::int64_t refresh() {
+    const std::lock_guard lock(mutex_);
+    return in_memory_ ? index_.frame_count() : index_.refresh();
+  }
+
   // Keep what a scan of a chunk found, for this process or, if the store can be written, for good.
   void remember(const index::ChunkRow& row, const std::vector<std::int64_t>& pts,
                 const std::vector<index::KeyframeRow>& keyframes);
@@ -88,6 +94,7 @@ class IndexedChunk final : public chunk::FrameMap {
     return !scan_ || static_cast<std::int64_t>(scan_->pts.size()) == row_.frame_count;
   }
   bool pts_are_ordinals() const override { return row_.time_base.num == 0; }
+  std::optional<std::int64_t> bytes() const override;
   std::int64_t pts(std::int64_t frame_idx) const override;
   std::optional<media::SeekPoint> seek_point(std::int64_t frame_idx) const override;
 
