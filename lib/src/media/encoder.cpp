@@ -131,11 +131,12 @@ class Encoder::Impl {
   Impl& operator=(const Impl&) = delete;
 
   void send(const Image& image, std::int64_t pts, bool force_keyframe) {
+    clear_log();
     AvFrame frame = prepare(image);
     frame->pts = pts;
     frame->pict_type = force_keyframe ? AV_PICTURE_TYPE_I : AV_PICTURE_TYPE_NONE;
     frame->quality = context_->global_quality;
-    check(avcodec_send_frame(context_.get(), frame.get()), where_, "cannot encode a frame");
+    require_success(avcodec_send_frame(context_.get(), frame.get()), "cannot encode a frame");
     started_ = true;
   }
 
@@ -146,7 +147,7 @@ class Encoder::Impl {
     ended_ = true;
     const int code = avcodec_send_frame(context_.get(), nullptr);
     if (code != AVERROR_EOF) {
-      check(code, where_, "cannot finish");
+      require_success(code, "cannot finish");
     }
   }
 
@@ -158,7 +159,7 @@ class Encoder::Impl {
     if (code == AVERROR(EAGAIN) || code == AVERROR_EOF) {
       return false;
     }
-    check(code, where_, "cannot encode");
+    require_success(code, "cannot encode");
     return true;
   }
 
@@ -167,6 +168,14 @@ class Encoder::Impl {
   const AVCodecParameters* parameters() const { return parameters_.get(); }
 
  private:
+  void require_success(int code, const char* what) const {
+    if (code < 0) {
+      const std::string logged = last_log_line();
+      throw EncoderFailure(where_ + ": " + what + ": " + error_text(code) +
+                           (logged.empty() ? "" : ": ") + logged);
+    }
+  }
+
   // SVT-AV1's threads wait for ever if it is closed before it has had a frame and been told of the
   // end.
   void settle() noexcept {
@@ -379,33 +388,9 @@ int Encoder::keyframe_interval() const {
 const AVCodecParameters* Encoder::parameters() const {
   return impl_->parameters();
 }
-
-std::vector<std::string> encoder_candidates(const VideoFormat& format,
-                                            const EncoderOptions& options) {
-  if (!options.encoder.empty()) {
-    return {options.encoder};
-  }
-  std::vector<std::string> names;
-  for (const EncoderChoice& choice : format.encoders) {
-    names.push_back(choice.name);
-  }
-  return names;
-}
-
-Encoder open_first_encoder(const VideoFormat& format, const EncoderOptions& options,
-                           Rational time_base, const ImageView& first) {
-  std::string reasons;
-  for (const std::string& name : encoder_candidates(format, options)) {
-    try {
-      return {format, name, options, time_base, first};
-    } catch (const Error& error) {
-      if (error.kind() != ErrorKind::unsupported) {
-        throw;
-      }
-      reasons += (reasons.empty() ? "" : "; ") + std::string(error.what());
-    }
-  }
-  throw Error(ErrorKind::unsupported, format.format.name + ": no encoder opens: " + reasons);
+std::vector<std::uint8_t> Encoder::headers() const {
+  const AVCodecParameters& parameters = *impl_->parameters();
+  return {parameters.extradata, parameters.extradata + parameters.extradata_size};
 }
 
 }  // namespace avstore::media

@@ -5,7 +5,9 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "avstore/error.h"
 #include "avstore/image.h"
 #include "avstore/writer.h"
 #include "media/codec_table.h"
@@ -14,6 +16,12 @@
 struct AVCodecParameters;
 
 namespace avstore::media {
+
+// An encoder that opened and then failed. The packets that it gave before are good.
+class EncoderFailure : public Error {
+ public:
+  explicit EncoderFailure(const std::string& message) : Error(ErrorKind::io, message) {}
+};
 
 // Encodes frames of one size and pixel format. Timestamps are in time_base(). For one thread at a
 // time.
@@ -30,6 +38,9 @@ class Encoder {
   Encoder& operator=(Encoder&&) noexcept;
   ~Encoder();
 
+  // These three throw EncoderFailure where libav reports an error; nothing but the end of this
+  // object's life may follow.
+
   // PTS must ascend. The image is converted to the encoder's pixel format if it has another.
   void send(const Image& image, std::int64_t pts, bool force_keyframe);
   void send_end();
@@ -42,19 +53,12 @@ class Encoder {
   int height() const;
   int keyframe_interval() const;
   const AVCodecParameters* parameters() const;  // for a Muxer; owned by this
+  std::vector<std::uint8_t> headers() const;    // the codec's, as the container gets them
 
  private:
   class Impl;
   std::unique_ptr<Impl> impl_;
 };
-
-// The encoders to try for a format, first the one the options name if they name one.
-std::vector<std::string> encoder_candidates(const VideoFormat& format,
-                                            const EncoderOptions& options);
-
-// The first candidate that opens for such frames. Throws Error(unsupported) with every reason.
-Encoder open_first_encoder(const VideoFormat& format, const EncoderOptions& options,
-                           Rational time_base, const ImageView& first);
 
 // Half a second's worth of frames, at most 60 and at least 1.
 int default_keyframe_interval(Rational frame_rate);
