@@ -30,6 +30,7 @@ class Encoder {
   // `first` tells size, pixel format and colorimetry; its pixels are not looked at. Odd sizes lose
   // their last column or row in formats that need even ones.
   // `for_container` asks for codec headers out of band, as MP4 and Matroska want them.
+  // Hardware is used as it is: see EncoderLine for trying it out first.
   // Throws Error: unsupported (the encoder does not open; the message has the reason, or the format
   // cannot hold such pixels), invalid_argument (an unknown option).
   Encoder(const VideoFormat& format, const std::string& encoder, const EncoderOptions& options,
@@ -59,6 +60,9 @@ class Encoder {
   class Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+// How many encoders of that family are open in this process. A card may allow only so many.
+int open_encoders(EncoderFamily family);
 
 // Half a second's worth of frames, at most 60 and at least 1.
 int default_keyframe_interval(Rational frame_rate);
