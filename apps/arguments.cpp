@@ -227,9 +227,15 @@ std::vector<CLI::Option*> add_encoder_options(CLI::App& arguments, EncoderOption
   std::vector<CLI::Option*> added = {
       arguments
           .add_option("--encoder", encoder.encoder,
-                      "The encoder by its libav name, such as libx264 (default: the first of "
-                      "the format's that works here, see `avstore formats`)")
+                      "auto: hardware where it works, else software (the default); hardware; "
+                      "nvenc, vaapi or qsv: of that kind only; software; or an encoder by its "
+                      "libav name, such as libx264; see `avstore formats`")
           ->type_name("NAME"),
+      arguments
+          .add_option("--encoder-device", encoder.device,
+                      "Which device encodes: a render node such as /dev/dri/renderD129 for VAAPI "
+                      "and Quick Sync, the number of the GPU for NVENC (default: the first)")
+          ->type_name("DEVICE"),
       add_parsed(arguments, "--quality", encoder.quality, parse_quality, "0..100",
                  "0 makes the smallest files, 100 the best picture"),
       arguments

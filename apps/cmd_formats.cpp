@@ -21,6 +21,7 @@ ordered_json encoders_as_json(const Format& format) {
   ordered_json encoders = ordered_json::array();
   for (const EncoderAvailability& encoder : probe_encoders(format)) {
     encoders.push_back({{"encoder", encoder.encoder},
+                        {"hardware", encoder.hardware},
                         {"available", encoder.available},
                         {"why_not", encoder.why_not}});
   }

@@ -6,6 +6,7 @@
 
 #include <optional>
 #include <sstream>
+#include <vector>
 
 #include "arguments.h"
 #include "command.h"
@@ -68,6 +69,14 @@ void add_extent(ordered_json& object, const StoreInfo& info) {
   object["mean_frame_rate"] = rate ? ordered_json(*rate) : ordered_json();
 }
 
+ordered_json as_json(const std::vector<EncoderRun>& encoders) {
+  ordered_json array = ordered_json::array();
+  for (const EncoderRun& run : encoders) {
+    array.push_back({{"first_chunk", run.first_chunk}, {"encoder", run.encoder}});
+  }
+  return array;
+}
+
 ordered_json as_json(const StoreInfo& info) {
   const auto format = known_format(info.format);
   ordered_json object = {
@@ -76,6 +85,7 @@ ordered_json as_json(const StoreInfo& info) {
       {"format", info.format},
       {"lossless", format ? ordered_json(format->lossless) : ordered_json()},
       {"encoder", text_or_null(info.encoder)},
+      {"encoders", as_json(info.encoders)},
       {"encoding", text_or_null(info.encoding)},
       {"width", info.width},
       {"height", info.height},
@@ -107,8 +117,10 @@ std::string format_text(const StoreInfo& info) {
   if (format) {
     text += fmt::format(" ({})", format->description);
   }
-  if (!info.encoder.empty()) {
-    text += ", made by " + info.encoder;
+  for (const EncoderRun& run : info.encoders) {
+    text += &run == info.encoders.data()
+                ? ", made by " + run.encoder
+                : fmt::format(", from chunk {} on by {}", run.first_chunk, run.encoder);
   }
   return text;
 }

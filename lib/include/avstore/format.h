@@ -20,9 +20,10 @@ struct Format {
   std::string description;  // one line
 };
 
-// An encoder that can write a format, and whether it opens on this machine.
+// An encoder that can write a format, and whether it works on this machine.
 struct EncoderAvailability {
   std::string encoder;  // libav's name, such as "libx264"
+  bool hardware = false;
   bool available = false;
   std::string why_not;  // the reason when it is not
 };
@@ -34,7 +35,9 @@ const std::vector<Format>& formats();
 // Error(unsupported) with a list of the known ones.
 const Format& find_format(std::string_view name);
 
-// The encoders for a format, in the order they are tried, each really opened on a small image.
-std::vector<EncoderAvailability> probe_encoders(const Format& format);
+// The encoders for a format, in the order in which EncoderOptions::encoder "auto" takes them, each
+// really opened for frames of that size, in pixels; hardware ones have to encode one.
+std::vector<EncoderAvailability> probe_encoders(const Format& format, int width = 256,
+                                                int height = 256);
 
 }  // namespace avstore

@@ -30,12 +30,20 @@ struct ReaderOptions {
 };
 
 // What a store says of itself.
+// Chunks from `first_chunk` to the next run's come from one encoder.
+struct EncoderRun {
+  std::int64_t first_chunk = 0;
+  std::string encoder;  // libav's name, or "copy" for packets taken as they were
+  bool operator==(const EncoderRun&) const = default;
+};
+
 struct StoreInfo {
   std::filesystem::path path;  // its folder
   std::string store_class;     // "VideoImgStore" or "DirectoryImgStore"
   std::string format;
-  std::string encoding;  // of raw sensor data, such as "cv_bayerbg"; empty if none
-  std::string encoder;   // what encoded it, if known
+  std::string encoding;              // of raw sensor data, such as "cv_bayerbg"; empty if none
+  std::string encoder;               // what encoded it, if known: the last one, where it changed
+  std::vector<EncoderRun> encoders;  // the same for all chunks
   // Of the images read: the pictures in raw sensor data, unless those are read as they are.
   int width = 0;
   int height = 0;

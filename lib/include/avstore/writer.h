@@ -18,8 +18,19 @@ namespace avstore {
 
 // How video is compressed. The defaults suit a live rig: fast presets, no look-ahead, no B-frames.
 struct EncoderOptions {
-  // A libav encoder by name, such as "libx264". Empty: the first of the format's that opens.
+  // Which encoder. Hardware is tried out, once per process and size and within 2 s in all, before
+  // it is used; where none works, software encodes.
+  //   "auto" or empty         hardware if it works: NVENC, then VAAPI, then Quick Sync
+  //   "hardware"              the same; WriterOptions::on_warning is told if none works
+  //   "nvenc" "vaapi" "qsv"   of that kind only; likewise
+  //   "software"              no hardware
+  //   a libav encoder's name  that one, such as "libx264" or "hevc_nvenc"; an error if it fails to
+  //   open
+  // An encoder that fails while it records is replaced by the next in this order, software last.
   std::string encoder;
+  // Which device hardware encoders use: a render node such as "/dev/dri/renderD129" (VAAPI, Quick
+  // Sync) or the number of a GPU (NVENC). Empty: the driver's first.
+  std::string device;
   // 0 (smallest files) to 100 (best picture), mapped to each encoder's own scale. Ignored by
   // lossless formats.
   std::optional<double> quality;
@@ -73,8 +84,9 @@ struct WriterOptions {
   std::string timezone_local;  // IANA name; empty: this machine's
   // Whether frames handed in are colour. Taken from the first frame if not set.
   std::optional<bool> color;
-  // Told of what is done otherwise than asked for, such as sizes that a format cannot hold. From
-  // the thread that adds, without the store's name.
+  // Told of what is done otherwise than asked for, such as sizes that a format cannot hold or
+  // another encoder in place of one that failed. From the thread that adds or the writer's own,
+  // without the store's name.
   std::function<void(const std::string&)> on_warning = {};
   std::size_t queue_frames = 64;                   // at most this many frames wait
   std::size_t queue_bytes = std::size_t{1} << 28;  // and at most this many bytes, or one frame
@@ -100,17 +112,19 @@ struct WriterStatistics {
   Latency encode_latency;          // of converting, encoding and writing a frame
   Latency total_latency;           // from add() until the frame is durable
   std::int64_t bytes_written = 0;  // of finished chunks
-  std::string encoder;             // libav's name; empty before the first frame or without one
+  // In use now: libav's name; empty before the first frame or without one.
+  std::string encoder;
 };
 
 // Writes one store. Frames go into a bounded queue and are converted, encoded, written and indexed
 // by a thread of the writer's own; `add` waits while the queue is full, unless told otherwise.
 //
-// All frames must have the size and pixel format of the first. A failure behind the queue (full
-// disk, failing encoder) is thrown by the next add(), sync() or close(); frames durable by then
-// stay readable, and where there is none nothing stays. Member functions may be called from any
-// thread, one at a time; add_extra(), sync(), durable_count(), dropped() and statistics() also
-// while another thread adds frames.
+// All frames must have the size and pixel format of the first. Where an encoder fails, the next one
+// takes over with a new chunk, and no frame is lost; where there is none left, that is a failure. A
+// failure behind the queue (full disk, no encoder) is thrown by the next add(), sync() or close();
+// frames durable by then stay readable, and where there is none nothing stays. Member functions may
+// be called from any thread, one at a time; add_extra(), sync(), durable_count(), dropped() and
+// statistics() also while another thread adds frames.
 class Writer {
  public:
   // Makes the store's folder. Nothing else is written before the first frame or close().

@@ -11,6 +11,7 @@
 #include "avstore/image.h"
 #include "avstore/writer.h"
 #include "media/codec_table.h"
+#include "media/encoder_line.h"
 #include "media/scan.h"
 
 namespace avstore::chunk {
@@ -30,7 +31,8 @@ struct Checksum {
   std::uint32_t crc32 = 0;
 };
 
-// For one thread at a time.
+// For one thread at a time. add(), flush() and finish() throw media::EncoderFailure when the
+// encoder fails; end_after_failure() must follow then.
 class ChunkWriter {
  public:
   virtual ~ChunkWriter() = default;
@@ -44,6 +46,10 @@ class ChunkWriter {
   virtual void flush() = 0;
   // The same, and end the chunk. Only the functions below may follow.
   virtual void finish() = 0;
+  // End the chunk with the frames that came out of the encoder; frames behind one that did not are
+  // left out too. Returns the images of those left out, in order, if the encoder has a next in
+  // line; else nothing. Only take_stored() and bytes() may follow.
+  virtual std::vector<Image> end_after_failure() = 0;
   // The frames that have reached the file since the last call, in order of frame_idx.
   virtual std::vector<StoredFrame> take_stored() = 0;
   // Of what has reached the file since the last call, and of what was written over: known by
@@ -63,11 +69,12 @@ struct ChunkWriterOptions {
   Durability durability = Durability::process;
 };
 
-// Creates the video file. `first` tells size and pixel format of all frames.
+// Creates the video file. `first` tells size and pixel format of all frames. The encoder is the
+// first in `line`, which must outlive the chunk.
 std::unique_ptr<ChunkWriter> create_video_chunk(const std::filesystem::path& file,
                                                 const media::VideoFormat& format,
                                                 const ChunkWriterOptions& options,
-                                                const ImageView& first);
+                                                media::EncoderLine& line, const ImageView& first);
 
 // Creates the folder.
 std::unique_ptr<ChunkWriter> create_image_chunk(const std::filesystem::path& folder,

@@ -70,6 +70,7 @@ class ImageWriter final : public ChunkWriter {
   }
 
   void finish() override { flush(); }
+  std::vector<Image> end_after_failure() override { return {}; }
 
   std::vector<StoredFrame> take_stored() override { return std::exchange(stored_, {}); }
   std::vector<Checksum> take_checksums() override { return std::exchange(checksums_, {}); }

@@ -2,15 +2,19 @@
 //
 // Packets are handed to the operating system a keyframe interval at a time: a fragment of MP4, a
 // cluster of Matroska. Only then are their frames reported as stored.
+//
+// Encoders fail. So that a chunk can end at any frame, packets are kept back until those of all
+// frames before, in presentation order, are there as well (without B-frames: not at all), and the
+// images of frames without a packet are kept for the next encoder in line, if there is one.
 #include <algorithm>
 #include <cmath>
 #include <deque>
-#include <map>
 #include <utility>
 
 #include "avstore/error.h"
 #include "chunk/chunk_writer.h"
 #include "media/encoder.h"
+#include "media/encoder_line.h"
 #include "media/muxer.h"
 #include "media/rescale.h"
 
@@ -20,19 +24,20 @@ namespace {
 class VideoWriter final : public ChunkWriter {
  public:
   VideoWriter(const std::filesystem::path& file, const media::VideoFormat& format,
-              const ChunkWriterOptions& options, const ImageView& first)
+              const ChunkWriterOptions& options, media::EncoderLine& line, const ImageView& first)
       : file_(file),
         format_(format),
         options_(options),
-        encoder_(media::open_first_encoder(format, options.encoder, encoder_time_base(), first)),
-        muxer_(file, encoder_.parameters(),
+        line_(line),
+        encoder_(line.open(encoder_time_base(), first)),
+        encoder_name_(encoder_->name()),
+        muxer_(file, encoder_->parameters(),
                {.muxer = format.muxer,
                 .time_base = encoder_time_base(),
                 .frame_rate = options.encoder.frame_rate,
                 .fragmented = true}),
-        // Should the first encoder in line fail later, chunks must not mix two.
+        keeps_images_(line.has_next()),
         first_(first) {
-    options_.encoder.encoder = encoder_.name();
     first_.planes = {};
     require_fine_clock();
     note_pieces();
@@ -40,10 +45,14 @@ class VideoWriter final : public ChunkWriter {
 
   void add(const Image& image, double seconds) override {
     const std::int64_t pts = next_pts(seconds);
-    waiting_.push_back({pts, std::nullopt, false});
+    waiting_.emplace_back();
+    waiting_.back().encoder_pts = pts;
+    if (keeps_images_) {
+      waiting_.back().image = image;
+    }
     dts_to_come_.push_back(pts);
-    encoder_.send(image, pts, false);
-    write_packets();
+    encoder_->send(image, pts, false);
+    receive_packets();
   }
 
   void flush_encoded() override {
@@ -62,25 +71,39 @@ class VideoWriter final : public ChunkWriter {
     }
     drain();
     // An encoder that has been drained takes no more frames. A new one with the same settings
-    // writes the same headers, so its packets go on in the same stream.
-    encoder_ =
-        media::Encoder(format_, encoder_.name(), options_.encoder, encoder_time_base(), first_);
+    // writes the same headers, so its packets go on in the same stream. The old one goes first:
+    // there may be only so many at a time.
+    const auto headers = encoder_->headers();
+    encoder_.reset();
+    encoder_ = line_.reopen(encoder_time_base(), first_);
+    if (encoder_->headers() != headers) {
+      fail("writes other headers when it is opened again");
+    }
   }
 
   void finish() override {
     drain();
-    muxer_.finish();
-    note_pieces();
-    if (options_.durability == Durability::power) {
-      muxer_.file().sync();
+    finish_file();
+  }
+
+  std::vector<Image> end_after_failure() override {
+    encoder_.reset();
+    kept_back_.clear();
+    store_written();
+    finish_file();
+    std::vector<Image> images;
+    if (keeps_images_) {
+      for (const Waiting& frame : waiting_) {
+        images.push_back(frame.image);
+      }
     }
-    muxer_.file().close();
+    return images;
   }
 
   std::vector<StoredFrame> take_stored() override { return std::exchange(stored_, {}); }
   std::vector<Checksum> take_checksums() override { return std::exchange(checksums_, {}); }
   Rational time_base() const override { return muxer_.time_base(); }
-  std::string encoder() const override { return encoder_.name(); }
+  std::string encoder() const override { return encoder_name_; }
   std::int64_t bytes() const override { return muxer_.file().size(); }
   std::uint32_t checksum() const override { return muxer_.file().crc32(); }
 
@@ -88,6 +111,8 @@ class VideoWriter final : public ChunkWriter {
   // A frame on its way through encoder and muxer.
   struct Waiting {
     std::int64_t encoder_pts = 0;
+    Image image;                             // until its packet is written, if it is kept
+    bool encoded = false;                    // its packet has come
     std::optional<media::SeekPoint> packet;  // as written, once it is
     bool key = false;
   };
@@ -133,9 +158,21 @@ class VideoWriter final : public ChunkWriter {
   }
 
   void drain() {
-    encoder_.send_end();
-    write_packets();
+    encoder_->send_end();
+    receive_packets();
+    if (!is_encoder_empty()) {
+      fail("has ended without giving back all frames");
+    }
     store_written();
+  }
+
+  void finish_file() {
+    muxer_.finish();
+    note_pieces();
+    if (options_.durability == Durability::power) {
+      muxer_.file().sync();
+    }
+    muxer_.file().close();
   }
 
   void store_written() {
@@ -158,20 +195,48 @@ class VideoWriter final : public ChunkWriter {
     }
   }
 
-  void write_packets() {
-    media::Packet packet;
-    while (encoder_.receive(packet)) {
+  void receive_packets() {
+    for (media::Packet packet; encoder_->receive(packet); packet = media::Packet()) {
+      Waiting& frame = frame_of(packet);
+      if (frame.encoded) {
+        fail("gave two packets for one frame");
+      }
+      frame.encoded = true;
+      kept_back_.push_back(std::move(packet));
+      write_complete_packets();
+    }
+  }
+
+  // As many packets as come first in presentation order are written together.
+  void write_complete_packets() {
+    while (static_cast<std::size_t>(complete_ - first_waiting_) < waiting_.size() &&
+           waiting_[static_cast<std::size_t>(complete_ - first_waiting_)].encoded) {
+      ++complete_;
+    }
+    const auto received = packets_written_ + static_cast<std::int64_t>(kept_back_.size());
+    if (received > complete_) {
+      return;
+    }
+    for (media::Packet& packet : kept_back_) {
       write(packet);
     }
+    kept_back_.clear();
+  }
+
+  [[noreturn]] void fail(const std::string& what) const {
+    throw media::EncoderFailure(file_.string() + ": encoder " + encoder_name_ + " " + what);
   }
 
   void write(media::Packet& packet) {
     if (packets_since_flush_ > 0 && must_flush_before(packet)) {
       store_written();
     }
-    const std::int64_t encoder_pts = packet.pts().value_or(0);
+    Waiting& frame = frame_of(packet);
     to_muxer_time(packet);
-    note(encoder_pts, packet);
+    frame.packet = media::SeekPoint{first_waiting_ + (&frame - &waiting_.front()),
+                                    packet.pts().value_or(0), packet.dts(), -1};
+    frame.key = packet.key();
+    frame.image = Image();
     muxer_.write(packet);
     ++packets_since_flush_;
   }
@@ -190,7 +255,7 @@ class VideoWriter final : public ChunkWriter {
   // the index must know what will be read back. The encoder's own DTS would start over after a
   // flush.
   void to_muxer_time(media::Packet& packet) {
-    const Rational from = encoder_.time_base();
+    const Rational from = encoder_time_base();
     const Rational to = muxer_.time_base();
     const auto place = [&](std::int64_t t) { return media::rescale(t, from, to); };
     std::int64_t dts = packets_written_;
@@ -216,17 +281,16 @@ class VideoWriter final : public ChunkWriter {
     return b_frames == 0 ? 0 : b_frames + 1;
   }
 
-  void note(std::int64_t encoder_pts, const media::Packet& packet) {
-    for (Waiting& frame : waiting_) {
-      if (frame.encoder_pts == encoder_pts) {
-        frame.packet = media::SeekPoint{first_waiting_ + (&frame - &waiting_.front()),
-                                        packet.pts().value_or(0), packet.dts(), -1};
-        frame.key = packet.key();
-        return;
-      }
+  // By a packet as the encoder gave it: PTS ascend.
+  Waiting& frame_of(const media::Packet& packet) {
+    const auto found = std::lower_bound(waiting_.begin(), waiting_.end(), packet.pts(),
+                                        [](const Waiting& frame, std::optional<std::int64_t> pts) {
+                                          return frame.encoder_pts < pts;
+                                        });
+    if (found == waiting_.end() || found->encoder_pts != packet.pts()) {
+      fail("gave a packet for no frame");
     }
-    throw Error(ErrorKind::io,
-                file_.string() + ": encoder " + encoder_.name() + " gave a packet for no frame");
+    return *found;
   }
 
   // Frames are reported in presentation order, each once all before it are there.
@@ -247,11 +311,16 @@ class VideoWriter final : public ChunkWriter {
   std::filesystem::path file_;
   const media::VideoFormat& format_;
   ChunkWriterOptions options_;
-  media::Encoder encoder_;
+  media::EncoderLine& line_;
+  std::optional<media::Encoder> encoder_;  // none once it has failed
+  std::string encoder_name_;
   media::Muxer muxer_;
+  bool keeps_images_;
   ImageView first_;  // without pixels
   std::deque<Waiting> waiting_;
-  std::int64_t first_waiting_ = 0;  // frame_idx of waiting_.front()
+  std::int64_t first_waiting_ = 0;        // frame_idx of waiting_.front()
+  std::int64_t complete_ = 0;             // frames of which, and of all before, the packet has come
+  std::vector<media::Packet> kept_back_;  // in decode order
   std::vector<StoredFrame> stored_;
   std::vector<Checksum> checksums_;
   std::map<std::int64_t, std::int64_t> piece_frames_;  // frame_idx by offset
@@ -267,8 +336,8 @@ class VideoWriter final : public ChunkWriter {
 std::unique_ptr<ChunkWriter> create_video_chunk(const std::filesystem::path& file,
                                                 const media::VideoFormat& format,
                                                 const ChunkWriterOptions& options,
-                                                const ImageView& first) {
-  return std::make_unique<VideoWriter>(file, format, options, first);
+                                                media::EncoderLine& line, const ImageView& first) {
+  return std::make_unique<VideoWriter>(file, format, options, line, first);
 }
 
 }  // namespace avstore::chunk

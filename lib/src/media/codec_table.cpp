@@ -46,6 +46,38 @@ EncoderChoice aom_av1() {
   return {"libaom-av1", "8", "cpu-used", {{"usage", "realtime"}, {"lag-in-frames", "0"}}};
 }
 
+// Hardware makes no B-frames unless asked, looks at no frame ahead, and has at most two frames
+// under way: enough to keep it busy while the next is brought to it. Low latency is a tuning of its
+// own; constant quality is variable bit rate without a rate.
+EncoderChoice nvenc(const std::string& codec) {
+  return {codec + "_nvenc",
+          "p4",
+          "preset",
+          {{"tune", "ll"},
+           {"rc", "vbr"},
+           {"b", "0"},
+           {"rc-lookahead", "0"},
+           {"delay", "2"},
+           {"forced-idr", "1"}}};
+}
+
+// Constant quantizers are what every driver has.
+EncoderChoice vaapi(const std::string& codec) {
+  return {codec + "_vaapi", "", "", {{"rc_mode", "CQP"}, {"async_depth", "2"}}};
+}
+
+EncoderChoice qsv(const std::string& codec) {
+  return {codec + "_qsv", "veryfast", "preset", {{"async_depth", "2"}, {"forced_idr", "1"}}};
+}
+
+// Which codecs FFmpeg has these for depends on its version; what it lacks is passed over.
+std::vector<EncoderChoice> hardware_or(const std::string& codec,
+                                       const std::vector<EncoderChoice>& software) {
+  std::vector<EncoderChoice> all{nvenc(codec), vaapi(codec), qsv(codec)};
+  all.insert(all.end(), software.begin(), software.end());
+  return all;
+}
+
 EncoderChoice mjpeg() {
   return {"mjpeg", "", "", {{"huffman", "optimal"}}};
 }
@@ -86,13 +118,15 @@ VideoFormat images(const std::string& name, std::vector<PixelFormat> lossless_pi
 std::vector<VideoFormat> make_table() {
   using namespace pixel;
   return {
-      video("avc1/mp4", ".mp4", "mp4", {x264()}, "H.264 in fragmented MP4"),
-      video("h264/mkv", ".mkv", "matroska", {x264()}, "H.264 in Matroska"),
+      video("avc1/mp4", ".mp4", "mp4", hardware_or("h264", {x264()}), "H.264 in fragmented MP4"),
+      video("h264/mkv", ".mkv", "matroska", hardware_or("h264", {x264()}), "H.264 in Matroska"),
       intra(video("mjpeg/avi", ".avi", "avi", {mjpeg()}, "Motion JPEG in AVI")),
-      video("hevc/mp4", ".mp4", "mp4", {x265()}, "HEVC in fragmented MP4"),
-      video("hevc/mkv", ".mkv", "matroska", {x265()}, "HEVC in Matroska"),
-      video("av1/mp4", ".mp4", "mp4", {svt_av1(), aom_av1()}, "AV1 in fragmented MP4"),
-      video("av1/mkv", ".mkv", "matroska", {svt_av1(), aom_av1()}, "AV1 in Matroska"),
+      video("hevc/mp4", ".mp4", "mp4", hardware_or("hevc", {x265()}), "HEVC in fragmented MP4"),
+      video("hevc/mkv", ".mkv", "matroska", hardware_or("hevc", {x265()}), "HEVC in Matroska"),
+      video("av1/mp4", ".mp4", "mp4", hardware_or("av1", {svt_av1(), aom_av1()}),
+            "AV1 in fragmented MP4"),
+      video("av1/mkv", ".mkv", "matroska", hardware_or("av1", {svt_av1(), aom_av1()}),
+            "AV1 in Matroska"),
       lossless(intra(video("ffv1/mkv", ".mkv", "matroska", {ffv1()}, "FFV1 in Matroska, lossless")),
                {gray8, gray16, bgr24, rgb24, bgra, yuv420p}),
       lossless(video("h264-lossless/mkv", ".mkv", "matroska",
@@ -112,18 +146,40 @@ std::vector<VideoFormat> make_table() {
   };
 }
 
-// One line a family: the encoder's own scale at quality 0, at 75 (the default) and at 100.
+// The encoder's own scale at quality 0, at 75 (the default) and at 100; the lowest value is the
+// best.
 struct QualityScale {
   std::string encoder;
-  std::string option;
+  std::string option;  // kQuantizer: libavcodec's qscale, a constant quantizer
   double worst, usual, best;
+  bool whole = false;  // only whole numbers
 };
+
+constexpr const char* kQuantizer = "qscale";
 
 const std::vector<QualityScale>& quality_scales() {
   static const std::vector<QualityScale> kScales{
-      {"libx264", "crf", 45, 21, 10},    {"libx264rgb", "crf", 45, 21, 10},
-      {"libx265", "crf", 45, 23, 12},    {"libsvtav1", "crf", 60, 32, 15},
-      {"libaom-av1", "crf", 60, 28, 10}, {"mjpeg", "global_quality", 31, 3, 1},
+      // Range of the scale, and where it is stated.
+      {"libx264", "crf", 45, 21, 10},           // 0 to 51; x264 --fullhelp
+      {"libx264rgb", "crf", 45, 21, 10},        // the same
+      {"libx265", "crf", 45, 23, 12},           // 0 to 51; x265 --fullhelp
+      {"libsvtav1", "crf", 60, 32, 15, true},   // 0 to 63; ffmpeg -h encoder=libsvtav1
+      {"libaom-av1", "crf", 60, 28, 10, true},  // 0 to 63; ffmpeg -h encoder=libaom-av1
+      {"mjpeg", kQuantizer, 31, 3, 1, true},    // 1 to 31; ffmpeg-codecs, -qmin and -qmax
+      // 0 to 51, 0 leaves it to the driver; ffmpeg -h encoder=h264_nvenc. The same of hevc and, but
+      // for versions that go to 63, av1.
+      {"h264_nvenc", "cq", 45, 23, 10},
+      {"hevc_nvenc", "cq", 45, 25, 12},
+      {"av1_nvenc", "cq", 50, 30, 12},
+      // 0 to 52, 0 stands for unset; ffmpeg -h encoder=h264_vaapi, -h encoder=hevc_vaapi.
+      {"h264_vaapi", "qp", 45, 22, 10, true},
+      {"hevc_vaapi", "qp", 45, 24, 12, true},
+      // 0 to 255, AV1's base_q_idx; ffmpeg-codecs, "VAAPI encoders", on global_quality and CQP.
+      {"av1_vaapi", "global_quality", 240, 120, 50, true},
+      // 0 to 51, AV1 0 to 255; ffmpeg-codecs, "QSV encoders", on CQP, and libavcodec/qsvenc.c.
+      {"h264_qsv", kQuantizer, 45, 22, 10, true},
+      {"hevc_qsv", kQuantizer, 45, 24, 12, true},
+      {"av1_qsv", kQuantizer, 240, 120, 50, true},
   };
   return kScales;
 }
@@ -174,16 +230,27 @@ std::optional<EncoderInput> lossless_input(const std::string& encoder, const Ima
   return EncoderInput{from_av(format), is_gray(format) ? Colorimetry{"", true} : input.color};
 }
 
+// VAAPI and Quick Sync know nothing else; NVENC takes it as it is, and planes apart too.
+bool takes_nv12(const std::string& encoder, AVPixelFormat input) {
+  const EncoderFamily family = family_of(encoder);
+  return family == EncoderFamily::vaapi || family == EncoderFamily::qsv ||
+         (family == EncoderFamily::nvenc && input == AV_PIX_FMT_NV12);
+}
+
 // Lossy formats are 8 bit with halved chroma, which every player and OpenCV decode. Gray is full
-// range so that its values survive; colour keeps what it comes with, RGB becomes BT.601.
-std::optional<EncoderInput> lossy_input(const VideoFormat& format, const ImageView& input) {
+// range so that its values survive; colour keeps what it comes with, RGB becomes BT.601: here and
+// not in the hardware, whose matrices are its own.
+std::optional<EncoderInput> lossy_input(const VideoFormat& format, const std::string& encoder,
+                                        const ImageView& input) {
   const AVPixelFormat from = to_av(input.format);
   if (from == AV_PIX_FMT_NONE || (is_gray(from) && from != AV_PIX_FMT_GRAY8)) {
     return std::nullopt;
   }
   const bool jpeg = format.format.name == "mjpeg/avi";
   EncoderInput made;
-  made.pixel_format = from_av(jpeg ? AV_PIX_FMT_YUVJ420P : AV_PIX_FMT_YUV420P);
+  made.pixel_format = from_av(jpeg                        ? AV_PIX_FMT_YUVJ420P
+                              : takes_nv12(encoder, from) ? AV_PIX_FMT_NV12
+                                                          : AV_PIX_FMT_YUV420P);
   made.color =
       is_rgb(from) || is_gray(from) ? Colorimetry{"smpte170m", is_gray(from)} : input.color;
   if (jpeg) {  // JFIF knows one matrix and one range only
@@ -197,6 +264,13 @@ std::optional<EncoderInput> lossy_input(const VideoFormat& format, const ImageVi
 const std::vector<VideoFormat>& format_table() {
   static const std::vector<VideoFormat> kTable = make_table();
   return kTable;
+}
+
+EncoderFamily family_of(const std::string& encoder) {
+  return encoder.ends_with("_nvenc")   ? EncoderFamily::nvenc
+         : encoder.ends_with("_vaapi") ? EncoderFamily::vaapi
+         : encoder.ends_with("_qsv")   ? EncoderFamily::qsv
+                                       : EncoderFamily::software;
 }
 
 std::string canonical_format_name(const std::string& name) {
@@ -235,20 +309,20 @@ Options quality_options(const VideoFormat& format, const std::string& encoder, d
       continue;
     }
     const double value = on_scale(scale, quality);
-    if (scale.option == "global_quality") {
+    if (scale.option == kQuantizer) {
       return {{"flags", "+qscale"},
               {"global_quality", fmt::format("{}", std::lround(value * FF_QP2LAMBDA))}};
     }
-    const bool integral = encoder == "libsvtav1" || encoder == "libaom-av1";
     return {{scale.option,
-             integral ? fmt::format("{}", std::lround(value)) : fmt::format("{:.1f}", value)}};
+             scale.whole ? fmt::format("{}", std::lround(value)) : fmt::format("{:.1f}", value)}};
   }
   return {};
 }
 
 std::optional<EncoderInput> encoder_input(const VideoFormat& format, const std::string& encoder,
                                           const ImageView& input) {
-  return format.format.lossless ? lossless_input(encoder, input) : lossy_input(format, input);
+  return format.format.lossless ? lossless_input(encoder, input)
+                                : lossy_input(format, encoder, input);
 }
 
 PixelFormat nearest_packed_format(PixelFormat format, bool gray16_allowed) {

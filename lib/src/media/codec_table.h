@@ -12,6 +12,12 @@
 
 namespace avstore::media {
 
+// What does the work.
+enum class EncoderFamily { software, nvenc, vaapi, qsv };
+
+// By the last part of its libav name: "hevc_nvenc".
+EncoderFamily family_of(const std::string& encoder);
+
 // An encoder that can write a format.
 struct EncoderChoice {
   std::string name;                            // libav's
@@ -24,7 +30,7 @@ struct EncoderChoice {
 struct VideoFormat {
   Format format;
   std::string muxer;                    // libav's name
-  std::vector<EncoderChoice> encoders;  // in the order tried
+  std::vector<EncoderChoice> encoders;  // in the order tried; hardware first
   bool intra_only = false;              // every frame is a keyframe
 };
 
@@ -40,7 +46,7 @@ bool decodes_sensor_data(const std::string& name);
 std::string canonical_format_name(const std::string& name);
 
 // The user's quality, 0 (smallest) to 100 (best), as options of the encoder. Lossless formats have
-// none.
+// none, encoders that are not in the table neither.
 std::map<std::string, std::string> quality_options(const VideoFormat& format,
                                                    const std::string& encoder, double quality);
 

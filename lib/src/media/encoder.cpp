@@ -1,6 +1,8 @@
 #include "media/encoder.h"
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <cmath>
 #include <cstdlib>
 #include <mutex>
@@ -9,6 +11,7 @@
 
 #include "media/av.h"
 #include "media/convert.h"
+#include "media/hardware.h"
 #include "media/log.h"
 
 namespace avstore::media {
@@ -80,6 +83,10 @@ Options all_options(const VideoFormat& format, const std::string& encoder,
     // (some 1 in 20,000 short videos). The pool shares the work within a frame.
     options["x265-params"] += ":frame-threads=1:pools=" + std::to_string(threads);
   }
+  if (const auto gpu = gpu_number(wanted.device);
+      gpu && family_of(encoder) == EncoderFamily::nvenc) {
+    options["gpu"] = std::to_string(*gpu);
+  }
   merge(options, quality_options(format, encoder, wanted.quality.value_or(kDefaultQuality)));
   merge(options, wanted.options);
   return options;
@@ -91,7 +98,16 @@ void quiet_svt_av1() {
   std::call_once(once, [] { setenv("SVT_LOG", "1", 0); });
 }
 
+std::atomic<int>& open_count(EncoderFamily family) {
+  static std::array<std::atomic<int>, 4> counts{};
+  return counts.at(static_cast<std::size_t>(family));
+}
+
 }  // namespace
+
+int open_encoders(EncoderFamily family) {
+  return open_count(family);
+}
 
 int default_keyframe_interval(Rational frame_rate) {
   const double half_second = frame_rate.den == 0 ? 0 : frame_rate.value() / 2;
@@ -102,7 +118,7 @@ class Encoder::Impl {
  public:
   Impl(const VideoFormat& format, const std::string& encoder, const EncoderOptions& options,
        Rational time_base, const ImageView& first, bool for_container)
-      : name_(encoder), where_("encoder " + encoder), converter_(1) {
+      : name_(encoder), where_("encoder " + encoder), family_(family_of(encoder)), converter_(1) {
     capture_log();
     clear_log();
     quiet_svt_av1();
@@ -111,31 +127,45 @@ class Encoder::Impl {
       throw Error(ErrorKind::unsupported, where_ + ": not in this build of FFmpeg");
     }
     require_codec(format, *codec);
+    require_device_of(family_, options.device, where_);
     choose_input(format, first);
-    context_.reset(avcodec_alloc_context3(codec));
-    if (!context_) {
-      throw std::bad_alloc();
+    const Options all =
+        all_options(format, name_, options, thread_count(options), width_ * height_);
+    const auto prepare = [&] { make_context(*codec, format, options, time_base, for_container); };
+    prepare();
+    require_known(all);
+    if (family_ == EncoderFamily::vaapi && !all.contains("low_power")) {
+      open_vaapi(all, prepare);
+    } else {
+      open(all);
     }
-    configure(format, options, time_base, for_container);
-    open(format, options);
     parameters_.reset(avcodec_parameters_alloc());
     if (!parameters_) {
       throw std::bad_alloc();
     }
     check(avcodec_parameters_from_context(parameters_.get(), context_.get()), where_,
           "cannot read parameters");
+    ++open_count(family_);
   }
 
-  ~Impl() { settle(); }
+  ~Impl() {
+    settle();
+    context_.reset();
+    --open_count(family_);
+  }
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
 
   void send(const Image& image, std::int64_t pts, bool force_keyframe) {
+    clear_log();
     AvFrame frame = prepare(image);
+    if (vaapi_) {
+      frame = vaapi_->upload(*frame);
+    }
     frame->pts = pts;
     frame->pict_type = force_keyframe ? AV_PICTURE_TYPE_I : AV_PICTURE_TYPE_NONE;
     frame->quality = context_->global_quality;
-    check(avcodec_send_frame(context_.get(), frame.get()), where_, "cannot encode a frame");
+    require_success(avcodec_send_frame(context_.get(), frame.get()), "cannot encode a frame");
     started_ = true;
   }
 
@@ -146,7 +176,7 @@ class Encoder::Impl {
     ended_ = true;
     const int code = avcodec_send_frame(context_.get(), nullptr);
     if (code != AVERROR_EOF) {
-      check(code, where_, "cannot finish");
+      require_success(code, "cannot finish");
     }
   }
 
@@ -158,7 +188,7 @@ class Encoder::Impl {
     if (code == AVERROR(EAGAIN) || code == AVERROR_EOF) {
       return false;
     }
-    check(code, where_, "cannot encode");
+    require_success(code, "cannot encode");
     return true;
   }
 
@@ -167,10 +197,16 @@ class Encoder::Impl {
   const AVCodecParameters* parameters() const { return parameters_.get(); }
 
  private:
+  void require_success(int code, const char* what) const {
+    if (code < 0) {
+      throw EncoderFailure(where_ + ": " + what + ": " + with_log(error_text(code)));
+    }
+  }
+
   // SVT-AV1's threads wait for ever if it is closed before it has had a frame and been told of the
   // end.
   void settle() noexcept {
-    if (name_ != "libsvtav1" || !context_ || avcodec_is_open(context_.get()) == 0) {
+    if (name_ != "libsvtav1") {
       return;
     }
     if (!started_) {
@@ -221,6 +257,20 @@ class Encoder::Impl {
     }
   }
 
+  static int thread_count(const EncoderOptions& options) {
+    return options.threads > 0 ? options.threads : core_count();
+  }
+
+  void make_context(const AVCodec& codec, const VideoFormat& format, const EncoderOptions& options,
+                    Rational time_base, bool for_container) {
+    context_.reset(avcodec_alloc_context3(&codec));
+    if (!context_) {
+      throw std::bad_alloc();
+    }
+    configure(format, options, time_base, for_container);
+    device_ = options.device;
+  }
+
   void configure(const VideoFormat& format, const EncoderOptions& options, Rational time_base,
                  bool for_container) {
     context_->width = width_;
@@ -237,19 +287,20 @@ class Encoder::Impl {
     }
     context_->keyint_min = context_->gop_size;
     context_->max_b_frames = format.intra_only ? 0 : options.b_frames;
-    context_->thread_count = options.threads > 0 ? options.threads : core_count();
+    context_->thread_count = thread_count(options);
     if (for_container) {
       context_->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
     }
     require_possible();
-    const AVPixFmtDescriptor* desc = av_pix_fmt_desc_get(context_->pix_fmt);
+    const AVPixFmtDescriptor* desc = av_pix_fmt_desc_get(to_av(input_.pixel_format));
     if ((desc->flags & AV_PIX_FMT_FLAG_RGB) == 0) {
       context_->color_range = input_.color.full_range ? AVCOL_RANGE_JPEG : AVCOL_RANGE_MPEG;
       const int matrix = av_color_space_from_name(input_.color.matrix.c_str());
       context_->colorspace = matrix < 0 ? AVCOL_SPC_UNSPECIFIED : static_cast<AVColorSpace>(matrix);
     }
-    chroma_shift_x_ = desc->log2_chroma_w;
-    chroma_shift_y_ = desc->log2_chroma_h;
+    chroma_rows_ = AV_CEIL_RSHIFT(height_, desc->log2_chroma_h);
+    chroma_row_bytes_ = AV_CEIL_RSHIFT(width_, desc->log2_chroma_w) * desc->comp[1].step;
+    chroma_planes_ = av_pix_fmt_count_planes(to_av(input_.pixel_format)) - 1;
   }
 
   // What encoders accept and then do wrong.
@@ -263,18 +314,45 @@ class Encoder::Impl {
     }
   }
 
-  void open(const VideoFormat& format, const EncoderOptions& options) {
-    const Options all =
-        all_options(format, name_, options, context_->thread_count, width_ * height_);
-    require_known(all);
+  // Newer Intel hardware has nothing but what VAAPI calls its low-power encoders, older has no such
+  // ones, and libavcodec uses either only if told.
+  template <typename Prepare>
+  void open_vaapi(Options all, const Prepare& prepare) {
+    try {
+      open(all);
+    } catch (const Error&) {
+      const std::exception_ptr failure = std::current_exception();
+      if (!vaapi_ || !was_logged("entrypoint")) {
+        throw;
+      }
+      prepare();
+      all["low_power"] = "1";
+      try {
+        open(all);
+      } catch (const Error&) {
+        std::rethrow_exception(failure);
+      }
+    }
+  }
+
+  void connect_device() {
+    if (family_ == EncoderFamily::vaapi) {
+      vaapi_.emplace(device_, width_, height_, where_);
+      vaapi_->feed(*context_);
+    } else if (family_ == EncoderFamily::qsv && !device_.empty()) {
+      use_qsv_device(*context_, device_, where_);
+    }
+  }
+
+  void open(const Options& all) {
+    connect_device();
     Dictionary dictionary(all);
     const int code = avcodec_open2(context_.get(), context_->codec, dictionary.address());
     if (code < 0) {
-      throw Error(ErrorKind::unsupported,
-                  where_ + ": does not open for " + std::to_string(width_) + "x" +
-                      std::to_string(height_) + " " + std::string(input_.pixel_format.name()) +
-                      ": " + error_text(code) + (last_log_line().empty() ? "" : ": ") +
-                      last_log_line());
+      throw Error(ErrorKind::unsupported, where_ + ": does not open for " + std::to_string(width_) +
+                                              "x" + std::to_string(height_) + " " +
+                                              std::string(input_.pixel_format.name()) + ": " +
+                                              with_log(error_text(code)));
     }
     dictionary.require_all_used(where_);
   }
@@ -305,14 +383,15 @@ class Encoder::Impl {
   }
 
   bool is_luma_only(const ImageView& view) const {
+    const AVPixelFormat wanted = without_yuvj(to_av(input_.pixel_format));
     return view.format == pixel::gray8 && input_.color.full_range &&
-           without_yuvj(context_->pix_fmt) == AV_PIX_FMT_YUV420P;
+           (wanted == AV_PIX_FMT_YUV420P || wanted == AV_PIX_FMT_NV12);
   }
 
   // Gray is the luma plane as it is; the chroma planes are the same for all frames.
   Image with_neutral_chroma(const Image& gray) {
-    const auto stride = static_cast<std::size_t>(AV_CEIL_RSHIFT(width_, chroma_shift_x_));
-    const auto rows = static_cast<std::size_t>(AV_CEIL_RSHIFT(height_, chroma_shift_y_));
+    const auto stride = static_cast<std::size_t>(chroma_row_bytes_);
+    const auto rows = static_cast<std::size_t>(chroma_rows_);
     if (!neutral_) {
       constexpr std::uint8_t kNeutral = 128;
       // Room behind the end, because encoders read whole SIMD registers.
@@ -321,7 +400,7 @@ class Encoder::Impl {
     }
     ImageView view = gray.view();
     view.format = input_.pixel_format;
-    for (const std::size_t plane : {1U, 2U}) {
+    for (std::size_t plane = 1; plane <= static_cast<std::size_t>(chroma_planes_); ++plane) {
       view.planes[plane] = neutral_->data();
       view.strides[plane] = static_cast<std::ptrdiff_t>(stride);
     }
@@ -331,11 +410,15 @@ class Encoder::Impl {
 
   std::string name_;
   std::string where_;
+  EncoderFamily family_;
   EncoderInput input_;
   int width_ = 0;
   int height_ = 0;
-  int chroma_shift_x_ = 0;
-  int chroma_shift_y_ = 0;
+  int chroma_rows_ = 0;
+  int chroma_row_bytes_ = 0;  // of each plane
+  int chroma_planes_ = 0;
+  std::string device_;
+  std::optional<VaapiFrames> vaapi_;
   CodecContext context_;
   bool started_ = false;  // has had a frame
   bool ended_ = false;    // has been told that no more come
@@ -379,57 +462,9 @@ int Encoder::keyframe_interval() const {
 const AVCodecParameters* Encoder::parameters() const {
   return impl_->parameters();
 }
-
-std::vector<std::string> encoder_candidates(const VideoFormat& format,
-                                            const EncoderOptions& options) {
-  if (!options.encoder.empty()) {
-    return {options.encoder};
-  }
-  std::vector<std::string> names;
-  for (const EncoderChoice& choice : format.encoders) {
-    names.push_back(choice.name);
-  }
-  return names;
-}
-
-Encoder open_first_encoder(const VideoFormat& format, const EncoderOptions& options,
-                           Rational time_base, const ImageView& first) {
-  std::string reasons;
-  for (const std::string& name : encoder_candidates(format, options)) {
-    try {
-      return {format, name, options, time_base, first};
-    } catch (const Error& error) {
-      if (error.kind() != ErrorKind::unsupported) {
-        throw;
-      }
-      reasons += (reasons.empty() ? "" : "; ") + std::string(error.what());
-    }
-  }
-  throw Error(ErrorKind::unsupported, format.format.name + ": no encoder opens: " + reasons);
+std::vector<std::uint8_t> Encoder::headers() const {
+  const AVCodecParameters& parameters = *impl_->parameters();
+  return {parameters.extradata, parameters.extradata + parameters.extradata_size};
 }
 
 }  // namespace avstore::media
-
-namespace avstore {
-
-std::vector<EncoderAvailability> probe_encoders(const Format& format) {
-  const media::VideoFormat& entry = media::find_video_format(format.name);
-  std::vector<EncoderAvailability> found;
-  constexpr int kSize = 256;
-  const std::vector<std::uint8_t> pixels(std::size_t{3} * kSize * kSize, 0);
-  for (const media::EncoderChoice& choice : entry.encoders) {
-    EncoderAvailability availability{choice.name, false, {}};
-    const PixelFormat input = choice.name == "libx264" ? pixel::yuv420p : pixel::bgr24;
-    try {
-      media::Encoder encoder(entry, choice.name, {}, {1, 25},
-                             contiguous_view(input, kSize, kSize, pixels.data()));
-      availability.available = true;
-    } catch (const Error& error) {
-      availability.why_not = error.what();
-    }
-    found.push_back(std::move(availability));
-  }
-  return found;
-}
-
-}  // namespace avstore

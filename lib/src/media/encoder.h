@@ -5,7 +5,9 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "avstore/error.h"
 #include "avstore/image.h"
 #include "avstore/writer.h"
 #include "media/codec_table.h"
@@ -15,6 +17,12 @@ struct AVCodecParameters;
 
 namespace avstore::media {
 
+// An encoder that opened and then failed. The packets that it gave before are good.
+class EncoderFailure : public Error {
+ public:
+  explicit EncoderFailure(const std::string& message) : Error(ErrorKind::io, message) {}
+};
+
 // Encodes frames of one size and pixel format. Timestamps are in time_base(). For one thread at a
 // time.
 class Encoder {
@@ -22,6 +30,7 @@ class Encoder {
   // `first` tells size, pixel format and colorimetry; its pixels are not looked at. Odd sizes lose
   // their last column or row in formats that need even ones.
   // `for_container` asks for codec headers out of band, as MP4 and Matroska want them.
+  // Hardware is used as it is: see EncoderLine for trying it out first.
   // Throws Error: unsupported (the encoder does not open; the message has the reason, or the format
   // cannot hold such pixels), invalid_argument (an unknown option).
   Encoder(const VideoFormat& format, const std::string& encoder, const EncoderOptions& options,
@@ -29,6 +38,9 @@ class Encoder {
   Encoder(Encoder&&) noexcept;
   Encoder& operator=(Encoder&&) noexcept;
   ~Encoder();
+
+  // These three throw EncoderFailure where libav reports an error; nothing but the end of this
+  // object's life may follow.
 
   // PTS must ascend. The image is converted to the encoder's pixel format if it has another.
   void send(const Image& image, std::int64_t pts, bool force_keyframe);
@@ -42,19 +54,15 @@ class Encoder {
   int height() const;
   int keyframe_interval() const;
   const AVCodecParameters* parameters() const;  // for a Muxer; owned by this
+  std::vector<std::uint8_t> headers() const;    // the codec's, as the container gets them
 
  private:
   class Impl;
   std::unique_ptr<Impl> impl_;
 };
 
-// The encoders to try for a format, first the one the options name if they name one.
-std::vector<std::string> encoder_candidates(const VideoFormat& format,
-                                            const EncoderOptions& options);
-
-// The first candidate that opens for such frames. Throws Error(unsupported) with every reason.
-Encoder open_first_encoder(const VideoFormat& format, const EncoderOptions& options,
-                           Rational time_base, const ImageView& first);
+// How many encoders of that family are open in this process. A card may allow only so many.
+int open_encoders(EncoderFamily family);
 
 // Half a second's worth of frames, at most 60 and at least 1.
 int default_keyframe_interval(Rational frame_rate);

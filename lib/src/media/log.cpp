@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include <fmt/format.h>
+
 #include "media/av.h"
 
 namespace avstore::media {
@@ -53,6 +55,16 @@ void capture_log() {
 std::string last_log_line() {
   const auto& lines = lines_of_this_thread();
   return lines.empty() ? "" : lines.back();
+}
+std::string with_log(const std::string& text) {
+  constexpr std::size_t kEnough = 3;
+  std::vector<std::string> told{text};
+  for (const std::string& line : lines_of_this_thread()) {
+    if (told.size() <= kEnough && std::find(told.begin(), told.end(), line) == told.end()) {
+      told.push_back(line);
+    }
+  }
+  return fmt::format("{}", fmt::join(told, ": "));
 }
 bool was_logged(std::string_view text) {
   const auto& lines = lines_of_this_thread();

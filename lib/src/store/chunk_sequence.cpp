@@ -1,5 +1,6 @@
 #include "store/chunk_sequence.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "avstore/error.h"
@@ -48,6 +49,7 @@ ChunkSequence::ChunkSequence(std::filesystem::path folder, imgstore::StoreMetada
       format_(media::find_video_format(options.format)),
       options_(options),
       chunk_options_{options.encoder, options.timing, options.durability},
+      line_(format_, options.encoder),
       threads_(threads),
       index_(index::Index::create(folder_ / kIndexFile)) {
   if (is_for_power_cuts()) {
@@ -74,24 +76,69 @@ void ChunkSequence::keep_names() const {
 }
 
 void ChunkSequence::add(const Image& image, FrameNumber number, FrameTime time) {
-  if (chunk_ && added_ - chunk_first_frame_ == metadata_.chunksize) {
-    finish_chunk();
+  newest_ = {number.value, time.seconds};
+  waiting_.push_back({image, newest_});
+  with_encoders_in_line([] {});
+}
+
+// Takes the frames that wait into chunks and does the work then; once more with the next encoder in
+// line each time that one fails.
+template <typename Work>
+void ChunkSequence::with_encoders_in_line(const Work& work) {
+  for (;;) {
+    try {
+      encode_waiting();
+      work();
+      return;
+    } catch (const media::EncoderFailure& failure) {
+      fail_over(failure.what());
+    }
   }
-  if (!chunk_) {
-    start_chunk(image.view());
+}
+
+void ChunkSequence::encode_waiting() {
+  while (!waiting_.empty()) {
+    if (chunk_ && added_ - chunk_first_frame_ == metadata_.chunksize) {
+      finish_chunk();
+    }
+    if (!chunk_) {
+      start_chunk(waiting_.front().image.view());
+    }
+    Unencoded frame = std::move(waiting_.front());
+    waiting_.pop_front();
+    encode(std::move(frame));
   }
+}
+
+void ChunkSequence::encode(Unencoded frame) {
   if (metadata_.imgshape.empty()) {
-    const chunk::ArrayDescription frames = describe_frames(format_, options_, image.view());
+    const chunk::ArrayDescription frames = describe_frames(format_, options_, frame.image.view());
     describe(frames.shape, frames.dtype);
   }
   if (added_ == chunk_first_frame_) {
-    chunk_first_time_ = time.seconds;
+    chunk_first_time_ = frame.names.frame_time;
   }
-  newest_ = {number.value, time.seconds};
-  chunk_->add(image, time.seconds - chunk_first_time_);
-  pending_.push_back(newest_);
+  pending_.push_back(frame.names);
   ++added_;
+  chunk_->add(frame.image, frame.names.frame_time - chunk_first_time_);
   record_stored();
+}
+
+void ChunkSequence::fail_over(const std::string& why) {
+  std::vector<Image> images = chunk_->end_after_failure();
+  record_frames();
+  if (stored_ > chunk_first_frame_) {
+    record_checksums();
+    close_chunk();
+  } else {
+    discard_chunk();
+  }
+  line_.fail(why);
+  for (std::size_t i = pending_.size(); i-- > 0;) {
+    waiting_.push_front({std::move(images.at(i)), pending_[i]});
+  }
+  pending_.clear();
+  added_ = stored_;
 }
 
 void ChunkSequence::add_extra(const std::string& json) {
@@ -130,10 +177,14 @@ ChunkSequence::Insertion ChunkSequence::check_insertion(std::filesystem::path fi
 }
 
 void ChunkSequence::insert(const Insertion& insertion) {
-  if (chunk_) {
-    finish_chunk();
-  }
+  with_encoders_in_line([this] {
+    if (chunk_) {
+      finish_chunk();
+    }
+  });
   next_chunk();
+  store::note_encoder(encoders_, chunk_number_, kCopied);
+  write_encoders();
   const std::string path = imgstore::chunk_path(metadata_, chunk_number_);
   if (insertion.move) {
     base::move_file(insertion.file, folder_ / path);
@@ -174,17 +225,21 @@ void ChunkSequence::store_encoded() {
 }
 
 void ChunkSequence::sync() {
-  if (chunk_) {
-    chunk_->flush();
-    record_stored();
-    commit_stored();  // extra data that came after the last frame
-  }
+  with_encoders_in_line([this] {
+    if (chunk_) {
+      chunk_->flush();
+      record_stored();
+      commit_stored();  // extra data that came after the last frame
+    }
+  });
 }
 
 void ChunkSequence::close() {
-  if (chunk_) {
-    finish_chunk();
-  }
+  with_encoders_in_line([this] {
+    if (chunk_) {
+      finish_chunk();
+    }
+  });
   write_extra();  // of a chunk that was inserted
   if (metadata_.imgshape.empty()) {
     describe({0, 0}, metadata_.imgdtype);  // no frame came after all
@@ -204,6 +259,8 @@ void ChunkSequence::abandon_chunk() noexcept {
 
 void ChunkSequence::next_chunk() {
   write_extra();
+  extra_.erase(extra_.begin(), extra_.begin() + static_cast<std::ptrdiff_t>(extra_written_));
+  extra_written_ = 0;
   ++chunk_number_;
   chunk_first_frame_ = added_;
 }
@@ -211,23 +268,40 @@ void ChunkSequence::next_chunk() {
 void ChunkSequence::start_chunk(const ImageView& first) {
   next_chunk();
   const auto path = folder_ / imgstore::chunk_path(metadata_, chunk_number_);
-  chunk_options_.encoder.threads = threads_.threads();
+  line_.set_threads(threads_.threads());
   chunk_ = format_.format.video
-               ? chunk::create_video_chunk(path, format_, chunk_options_, first)
+               ? chunk::create_video_chunk(path, format_, chunk_options_, line_, first)
                : chunk::create_image_chunk(path, format_.format.extension, chunk_options_);
-  if (encoder_.empty()) {
-    encoder_ = chunk_->encoder();
-    index_.set_information(kEncoderEntry, encoder_);
-  }
+  note_encoder();
   keep_names();
-  // All chunks of a store come from one encoder.
-  chunk_options_.encoder.encoder = encoder_;
   put_chunk_row(index::ChunkState::open);
+}
+
+void ChunkSequence::note_encoder() {
+  if (chunk_->encoder().empty()) {
+    return;
+  }
+  store::note_encoder(encoders_, chunk_number_, chunk_->encoder());
+  write_encoders();
+  const std::string notice = line_.take_notice();
+  if (!notice.empty() && options_.on_warning) {
+    options_.on_warning(notice + " in chunk " + std::to_string(chunk_number_) + ", from frame " +
+                        std::to_string(added_) + " on");
+  }
+}
+
+void ChunkSequence::write_encoders() {
+  index_.set_information(kEncoderEntry, encoder());
+  index_.set_information(kEncodersEntry, to_text(encoders_));
 }
 
 void ChunkSequence::finish_chunk() {
   chunk_->finish();
   record_stored();
+  close_chunk();
+}
+
+void ChunkSequence::close_chunk() {
   bytes_ += chunk_->bytes();
   put_chunk_row(index::ChunkState::closed);
   write_chunk_index();
@@ -239,12 +313,27 @@ void ChunkSequence::finish_chunk() {
   chunk_.reset();
 }
 
+// A chunk of which no frame was stored: the next takes its number.
+void ChunkSequence::discard_chunk() {
+  chunk_.reset();
+  std::filesystem::remove(folder_ / imgstore::chunk_path(metadata_, chunk_number_));
+  --chunk_number_;
+}
+
 // Make rows of the frames that have reached the file, and commit them: a keyframe interval of
 // video, or some tens of images, as the chunk hands them over.
 void ChunkSequence::record_stored() {
+  record_frames();
+  record_checksums();
+  if (stored_ > durable_) {
+    commit_stored();
+  }
+}
+
+void ChunkSequence::record_frames() {
   const auto stored = chunk_->take_stored();
   for (const chunk::StoredFrame& frame : stored) {
-    const Pending& names = pending_[static_cast<std::size_t>(&frame - stored.data())];
+    const Names& names = pending_[static_cast<std::size_t>(&frame - stored.data())];
     const std::int64_t frame_idx = stored_ - chunk_first_frame_;
     index_.append(
         {stored_, chunk_number_, frame_idx, names.frame_number, names.frame_time, frame.pts});
@@ -257,11 +346,11 @@ void ChunkSequence::record_stored() {
     ++stored_;
   }
   pending_.erase(pending_.begin(), pending_.begin() + static_cast<std::ptrdiff_t>(stored.size()));
+}
+
+void ChunkSequence::record_checksums() {
   for (const chunk::Checksum& sum : chunk_->take_checksums()) {
     put_checksum(sum);
-  }
-  if (stored_ > durable_) {
-    commit_stored();
   }
 }
 
@@ -297,10 +386,14 @@ void ChunkSequence::write_chunk_index() const {
 }
 
 void ChunkSequence::write_extra() {
-  if (!extra_.empty()) {
+  const auto behind = std::find_if(extra_.begin(), extra_.end(), [this](const auto& record) {
+    return record.frame_index >= stored_;
+  });
+  const auto count = static_cast<std::size_t>(behind - extra_.begin());
+  if (count > extra_written_) {
     imgstore::write_extra_json(folder_ / imgstore::chunk_extra_path(metadata_, chunk_number_),
-                               extra_);
-    extra_.clear();
+                               {extra_.begin(), behind});
+    extra_written_ = count;
   }
 }
 

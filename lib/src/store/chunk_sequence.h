@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -14,12 +15,16 @@
 #include "imgstore/extra_data.h"
 #include "imgstore/metadata.h"
 #include "index/index.h"
+#include "media/encoder_line.h"
+#include "store/encoder_runs.h"
 #include "store/thread_share.h"
 
 namespace avstore::store {
 
 // Puts frames into chunks of the size asked for and keeps database, npz and extra data in step: a
-// frame's row is committed only after its bytes are in its file. For one thread at a time.
+// frame's row is committed only after its bytes are in its file. Where an encoder fails, the chunk
+// ends with what came out of it, and the next encoder in line makes the next chunk, beginning with
+// the frames that did not. For one thread at a time.
 class ChunkSequence {
  public:
   // Makes the database. metadata.yaml follows with the first frame, which tells size and pixel
@@ -57,20 +62,34 @@ class ChunkSequence {
   std::int64_t frames_encoded() const { return added_; }
   std::int64_t frames_durable() const { return durable_; }
   std::int64_t bytes_written() const { return bytes_; }
-  const std::string& encoder() const { return encoder_; }
+  std::string encoder() const { return encoders_.empty() ? "" : encoders_.back().encoder; }
 
  private:
-  // A frame handed to the chunk whose bytes are not in the file yet.
-  struct Pending {
+  struct Names {
     std::int64_t frame_number = 0;
     double frame_time = 0;
   };
+  struct Unencoded {
+    Image image;
+    Names names;
+  };
 
   void describe(const std::vector<std::int64_t>& shape, const std::string& dtype);
+  template <typename Work>
+  void with_encoders_in_line(const Work& work);
+  void encode_waiting();
+  void encode(Unencoded frame);
+  void fail_over(const std::string& why);
   void start_chunk(const ImageView& first);
+  void note_encoder();
+  void write_encoders();
   void next_chunk();
   void finish_chunk();
+  void close_chunk();
+  void discard_chunk();
   void record_stored();
+  void record_frames();
+  void record_checksums();
   void commit_stored();
   void put_checksum(const chunk::Checksum& sum);
   bool is_for_power_cuts() const { return options_.durability == Durability::power; }
@@ -85,20 +104,23 @@ class ChunkSequence {
   WriterOptions options_;
   chunk::ChunkWriterOptions chunk_options_;
   const ThreadShare& threads_;
+  media::EncoderLine line_;
   index::Index index_;
   std::unique_ptr<chunk::ChunkWriter> chunk_;
   std::int64_t chunk_number_ = -1;
   std::int64_t chunk_first_frame_ = 0;
   double chunk_first_time_ = 0;
-  std::vector<Pending> pending_;              // in order; their rows are not made yet
-  imgstore::ChunkIndex chunk_index_;          // of the frames stored in this chunk
-  std::vector<imgstore::ExtraRecord> extra_;  // of this chunk
+  std::deque<Unencoded> waiting_;     // for a chunk to take them
+  std::vector<Names> pending_;        // of frames in the chunk whose bytes are not in its file
+  imgstore::ChunkIndex chunk_index_;  // of the frames stored in this chunk
+  std::vector<imgstore::ExtraRecord> extra_;  // of this chunk and of frames that wait
+  std::size_t extra_written_ = 0;             // of these, in the chunk's file
   std::int64_t added_ = 0;
   std::int64_t stored_ = 0;   // rows made
   std::int64_t durable_ = 0;  // rows committed
   std::int64_t bytes_ = 0;
-  Pending newest_;
-  std::string encoder_;
+  Names newest_;
+  std::vector<EncoderRun> encoders_;
 };
 
 // Frames a chunk holds unless told otherwise, as the reference has it.

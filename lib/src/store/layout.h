@@ -10,9 +10,13 @@ inline constexpr const char* kMetadataFile = "metadata.yaml";
 inline constexpr const char* kLockFile = ".lock";
 
 // Entries of the database's index_information.
-inline constexpr const char* kEncoderEntry = "encoder";       // libav's name, or "copy"
+inline constexpr const char* kEncoderEntry = "encoder";       // libav's name or kCopied; the last
+inline constexpr const char* kEncodersEntry = "encoders";     // of all chunks, see encoder_runs.h
 inline constexpr const char* kTimingEntry = "timing";         // "nominal" or "real"
 inline constexpr const char* kUuidEntry = "uuid";             // as in metadata.yaml
 inline constexpr const char* kFrameRateEntry = "frame_rate";  // nominal, such as "30000/1001"
+
+// The encoder of chunks whose packets were taken as they were.
+inline constexpr const char* kCopied = "copy";
 
 }  // namespace avstore::store

@@ -15,6 +15,7 @@
 #include "media/codec_table.h"
 #include "media/convert.h"
 #include "store/chunk_pool.h"
+#include "store/encoder_runs.h"
 #include "store/layout.h"
 #include "store/recording_lock.h"
 #include "store/store_index.h"
@@ -42,6 +43,10 @@ StoreInfo describe(const fs::path& folder, const imgstore::StoreMetadata& metada
   info.format = metadata.format;
   info.encoding = metadata.encoding;
   info.encoder = index.information(store::kEncoderEntry).value_or("");
+  info.encoders = store::parse_encoder_runs(index.information(store::kEncodersEntry).value_or(""));
+  if (info.encoders.empty() && !info.encoder.empty()) {
+    info.encoders.push_back({0, info.encoder});
+  }
   info.nominal_frame_rate = parse_rational(index.information(store::kFrameRateEntry).value_or(""));
   info.height = static_cast<int>(metadata.imgshape.at(0));
   info.width = static_cast<int>(metadata.imgshape.at(1));

@@ -262,7 +262,8 @@ void copy_checksums(const index::Index& from, index::Index& to) {
 
 // How the store was made, which nothing else tells.
 void copy_information(const index::Index& from, index::Index& to) {
-  for (const char* name : {kUuidEntry, kEncoderEntry, kTimingEntry, kFrameRateEntry}) {
+  for (const char* name :
+       {kUuidEntry, kEncoderEntry, kEncodersEntry, kTimingEntry, kFrameRateEntry}) {
     if (const auto value = from.information(name)) {
       to.set_information(name, *value);
     }

@@ -101,8 +101,9 @@ void require_valid(const WriterOptions& options) {
           "AVI counts frames and cannot hold real times; choose MP4 or Matroska");
   const Format& format = find_format(options.format);
   const EncoderOptions& encoder = options.encoder;
-  require(format.video || (encoder.encoder.empty() && encoder.preset.empty() &&
-                           encoder.keyframe_interval == 0 && encoder.b_frames == 0),
+  require(format.video ||
+              ((encoder.encoder.empty() || encoder.encoder == "auto") && encoder.preset.empty() &&
+               encoder.keyframe_interval == 0 && encoder.b_frames == 0),
           "images have no choice of encoder, no presets, keyframe interval or B-frames");
   require(options.queue_frames > 0, "the queue must hold at least one frame");
 }

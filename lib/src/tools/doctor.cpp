@@ -25,8 +25,9 @@ namespace {
 namespace fs = std::filesystem;
 using Result = DoctorCheck::Result;
 
-constexpr int kWidth = 128;
-constexpr int kHeight = 96;
+// Hardware has a smallest size.
+constexpr int kWidth = 256;
+constexpr int kHeight = 192;
 constexpr int kFrames = 30;
 constexpr int kChunkSize = 12;  // so that there are three chunks, the last cut short
 constexpr std::int64_t kFirstNumber = 1000;
@@ -65,7 +66,7 @@ class TemporaryFolder {
 // A smooth picture, brighter or darker than its neighbours in time.
 int brightness(int frame, int x, int y, int channel) {
   const int base = frame * kBrightnessStep % 180;
-  return std::clamp(base + x / 4 + y / 4 + 6 * channel, 0, 255);
+  return std::clamp(base + x / 8 + y / 8 + 6 * channel, 0, 255);
 }
 
 Image drawn(int frame, PixelFormat format) {
@@ -259,7 +260,7 @@ void plan_format(const Format& format, std::vector<Planned>& plan,
     }
     return;
   }
-  for (const EncoderAvailability& encoder : probe_encoders(format)) {
+  for (const EncoderAvailability& encoder : probe_encoders(format, kWidth, kHeight)) {
     if (!encoder.available) {
       missing.push_back(
           {format.name, encoder.encoder, PixelFormat(), Result::missing, encoder.why_not});

@@ -15,6 +15,7 @@
 #include "media/convert.h"
 #include "media/demuxer.h"
 #include "media/encoder.h"
+#include "media/encoder_line.h"
 #include "media/joined_stream.h"
 #include "media/muxer.h"
 #include "media/rescale.h"
@@ -167,8 +168,8 @@ class Exporter {
 
   media::Encoder open_encoder(const ImageView& first) {
     const std::string codec = joined_ ? codec_ : "h264";
-    return media::open_first_encoder(media::find_video_format(target_.formats.at(codec)),
-                                     options_.encoder, encoder_time_base(), first);
+    const media::VideoFormat& format = media::find_video_format(target_.formats.at(codec));
+    return media::EncoderLine(format, options_.encoder).open(encoder_time_base(), first);
   }
 
   Rational encoder_time_base() const { return Timeline::time_base(options_.timing, frame_rate_); }

@@ -85,7 +85,7 @@ class Copier {
   ImportResult run() {
     imgstore::write_metadata(store_, metadata_);
     index_.set_information(store::kUuidEntry, metadata_.uuid);
-    index_.set_information(store::kEncoderEntry, "copy");
+    index_.set_information(store::kEncoderEntry, store::kCopied);
     index_.set_information(store::kFrameRateEntry, to_text(frame_rate_));
     media::Packet packet;
     while (next_packet_ < plan_.packets.size() && source_.read(packet)) {
