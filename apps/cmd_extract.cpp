@@ -43,17 +43,6 @@ void declare(CLI::App& arguments, Options& options) {
   add_no_save(arguments, options.no_save);
 }
 
-// What pictures can hold best, by what the store says it holds. Arrays stay as they are.
-PixelFormat usual_pixel_format(const StoreInfo& info) {
-  if (info.format == "npy" || info.format == "bpk") {
-    return {};
-  }
-  if (info.dtype == "uint8") {
-    return info.color ? pixel::bgr24 : pixel::gray8;
-  }
-  return info.dtype == "uint16" && !info.color ? pixel::gray16 : PixelFormat();
-}
-
 Frame read_chosen(const Options& options, Reader& reader) {
   if (options.index) {
     return reader.read(FrameIndex(*options.index));

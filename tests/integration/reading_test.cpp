@@ -3,8 +3,10 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <thread>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -31,6 +33,7 @@ using avstore::test::code_of;
 using avstore::test::frame_md5s;
 using avstore::test::options_of;
 using avstore::test::plain_names;
+using avstore::test::probe;
 using avstore::test::shuffled_indices;
 using avstore::test::TemporaryFolder;
 using avstore::test::video_formats;
@@ -187,5 +190,94 @@ TEST_CASE("every chunk's frames, read backwards, are those that ffmpeg decodes")
         }
       }
     }
+  }
+}
+
+TEST_CASE("what is written to pixels of one's own shows in no other frame") {
+  for (const avstore::Format& format : avstore::formats()) {
+    for (const PixelFormat wanted : {PixelFormat(), pixel::gray8}) {
+      DYNAMIC_SECTION(format.name << (wanted.empty() ? " as decoded" : " as gray")) {
+        const TemporaryFolder folder;
+        const auto store = folder.path() / "store";
+        write_store(store, options_of(format.name, 20), pixel::gray8, plain_names(30));
+        Reader untouched = avstore::test::open_as(store, wanted);
+        avstore::ReaderOptions options;
+        options.pixel_format = wanted;
+        options.own_pixels = true;
+        Reader reader(store, options);
+        std::vector<FrameIndex> twice = shuffled_indices(30);
+        twice.insert(twice.end(), twice.begin(), twice.begin() + 10);
+        const auto scribble = [&](const Frame& frame) {
+          const std::string expected = avstore::md5(untouched.read(frame.info.index).image.view());
+          CHECK(avstore::md5(frame.image.view()) == expected);
+          const avstore::ImageView& image = frame.image.view();
+          for (int y = 0; y < image.height; ++y) {
+            std::memset(const_cast<std::uint8_t*>(image.planes[0]) + y * image.strides[0], y, 96);
+          }
+        };
+        reader.read_many(twice, [&](std::size_t, const Frame& frame) { scribble(frame); });
+        while (const auto frame = reader.next()) {
+          scribble(*frame);
+        }
+        for (const FrameIndex index : twice) {
+          scribble(reader.read(index));
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("keyframes are those that ffprobe finds, also where nothing was read before") {
+  const TemporaryFolder folder;
+  const auto store = folder.path() / "store";
+  auto options = options_of("h264/mkv", 25);
+  options.encoder.keyframe_interval = 7;
+  write_store(store, options, pixel::gray8, plain_names(60));
+  std::vector<FrameIndex> expected;
+  for (int chunk = 0; chunk < 3; ++chunk) {
+    std::int64_t frame = 25 * chunk;
+    for (const std::string& key :
+         probe(chunk_file(store, "h264/mkv", chunk), "-show_entries frame=key_frame")) {
+      if (key.front() == '1') {
+        expected.emplace_back(frame);
+      }
+      ++frame;
+    }
+  }
+  REQUIRE(expected.size() == 10);
+  for (const bool has_index : {true, false}) {
+    if (!has_index) {
+      fs::remove(store / ".index.sqlite");
+    }
+    Reader reader(store);
+    CHECK(reader.keyframes({0, INT64_MAX}) == expected);
+    CHECK(reader.keyframes({7, 29}) ==
+          std::vector{FrameIndex(7), FrameIndex(14), FrameIndex(21), FrameIndex(25)});
+    CHECK(reader.keyframes({60, 70}).empty());
+  }
+  write_store(folder.path() / "images", options_of("png"), pixel::gray8, plain_names(9));
+  CHECK(Reader(folder.path() / "images").keyframes({7, 20}) ==
+        std::vector{FrameIndex(7), FrameIndex(8)});
+}
+
+TEST_CASE("the usual pixel format holds what was written") {
+  const TemporaryFolder folder;
+  const auto store = folder.path() / "store";
+  for (const auto& [format, pixels, shape] :
+       std::vector<std::tuple<std::string, PixelFormat, std::vector<std::int64_t>>>{
+           {"ffv1/mkv", pixel::gray8, {64, 96}},
+           {"ffv1/mkv", pixel::gray16, {64, 96}},
+           {"ffv1/mkv", pixel::bgr24, {64, 96, 3}},
+           {"png", pixel::gray16, {64, 96}},
+           {"jpg", pixel::bgr24, {64, 96, 3}}}) {
+    auto options = options_of(format);
+    options.overwrite = true;
+    write_store(store, options, pixels, plain_names(2));
+    avstore::ReaderOptions reading;
+    reading.packed = true;
+    Reader reader(store, reading);
+    CHECK(usual_pixel_format(reader.info()) == pixels);
+    CHECK(reader.info().shape == shape);
+    CHECK(reader.read(FrameIndex(1)).image.format() == pixels);
   }
 }

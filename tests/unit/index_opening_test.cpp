@@ -273,5 +273,6 @@ TEST_CASE("index: databases of others and of other versions") {
     };
     CHECK_ERROR(corrupt, index.for_each({0, 1000}, visit));
     CHECK(same(before, plain_rows(500)));
+    CHECK_ERROR(corrupt, index.names({0, 1000}));
   }
 }

@@ -62,6 +62,29 @@ TEST_CASE("index: rows come back as they were given") {
   CHECK(reopened.integrity_findings().empty());
 }
 
+TEST_CASE("index: names are those of the rows, also in many blocks") {
+  Index index = Index::create(":memory:");
+  const Rows all = plain_rows(140000);
+  append_all(index, all);
+  index.commit();
+  const auto is_slice = [&](IndexRange asked, std::size_t begin, std::size_t end) {
+    const avstore::FrameNameArrays names = index.names(asked);
+    bool same = names.numbers.size() == end - begin && names.times.size() == end - begin;
+    for (std::size_t i = 0; same && i < names.numbers.size(); ++i) {
+      same = names.numbers[i] == all[begin + i].frame_number &&
+             names.times[i] == all[begin + i].frame_time;
+    }
+    return same;
+  };
+  CHECK(is_slice({0, 140000}, 0, 140000));
+  CHECK(is_slice({int64_min, int64_max}, 0, 140000));
+  CHECK(is_slice({65535, 65537}, 65535, 65537));
+  CHECK(is_slice({139999, 200000}, 139999, 140000));
+  CHECK(is_slice({-5, 3}, 0, 3));
+  CHECK(is_slice({6, 5}, 0, 0));
+  CHECK(is_slice({140000, 150000}, 0, 0));
+}
+
 TEST_CASE("index: for_each") {
   Index index = Index::create(":memory:");
   const Rows all = plain_rows(1000);

@@ -18,9 +18,13 @@ namespace avstore {
 struct ReaderOptions {
   // Convert every image to this format. Empty: hand out the decoder's own planes.
   PixelFormat pixel_format;
+  bool packed = false;  // where that is empty: convert to usual_pixel_format() instead
   // Of a store of raw sensor data (StoreInfo::encoding): hand out the data as they are stored
   // instead of the picture in them.
   bool raw_sensor = false;
+  // Give each image pixels that nobody else reads, so that they may be written to: those that would
+  // be shared with the decoder or with another frame are copied.
+  bool own_pixels = false;
   int threads = 0;  // of decoding; 0: as many as the machine has cores
   // Save an index made from the chunks beside them if the store has none and its folder is
   // writable.
@@ -48,7 +52,9 @@ struct StoreInfo {
   int width = 0;
   int height = 0;
   bool color = false;  // false: reads back as gray
-  std::string dtype;   // NumPy name: "uint8", "uint16", ...
+  // Of their array in NumPy: [rows, columns] or [rows, columns, channels].
+  std::vector<std::int64_t> shape;
+  std::string dtype;  // NumPy name: "uint8", "uint16", ...
   // Frames per second by which chunks of video space their timestamps; 0/1 if not known.
   Rational nominal_frame_rate{0, 1};
   std::int64_t chunk_size = 0;
@@ -67,6 +73,10 @@ struct StoreInfo {
   FrameNumber number_min, number_max;
   FrameTime time_min, time_max;
 };
+
+// The packed format that holds the store's images best: gray8 or gray16, bgr24 or bgr48le. Empty
+// for arrays, which have none.
+PixelFormat usual_pixel_format(const StoreInfo& info);
 
 // What reading has cost so far, over all chunks.
 struct ReadStatistics {
@@ -115,6 +125,14 @@ class Reader {
   void for_each_info(IndexRange range, const std::function<bool(const FrameInfo&)>& visit) const;
   // All of the range at once.
   std::vector<FrameInfo> infos(IndexRange range) const;
+
+  // Their numbers and times alone, in a fraction of the time.
+  FrameNameArrays names(IndexRange range) const;
+
+  // The frames of the range at which decoding can start, ascending: those that FrameInfo::keyframe
+  // says so of, and all in folders of images. The PTS of chunks that were never read before are
+  // read for it.
+  std::vector<FrameIndex> keyframes(IndexRange range);
 
   // Read one frame. Raw sensor data become a bgr24 picture (bgr48le from a mosaic of 16 bit) with
   // the same pixels as OpenCV's cvtColor makes. Errors as of find(); corrupt if the chunk cannot

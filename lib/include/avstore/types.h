@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace avstore {
 
@@ -34,6 +35,12 @@ struct FrameTime {
 struct FrameNames {
   FrameNumber number;
   FrameTime time;
+};
+
+// The names of many frames, one element a frame.
+struct FrameNameArrays {
+  std::vector<std::int64_t> numbers;
+  std::vector<double> times;  // seconds
 };
 
 // Whether a frame asked for by number must be there, or the closest one will do.

@@ -179,6 +179,8 @@ class Index {
   std::optional<FrameRow> nearest_time(double seconds) const;
   // Rows of [range.begin, range.end) in order, as far as they exist; `visit` returning false stops.
   void for_each(IndexRange range, const std::function<bool(const FrameRow&)>& visit) const;
+  // Numbers and times of those rows.
+  FrameNameArrays names(IndexRange range) const;
 
   std::optional<ChunkRow> chunk(std::int64_t chunk) const;
   std::vector<ChunkRow> chunks() const;

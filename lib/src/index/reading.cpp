@@ -15,6 +15,10 @@ namespace {
 // on a row, however long that takes, and it may call anything meanwhile.
 constexpr std::int64_t block_rows = 256;
 
+// Names are small and nobody is called between them; a block ends so that a writer's log may be
+// merged now and then.
+constexpr std::int64_t names_block_rows = 65536;
+
 constexpr std::int64_t any_chunk_from = std::numeric_limits<std::int64_t>::min();
 constexpr std::int64_t any_chunk_to = std::numeric_limits<std::int64_t>::max();
 
@@ -189,6 +193,27 @@ void Index::for_each(IndexRange range, const std::function<bool(const FrameRow&)
       impl_->fail_missing(begin);
     }
   }
+}
+
+FrameNameArrays Index::names(IndexRange range) const {
+  const std::int64_t end = std::min(range.end, frame_count());
+  std::int64_t next = std::max<std::int64_t>(range.begin, 0);
+  FrameNameArrays names;
+  while (next < end) {
+    const std::int64_t block_end = std::min(next + names_block_rows, end);
+    Query query = impl_->database().query(
+        "SELECT frame_index, frame_number, frame_time FROM frames "
+        "WHERE frame_index >= ?1 AND frame_index < ?2 ORDER BY frame_index",
+        next, block_end);
+    for (; next < block_end; ++next) {
+      if (!query.next() || query.integer(0) != next) {
+        impl_->fail_missing(next);
+      }
+      names.numbers.push_back(query.integer(1));
+      names.times.push_back(query.real(2));
+    }
+  }
+  return names;
 }
 
 std::optional<ChunkRow> Index::chunk(std::int64_t chunk) const {

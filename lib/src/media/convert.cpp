@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "media/av.h"
+#include "media/image_copy.h"
 
 namespace avstore::media {
 namespace {
@@ -191,6 +192,21 @@ class Converter::Impl {
     return run(image);
   }
 
+  Image copy(const Image& image) {
+    const std::size_t size = packed_size(image.view());
+    if (!copies_ || copy_size_ != size) {
+      copies_.reset(av_buffer_pool_init(size, nullptr));
+      copy_size_ = size;
+    }
+    AVBufferRef* const buffer = copies_ ? av_buffer_pool_get(copies_.get()) : nullptr;
+    if (buffer == nullptr) {
+      throw std::bad_alloc();
+    }
+    std::shared_ptr<AVBufferRef> memory(buffer, [](AVBufferRef* used) { av_buffer_unref(&used); });
+    std::uint8_t* const pixels = memory->data;
+    return copy_into(image.view(), pixels, std::move(memory));
+  }
+
  private:
   static Colorimetry default_target(const ImageView& view, AVPixelFormat from, AVPixelFormat to) {
     if (!is_yuv(to)) {
@@ -257,6 +273,8 @@ class Converter::Impl {
   Kind kind_;
   Sws context_;
   BufferPool pool_;
+  BufferPool copies_;
+  std::size_t copy_size_ = 0;  // of each of them
 };
 
 Converter::Converter(int threads) : impl_(std::make_unique<Impl>(threads)) {}
@@ -266,6 +284,10 @@ Converter& Converter::operator=(Converter&&) noexcept = default;
 
 Image Converter::convert(const Image& image, PixelFormat format) {
   return impl_->convert(image, format, nullptr);
+}
+
+Image Converter::copy(const Image& image) {
+  return impl_->copy(image);
 }
 
 Image Converter::convert(const Image& image, PixelFormat format, const Colorimetry& target_color) {

@@ -24,6 +24,9 @@ class Converter {
   Image convert(const Image& image, PixelFormat format);
   Image convert(const Image& image, PixelFormat format, const Colorimetry& target_color);
 
+  // The same image in memory of its own, without padding.
+  Image copy(const Image& image);
+
  private:
   class Impl;
   std::unique_ptr<Impl> impl_;

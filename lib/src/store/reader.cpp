@@ -51,6 +51,7 @@ StoreInfo describe(const fs::path& folder, const imgstore::StoreMetadata& metada
   info.height = static_cast<int>(metadata.imgshape.at(0));
   info.width = static_cast<int>(metadata.imgshape.at(1));
   info.color = metadata.imgshape.size() > 2;
+  info.shape = metadata.imgshape;
   info.dtype = metadata.imgdtype;
   info.chunk_size = metadata.chunksize;
   info.chunk_count = index.chunk_count();
@@ -83,6 +84,19 @@ struct DecodeRun {
 
 }  // namespace
 
+PixelFormat usual_pixel_format(const StoreInfo& info) {
+  if (info.format == "npy" || info.format == "bpk") {
+    return {};
+  }
+  if (info.dtype == "uint8") {
+    return info.color ? pixel::bgr24 : pixel::gray8;
+  }
+  if (info.dtype == "uint16") {
+    return info.color ? PixelFormat::from_name("bgr48le") : pixel::gray16;
+  }
+  return {};
+}
+
 class Reader::Impl {
  public:
   Impl(const fs::path& store, ReaderOptions options)
@@ -94,6 +108,9 @@ class Reader::Impl {
         // The other half decodes on.
         converter_(std::max(1, threads() / 2)) {
     describe_store();
+    if (options_.packed && options_.pixel_format.empty()) {
+      options_.pixel_format = usual_pixel_format(info_);
+    }
     pool_.emplace(index_, metadata_, threads());
   }
 
@@ -171,6 +188,12 @@ class Reader::Impl {
     });
   }
 
+  FrameNameArrays names(IndexRange range) const {
+    return index_.with([&](const index::Index& db) { return db.names(range); });
+  }
+
+  std::vector<FrameIndex> keyframes(IndexRange range);
+
   Frame read(const FrameInfo& info) {
     const bool follows = last_ && info.index.value == *last_ + 1;
     return read(info, follows ? chunk::Access::sequential : chunk::Access::random);
@@ -200,6 +223,7 @@ class Reader::Impl {
     if (decodes_sensor() && chunk::knows_encoding(metadata_.encoding)) {
       info_.height = static_cast<int>(chunk::picture_rows(metadata_.encoding, info_.height));
       info_.color = true;
+      info_.shape = {info_.height, info_.width, 3};
     }
   }
 
@@ -240,12 +264,24 @@ class Reader::Impl {
     return {info, finish(image, converter_)};
   }
 
+  index::ChunkRow chunk_row(const index::Index& db, std::int64_t chunk) const {
+    const auto row = db.chunk(chunk);
+    if (!row) {
+      throw Error(ErrorKind::corrupt,
+                  folder_.string() + ": the index lacks chunk " + std::to_string(chunk));
+    }
+    return *row;
+  }
+
   bool decodes_sensor() const { return !metadata_.encoding.empty() && !options_.raw_sensor; }
 
   Image finish(const Image& image, media::Converter& converter) const {
     const Image picture = decodes_sensor() ? decode_sensor(image, converter) : image;
-    return options_.pixel_format.empty() ? picture
-                                         : converter.convert(picture, options_.pixel_format);
+    const Image converted =
+        options_.pixel_format.empty() ? picture : converter.convert(picture, options_.pixel_format);
+    // Decoders go on reading the frames they hand out; image files are decoded anew each time.
+    const bool shared = is_video() && converted.data() == image.data();
+    return options_.own_pixels && shared ? converter.copy(converted) : converted;
   }
 
   // Sensor data lie in the channels of the image that was stored, in the order B, G, R; in video as
@@ -305,6 +341,34 @@ std::vector<DecodeRun> Reader::Impl::plan(std::span<const FrameIndex> indices) c
   return runs;
 }
 
+std::vector<FrameIndex> Reader::Impl::keyframes(IndexRange range) {
+  range = {std::max<std::int64_t>(range.begin, 0), std::min(range.end, info_.frame_count)};
+  std::vector<FrameIndex> starts;
+  const auto keep = [&](std::int64_t index) {
+    if (index >= range.begin && index < range.end) {
+      starts.emplace_back(index);
+    }
+  };
+  if (!is_video()) {
+    for (std::int64_t index = range.begin; index < range.end; ++index) {
+      keep(index);
+    }
+    return starts;
+  }
+  for (std::int64_t index = range.begin; index < range.end;) {
+    const std::int64_t chunk = find(FrameIndex(index)).chunk;
+    pool_->prepare(chunk);
+    index = index_.with([&](const index::Index& db) {
+      const index::ChunkRow row = chunk_row(db, chunk);
+      for (const index::KeyframeRow& key : db.keyframes(chunk)) {
+        keep(row.first_frame_index + key.frame_idx);
+      }
+      return std::max(index + 1, row.first_frame_index + row.frame_count);
+    });
+  }
+  return starts;
+}
+
 void Reader::Impl::decode_run(const DecodeRun& run, store::ChunkPool& pool,
                               media::Converter& converter, std::mutex& visiting,
                               const std::function<void(std::size_t, Frame)>& visit) const {
@@ -312,7 +376,8 @@ void Reader::Impl::decode_run(const DecodeRun& run, store::ChunkPool& pool,
     const Image image = finish(pool.read(wanted.info, chunk::Access::random), converter);
     const std::lock_guard lock(visiting);
     for (const std::size_t position : wanted.positions) {
-      visit(position, {wanted.info, image});
+      const bool shared = options_.own_pixels && position != wanted.positions.back();
+      visit(position, {wanted.info, shared ? converter.copy(image) : image});
     }
   }
 }
@@ -398,6 +463,14 @@ std::vector<FrameInfo> Reader::infos(IndexRange range) const {
     return true;
   });
   return all;
+}
+
+FrameNameArrays Reader::names(IndexRange range) const {
+  return impl_->names(range);
+}
+
+std::vector<FrameIndex> Reader::keyframes(IndexRange range) {
+  return impl_->keyframes(range);
 }
 
 Frame Reader::read(FrameIndex index) {

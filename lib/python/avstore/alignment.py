@@ -1,0 +1,75 @@
+"""Frames of several stores side by side."""
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Iterable, List, Literal, Optional, Sequence
+
+import numpy as np
+
+from . import _native
+from .arguments import Path, Progress, native_writer_options, path_text
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from .arguments import WriterOptions
+
+_SHOWN = np.array(["match", "hold", "black"])
+
+
+class Alignment:
+    """Which frames of several stores belong together. `avstore.align` makes one.
+
+    A place is where each store shows a frame; places ascend by number, or by time. With P places and S stores:
+    """
+
+    number: np.ndarray  #: [P] int64: the common frame number, or by time a count from 0
+    time: np.ndarray  #: [P] float64: the least of the frames' times, or by number that of the first store with a frame
+    frame_index: np.ndarray  #: [P, S] int64: where the frame is in its store; -1 where it is black
+    frame_number: np.ndarray  #: [P, S] int64; 0 where it is black
+    frame_time: np.ndarray  #: [P, S] float64; NaN where it is black
+    shown: np.ndarray  #: [P, S] of "match", "hold" (the store's image before that) and "black"
+    tolerance: float  #: seconds; by time: the one used
+    stores: List[str]  #: the S stores
+
+    def __init__(self, stores: Sequence[str], native: _native.Alignment):
+        self._native = native
+        self.stores = list(stores)
+        columns = native.columns()
+        columns["shown"] = _SHOWN[columns["shown"]]
+        vars(self).update(columns)
+
+    def __len__(self) -> int:
+        """The number of places."""
+        return len(self.number)
+
+    def write(self, destinations: Iterable[Path], *, save_index: bool = True, progress: Optional[Progress] = None,
+              **options: "Unpack[WriterOptions]") -> None:
+        """Write each store anew, a frame a place, so that index and number mean the same in all of them.
+
+        destinations: as many as there are stores. options: as of `create`. Matched frames keep their time and extra data.
+        """
+        self._native.write([path_text(each) for each in destinations], native_writer_options(options), save_index, progress)
+
+    def write_side_by_side(self, destination: Path, *, save_index: bool = True, progress: Optional[Progress] = None,
+                           **options: "Unpack[WriterOptions]") -> None:
+        """Write one store, or one video (.mp4, .mkv), of all images from left to right. options: as of `create`."""
+        self._native.write_side_by_side(path_text(destination), native_writer_options(options), save_index, progress)
+
+    def __repr__(self) -> str:
+        return f"<avstore.Alignment: {len(self)} places of {len(self.stores)} stores>"
+
+
+def align(stores: Iterable[Path], by: Literal["number", "time"] = "number",
+          policy: Literal["drop", "hold", "black"] = "drop", tolerance: Optional[float] = None,
+          save_index: bool = True) -> Alignment:
+    """Match the frames of stores.
+
+    by: "number": frames of equal number (of several in a store the first); "time": frames of nearly equal time.
+    policy: where a store has no frame: "drop" leaves the place out, "hold" repeats its last image, "black" shows none.
+    tolerance: seconds from the first frame of a match to its last, at most; default: half the shortest of the stores'
+        median frame intervals.
+
+    Raises InvalidArgument (fewer than two stores, a store without frames), and what `open` raises.
+    """
+    paths = [path_text(each) for each in stores]
+    return Alignment(paths, _native.align(paths, by, policy, None if tolerance is None else float(tolerance), save_index))

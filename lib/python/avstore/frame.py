@@ -1,0 +1,73 @@
+"""One frame: its pixels and its names."""
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Optional
+
+import numpy as np
+
+
+class FrameInfo(NamedTuple):
+    """All that a store knows about a frame without decoding it."""
+
+    index: int  #: place in the store, from 0
+    number: int  #: the camera's own counter
+    time: float  #: when it was taken, in seconds; usually Unix time
+    chunk: int  #: which chunk holds it
+    frame_idx: int  #: its place in that chunk
+    pts: Optional[int]  #: in the chunk's time base; None in folders of images, or if not known yet
+    keyframe: bool  #: decoding can start here
+
+
+class Frame(np.ndarray):
+    """The pixels of a frame as a NumPy array that knows which frame it is.
+
+    Shape [rows, columns] of uint8 or uint16 if gray; [rows, columns, 3] in the order B, G, R if colour, unless the store was
+    opened with another `pixel_format`; the stored array's own in the formats npy and bpk. The pixels are the frame's own and
+    stay while it, or a view of it, lives. It can be handed to whatever takes an array.
+
+    Parts of a frame (``frame[10:20]``), and copies, still know their frame. What is computed of frames is a plain array.
+    """
+
+    info: Optional[FrameInfo]
+
+    @staticmethod
+    def of(pixels: np.ndarray, info: FrameInfo) -> "Frame":
+        """A frame of these pixels, which it shares."""
+        frame = pixels.view(Frame)
+        frame.info = info
+        return frame
+
+    @property
+    def index(self) -> int:
+        """Place in the store, from 0."""
+        return self._known().index
+
+    @property
+    def number(self) -> int:
+        """The camera's own counter: it may jump, repeat, wrap or run backwards."""
+        return self._known().number
+
+    @property
+    def time(self) -> float:
+        """When the frame was taken, in seconds; usually Unix time."""
+        return self._known().time
+
+    def _known(self) -> FrameInfo:
+        if self.info is None:
+            raise AttributeError("this array was not read from a store")
+        return self.info
+
+    def __array_finalize__(self, source: Any) -> None:
+        self.info = getattr(source, "info", None)
+
+    def __array_wrap__(self, array: np.ndarray, context: Any = None, return_scalar: bool = False) -> Any:
+        plain = np.asarray(array)
+        return plain[()] if plain.ndim == 0 else plain
+
+    def __reduce__(self) -> Any:
+        make, arguments, state = super().__reduce__()  # type: ignore[misc]
+        return make, arguments, (state, self.info)
+
+    def __setstate__(self, state: Any) -> None:
+        pixels, self.info = state
+        super().__setstate__(pixels)

@@ -1,0 +1,357 @@
+"""Reading stores."""
+from __future__ import annotations
+
+import datetime
+import functools
+import json
+import os
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Iterator, List, Optional, Tuple, Union, overload
+
+import numpy as np
+
+from . import _native
+from .arguments import INT64_MAX, INT64_MIN, Integer, Path, integer, integers, path_text
+from .errors import EndOfStore, InvalidArgument, NotFound, StoreNotFound
+from .frame import Frame, FrameInfo
+
+if TYPE_CHECKING:
+    import dask.array
+    import xarray
+
+
+@dataclass(frozen=True)
+class StoreInfo:
+    """What a store says of itself."""
+
+    path: str  #: its folder
+    store_class: str  #: "VideoImgStore" or "DirectoryImgStore"
+    format: str  #: such as "avc1/mp4"; see `formats`
+    encoding: str  #: of raw sensor data, such as "cv_bayerbg"; empty if it holds none
+    encoder: str  #: what encoded it, if known
+    shape: Tuple[int, ...]  #: of an image: rows, columns, and channels if colour
+    color: bool  #: False: reads back as gray
+    dtype: str  #: of an image: "uint8", "uint16", ...
+    nominal_frame_rate: Optional[Fraction]  #: frames per second; None if not known
+    chunk_size: int  #: frames a chunk, at most
+    chunk_count: int
+    frame_count: int
+    created_utc: str  #: ISO 8601 without zone
+    timezone_local: str  #: IANA name
+    uuid: str
+    metadata_yaml: str  #: the user's own metadata, as they stand in metadata.yaml
+    open_for_writing: bool
+    unfinished: bool  #: nobody writes any more, but the last chunk was never finished
+    number_min: Optional[int]  #: least frame number; None of a store without frames, as those that follow
+    number_max: Optional[int]
+    time_min: Optional[float]  #: seconds
+    time_max: Optional[float]
+
+
+@dataclass(frozen=True)
+class ReadStatistics:
+    """What reading has cost so far."""
+
+    seeks: int  #: times a file was repositioned
+    packets_read: int
+    frames_decoded: int
+    seek_recoveries: int  #: times a seek landed wrong and an earlier start was taken
+    files_opened: int
+
+
+@dataclass(frozen=True)
+class FrameTable:
+    """The names of all frames of a store, in order of frame_index: element i is frame i's."""
+
+    number: np.ndarray  #: int64
+    time: np.ndarray  #: float64, seconds
+
+    def __len__(self) -> int:
+        return len(self.number)
+
+
+def _store_info(fields: dict[str, Any]) -> StoreInfo:
+    num, den = fields["nominal_frame_rate"]
+    fields["nominal_frame_rate"] = Fraction(num, den) if num > 0 else None
+    if fields["frame_count"] == 0:
+        fields.update(number_min=None, number_max=None, time_min=None, time_max=None)
+    return StoreInfo(**fields)
+
+
+def _columns_as_arrays(columns: dict[str, Any]) -> dict[str, np.ndarray]:
+    arrays = {}
+    for name, values in columns.items():
+        if isinstance(values, list):
+            array = np.empty(len(values), object)
+            array[:] = values
+            arrays[name] = array
+        else:
+            arrays[name] = values
+    return arrays
+
+
+class Store:
+    """A store, open for reading: a sequence of frames. `avstore.open` makes one.
+
+    Any frame, in any order, equals what decoding the video from its beginning gives there.
+
+    Several threads may use one store; they take turns, and other threads of Python run while a frame is decoded. Threads that
+    shall decode at the same time open a store each. Pickling a store keeps its path and options; unpickling opens it again,
+    as does using it in a process that was forked.
+    """
+
+    def __init__(self, path: Path, *, pixel_format: Optional[str] = None, raw_sensor: bool = False, threads: int = 0,
+                 save_index: bool = True, writable: bool = True):
+        """See `avstore.open`."""
+        self._options = {"pixel_format": pixel_format, "raw_sensor": raw_sensor, "threads": threads,
+                         "save_index": save_index, "writable": writable}
+        self._given_path = os.path.abspath(path_text(path))
+        try:
+            self._reader = _native.Reader(path_text(path), pixel_format or "", bool(raw_sensor),
+                                          integer(threads, "threads"), bool(save_index), bool(writable))
+        except NotFound as error:
+            raise StoreNotFound(str(error)) from None
+        fields = self._reader.info()
+        self._metadata_json = fields.pop("metadata_json")
+        self._info = _store_info(fields)
+
+    # --- what the store is ---
+
+    @property
+    def info(self) -> StoreInfo:
+        """What the store says of itself: format, shape, number of frames, creation time, ..."""
+        return self._info
+
+    @property
+    def path(self) -> str:
+        """The store's folder."""
+        return self._info.path
+
+    @functools.cached_property
+    def metadata(self) -> dict[str, Any]:
+        """The user's own metadata."""
+        return json.loads(self._metadata_json) or {}
+
+    @property
+    def created(self) -> Optional[datetime.datetime]:
+        """When the store was made, in UTC. None if it does not say."""
+        if not self._info.created_utc:
+            return None
+        return datetime.datetime.fromisoformat(self._info.created_utc).replace(tzinfo=datetime.timezone.utc)
+
+    @functools.cached_property
+    def frames(self) -> FrameTable:
+        """Numbers and times of all frames, without decoding: ``s.frames.number`` and ``s.frames.time``."""
+        arrays = self._reader.names(0, INT64_MAX)
+        for array in arrays:
+            array.setflags(write=False)
+        return FrameTable(*arrays)
+
+    @functools.cached_property
+    def extra(self) -> Any:
+        """The records that were tied to frames, in order of their frames; those of the same key make a column.
+
+        A pandas.DataFrame, or without pandas a dict of arrays. The columns frame_index (-1 if unknown), frame_number and
+        frame_time say which frame a record belongs to. Integers stay integers if each record has one; numbers are float64,
+        NaN where a record has none; all else is of type object, None where a record has none.
+        Raises Corrupt if they are damaged; `read_extra` can leave such chunks out.
+        """
+        return self.read_extra()
+
+    def read_extra(self, ignore_corrupt: bool = False) -> Any:
+        """As `extra`. ignore_corrupt: leave out chunks whose records are damaged, with a warning."""
+        columns, sample_rates = _native.read_extra(self.path, ignore_corrupt)
+        arrays = _columns_as_arrays(columns)
+        try:
+            import pandas
+        except ImportError:
+            return arrays
+        table = pandas.DataFrame(arrays, copy=False)
+        table.attrs["sample_rates"] = sample_rates
+        return table
+
+    @property
+    def statistics(self) -> ReadStatistics:
+        """What reading has cost so far."""
+        return ReadStatistics(**self._reader.statistics())
+
+    def __len__(self) -> int:
+        return self._info.frame_count
+
+    # --- frames ---
+
+    @overload
+    def __getitem__(self, key: Integer) -> Frame: ...
+    @overload
+    def __getitem__(self, key: Union[slice, list, np.ndarray]) -> List[Frame]: ...
+
+    def __getitem__(self, key: Any) -> Any:
+        """``s[i]``: the frame at that place; negative ones count from the end.
+
+        ``s[a:b:step]`` and ``s[[3, 1, 2]]`` (any sequence of places, or a mask) give a list of frames in the order asked;
+        they are decoded in the cheapest order, on all cores, and no frame twice. Mind your memory: ``s[:]`` is everything.
+        Raises EndOfStore outside the store.
+        """
+        if isinstance(key, slice) or np.ndim(key) > 0:
+            return [Frame.of(pixels, FrameInfo(*info)) for pixels, info in self._reader.read_many(self._places(key))]
+        pixels, info = self._reader.read_index(self._place(key))
+        return Frame.of(pixels, FrameInfo(*info))
+
+    def __iter__(self) -> Iterator[Frame]:
+        """All frames from the first to the last."""
+        for index in range(len(self)):
+            yield self[index]
+
+    def __reversed__(self) -> Iterator[Frame]:
+        for index in range(len(self) - 1, -1, -1):
+            yield self[index]
+
+    # `frame in store` would decode everything.
+    __contains__ = None
+
+    def stack(self, key: Any = slice(None)) -> np.ndarray:
+        """Several frames as one array, [frames, rows, columns] or [frames, rows, columns, channels].
+
+        `key` is a slice or a sequence of places, as in ``s[key]``. All images must have the store's shape.
+        """
+        places = self._places(key)
+        target = np.empty((len(places), *self.image_shape), self.image_dtype)
+        self._reader.read_into(places, target)
+        return target
+
+    def at_number(self, number: Integer, nearest: bool = False) -> Frame:
+        """The first frame of that number; nearest: of the number closest to it.
+
+        Raises NotFound if there is none.
+        """
+        pixels, info = self._reader.read_number(self._number(number, nearest), nearest)
+        return Frame.of(pixels, FrameInfo(*info))
+
+    def at_time(self, time: float) -> Frame:
+        """The frame whose time (seconds) is nearest, the first of several. Raises NotFound in an empty store."""
+        pixels, info = self._reader.read_time(float(time))
+        return Frame.of(pixels, FrameInfo(*info))
+
+    def find(self, *, index: Optional[Integer] = None, number: Optional[Integer] = None, time: Optional[float] = None,
+             nearest: bool = False) -> FrameInfo:
+        """What is known of the frame at that place, of that number or nearest to that time, without decoding it."""
+        if sum(value is not None for value in (index, number, time)) != 1:
+            raise InvalidArgument("give one of index, number and time")
+        if index is not None:
+            return FrameInfo(*self._reader.find_index(self._place(index)))
+        if number is not None:
+            return FrameInfo(*self._reader.find_number(self._number(number, nearest), nearest))
+        return FrameInfo(*self._reader.find_time(float(time)))  # type: ignore[arg-type]
+
+    def keyframes(self, start: Integer = 0, stop: Optional[Integer] = None) -> np.ndarray:
+        """Places of the frames of [start, stop) at which decoding can start, ascending. In folders of images: all."""
+        return self._reader.keyframes(integer(start, "start"), INT64_MAX if stop is None else integer(stop, "stop"))
+
+    @property
+    def image_shape(self) -> Tuple[int, ...]:
+        """Shape of the arrays that frames come as."""
+        return self._image_type[0]
+
+    @property
+    def image_dtype(self) -> np.dtype:
+        """Type of the elements of the arrays that frames come as."""
+        return self._image_type[1]
+
+    @functools.cached_property
+    def _image_type(self) -> Tuple[Tuple[int, ...], np.dtype]:
+        # A frame knows best, whatever pixel_format and raw sensor data come to.
+        if len(self) > 0:
+            first = self[0]
+            return first.shape, first.dtype
+        return self._info.shape, np.dtype(self._info.dtype)
+
+    # --- for many machines ---
+
+    def to_dask(self, block_bytes: Optional[int] = None) -> "dask.array.Array":
+        """All frames as a lazy dask.array: [frames, rows, columns] or [frames, rows, columns, channels].
+
+        Blocks begin at keyframes, so that no two decode the same frame, and hold about `block_bytes` (default: Dask's setting
+        array.chunk-size); only a keyframe interval that is larger than this is cut inside. Workers open the store themselves:
+        the path must lead to it on their machines. Takes the package dask.
+        """
+        from .dask_array import to_dask
+        return to_dask(self, block_bytes)
+
+    def to_xarray(self, block_bytes: Optional[int] = None) -> "xarray.DataArray":
+        """The same as an xarray.DataArray with the dimensions frame, y, x and channel.
+
+        The coordinates `number` and `time` go with `frame`. Takes the packages dask and xarray.
+        """
+        from .dask_array import to_xarray
+        return to_xarray(self, block_bytes)
+
+    # --- its end, and its copies ---
+
+    def close(self) -> None:
+        """Close the store. Frames read from it stay; reading raises InvalidArgument from now on."""
+        self._reader.close()
+
+    def __enter__(self) -> "Store":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __reduce__(self) -> Any:
+        return functools.partial(type(self), **self._options), (self._given_path,)
+
+    def __fspath__(self) -> str:
+        return self._given_path
+
+    def __repr__(self) -> str:
+        shape = "x".join(map(str, self._info.shape))
+        return f"<avstore.Store {self.path!r}: {len(self)} frames of {shape} {self._info.dtype}, {self._info.format}>"
+
+    # --- what was asked for ---
+
+    def _place(self, index: Any) -> int:
+        place = integer(index, "frame index")
+        if place < -len(self) or place > INT64_MAX:
+            raise EndOfStore(f"{self.path}: no frame_index {place}; the store has {len(self)} frames")
+        return place + len(self) if place < 0 else place
+
+    def _places(self, key: Any) -> np.ndarray:
+        if isinstance(key, slice):
+            return np.arange(*key.indices(len(self)), dtype=np.int64)
+        asked = np.asarray(key)
+        if asked.dtype.kind == "b" and len(asked) != len(self):
+            raise InvalidArgument(f"{self.path}: a mask of {len(asked)} does not fit {len(self)} frames")
+        places = integers(key, "frame indices")
+        outside = places < -len(self)
+        if outside.any():
+            raise EndOfStore(f"{self.path}: no frame_index {places[outside][0]}; the store has {len(self)} frames")
+        return np.where(places < 0, places + len(self), places)
+
+    def _number(self, number: Integer, nearest: bool) -> int:
+        value = integer(number, "frame number")
+        if INT64_MIN <= value <= INT64_MAX:
+            return value
+        if not nearest:
+            raise NotFound(f"{self.path}: no frame has number {value}")
+        return INT64_MAX if value > 0 else INT64_MIN
+
+
+def open(path: Path, *, pixel_format: Optional[str] = None, raw_sensor: bool = False, threads: int = 0,
+         save_index: bool = True, writable: bool = True) -> Store:
+    """Open a store for reading.
+
+    path: the store's folder, or its metadata.yaml.
+    pixel_format: what frames come as: "gray8" or "gray16" (two dimensions), "bgr24", "rgb24", "bgr48le" or "rgb48le" (three
+        channels), "bgra", "rgba", "bgra64le" or "rgba64le" (four). Default: gray of gray stores, B, G, R of colour ones, and
+        arrays as they are stored in the formats npy and bpk.
+    raw_sensor: of a store of raw sensor data, hand out the data as they are instead of the picture in them.
+    threads: that decode; 0: as many as the machine has cores.
+    save_index: an index that had to be made from the chunks is put into the store.
+    writable: frames may be written to. If not, their arrays are read-only, and gray frames of video share the decoder's
+        memory, which saves copying them.
+
+    Raises StoreNotFound, Corrupt, Unsupported (a newer version, an unknown format), StorageError, InvalidArgument.
+    """
+    return Store(path, pixel_format=pixel_format, raw_sensor=raw_sensor, threads=threads, save_index=save_index,
+                 writable=writable)

@@ -1,0 +1,154 @@
+"""Work on whole stores.
+
+Where a function takes `progress`, that is called now and then with the frames done and to do (0: unknown); returning False stops
+the work, which raises Interrupted, as Ctrl-C does with KeyboardInterrupt. What is stopped or fails leaves no half-made store behind.
+"""
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, List, NamedTuple, Optional, Tuple
+
+from . import _native
+from .arguments import Integer, Path, Progress, Timing, frame_range, integer, native_encoder_options, \
+    native_writer_options, path_text
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from .arguments import EncoderOptions, WriterOptions
+
+
+class Format(NamedTuple):
+    """A format that a store can have."""
+
+    name: str  #: "avc1/mp4", "png", ...
+    extension: str  #: of its chunk or image files, with the dot
+    video: bool  #: chunks are video files; else folders of images
+    lossless: bool  #: what is read equals what was written, in `lossless_pixels`
+    lossless_pixels: Tuple[str, ...]
+    description: str  #: one line
+
+
+class Encoder(NamedTuple):
+    """An encoder that can write a format."""
+
+    name: str  #: libav's
+    available: bool  #: it works on this machine
+    why_not: str  #: the reason if it does not
+
+
+class ImportResult(NamedTuple):
+    """What `import_video` has made."""
+
+    frames: int
+    format: str
+    copied: bool  #: the coded video was kept as it was
+
+
+class ExportResult(NamedTuple):
+    """What `export` has written."""
+
+    frames: int
+    frames_encoded: int  #: the others were copied
+
+
+class VerifyResult(NamedTuple):
+    """What `verify` has found."""
+
+    frames: int
+    chunks: int
+    findings: List[str]  #: a line each; none if all is well
+
+    @property
+    def ok(self) -> bool:
+        """Nothing was found."""
+        return not self.findings
+
+
+class ReindexResult(NamedTuple):
+    """What `reindex` has done."""
+
+    frames: int  #: in the store
+    zero: int  #: frame_index of the frame with number 0
+    renumbered: int
+
+
+def formats() -> List[Format]:
+    """All formats a store can have, in the order they are documented."""
+    return [Format(*fields) for fields in _native.formats()]
+
+
+def encoders(format: str) -> List[Encoder]:
+    """The encoders for a format in the order they are tried, each really opened on a small image."""
+    return [Encoder(*fields) for fields in _native.encoders(format)]
+
+
+def import_video(file: Path, store: Path, *, copy: bool = False, stream: Optional[Integer] = None,
+                 start_time: Optional[float] = None, first_number: Integer = 0, number_step: Integer = 1,
+                 allow_truncated: bool = False, progress: Optional[Progress] = None,
+                 **options: "Unpack[WriterOptions]") -> ImportResult:
+    """Make a store of a video file, of any kind that FFmpeg reads.
+
+    copy: keep the coded video and only cut it into chunks; `format` and the options of the encoder are not used then.
+    stream: libav's index; default: the first video stream.
+    start_time: added to the video's own timestamps to give times; default: the file's creation time, else 0.
+    first_number, number_step: frame numbers count from here.
+    allow_truncated: take what there is of a file that was cut off.
+    options: as of `create`.
+
+    Raises NotFound, Exists, Corrupt (no video, damaged or cut off), InvalidArgument, Unsupported, StorageError.
+    """
+    return ImportResult(*_native.import_video(
+        path_text(file), path_text(store), native_writer_options(options), copy,
+        None if stream is None else integer(stream, "stream"), None if start_time is None else float(start_time),
+        integer(first_number, "first_number"), integer(number_step, "number_step"), allow_truncated, progress))
+
+
+def transcode(source: Path, destination: Path, *, start: Integer = 0, stop: Optional[Integer] = None,
+              save_index: bool = True, progress: Optional[Progress] = None, **options: "Unpack[WriterOptions]") -> int:
+    """Write the frames [start, stop) of a store anew in another format; returns how many.
+
+    Numbers, times, metadata and extra data are carried over. options: as of `create`, such as ``format="ffv1/mkv"``; metadata,
+    creation time and time zone are the source's.
+    """
+    return _native.transcode(path_text(source), path_text(destination), native_writer_options(options),
+                             frame_range(start, stop), save_index, progress)
+
+
+def export(store: Path, file: Path, *, start: Integer = 0, stop: Optional[Integer] = None, timing: Timing = "real",
+           overwrite: bool = False, save_index: bool = True, progress: Optional[Progress] = None,
+           **options: "Unpack[EncoderOptions]") -> ExportResult:
+    """Write the frames [start, stop) as one video (.mp4 or .mkv) that players play.
+
+    Coded video is copied; only frames of a keyframe interval that the range cuts into are encoded anew, and stores whose chunks
+    cannot be joined (images, or differing settings).
+    timing: "real", or "nominal" for evenly spaced frames. options: quality, preset, ... of what is encoded, as of `create`.
+    """
+    return ExportResult(*_native.export(path_text(store), path_text(file), native_encoder_options(options), timing,
+                                        frame_range(start, stop), overwrite, save_index, progress))
+
+
+def verify(store: Path, *, deep: bool = False, progress: Optional[Progress] = None) -> VerifyResult:
+    """Compare the database with the files. deep: decode every frame, in a row and from each keyframe.
+
+    What is wrong is returned, not raised.
+    """
+    return VerifyResult(*_native.verify(path_text(store), deep, progress))
+
+
+def rebuild_index(store: Path) -> int:
+    """Make the database anew from the chunks and the index files beside them; returns the number of frames."""
+    return _native.rebuild_index(path_text(store))
+
+
+def reindex(store: Path, *, progress: Optional[Progress] = None) -> ReindexResult:
+    """Renumber the frames before the one with number 0: -1 is the one before it, -2 the one before that, and so on.
+
+    Database, npz and extra data change together, or not at all. The old numbers stay beside the new ones.
+    Raises InvalidArgument if not exactly one frame has number 0, or the store is being recorded.
+    """
+    return ReindexResult(*_native.reindex(path_text(store), progress))
+
+
+def empty(store: Path) -> None:
+    """Remove all frames and extra data of a store for good; its metadata stays. Raises Exists if it is being recorded."""
+    _native.empty(path_text(store))

@@ -1,0 +1,110 @@
+// Calls from Python into the library: what holds for all of them.
+#pragma once
+
+#include <avstore/tools.h>
+#include <pybind11/pybind11.h>
+#include <unistd.h>
+
+#include <exception>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace avstore::python {
+
+// Collects what the library has to say during a call, from any of its threads, and hands it to
+// Python's `warnings` when the call is over: a warning may be an exception there, which would have
+// to go through the library otherwise.
+class Warnings {
+ public:
+  // To be given to the library; may be called for as long as it likes.
+  std::function<void(const std::string&)> collector() const {
+    return [said = said_](const std::string& text) {
+      const std::lock_guard lock(said->mutex);
+      said->lines.push_back(text);
+    };
+  }
+  // With the GIL held.
+  void emit() const;
+
+ private:
+  struct Said {
+    std::mutex mutex;
+    std::vector<std::string> lines;
+  };
+  std::shared_ptr<Said> said_ = std::make_shared<Said>();
+};
+
+// Runs `call` without the GIL, so that other threads of Python go on.
+template <typename Call>
+auto without_gil(const Call& call) {
+  const pybind11::gil_scoped_release released;
+  return call();
+}
+
+// Lets Python look at a long call now and then: Ctrl-C stops it, and a callable, if one is given
+// (None: none), is told how far it is; an exception of its own stops the call and comes out of it.
+class Supervision {
+ public:
+  explicit Supervision(pybind11::object progress) : progress_(std::move(progress)) {}
+
+  Progress progress();
+
+  // Runs `call` without the GIL.
+  template <typename Call>
+  auto run(const Call& call) {
+    try {
+      return without_gil(call);
+    } catch (const Interrupted&) {
+      if (raised_) {
+        std::rethrow_exception(raised_);
+      }
+      throw;
+    }
+  }
+
+ private:
+  bool tell(std::int64_t done, std::int64_t total);
+
+  pybind11::object progress_;
+  std::exception_ptr raised_;
+};
+
+// An object that lives in the process that made it. After a fork its threads, locks and database
+// connections are gone or another's, so a child must not even destroy it: it is left alone there.
+template <typename T>
+class OfOneProcess {
+ public:
+  explicit OfOneProcess(std::unique_ptr<T> object)
+      : object_(std::move(object)), process_(getpid()) {}
+  ~OfOneProcess() { drop(); }
+  OfOneProcess(const OfOneProcess&) = delete;
+  OfOneProcess& operator=(const OfOneProcess&) = delete;
+
+  bool is_here() const { return object_ != nullptr && process_ == getpid(); }
+  T& operator*() { return *object_; }
+  T* operator->() { return object_.get(); }
+
+  void replace(std::unique_ptr<T> object) {
+    drop();
+    object_ = std::move(object);
+    process_ = getpid();
+  }
+
+  // Destroys the object, or forgets it in another process.
+  void drop() {
+    if (process_ != getpid()) {
+      static_cast<void>(object_.release());
+    }
+    object_.reset();
+  }
+
+ private:
+  std::unique_ptr<T> object_;
+  pid_t process_;
+};
+
+}  // namespace avstore::python

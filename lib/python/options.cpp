@@ -1,0 +1,85 @@
+#include "options.h"
+
+#include <avstore/error.h>
+#include <pybind11/stl.h>
+
+#include <map>
+#include <utility>
+
+namespace avstore::python {
+namespace {
+
+namespace py = pybind11;
+
+template <typename T>
+void take(const py::dict& given, const char* key, T& field) {
+  if (given.contains(key)) {
+    field = given[key].cast<T>();
+  }
+}
+
+template <typename T>
+T choice(const std::map<std::string, T>& choices, const char* what, const std::string& name) {
+  const auto found = choices.find(name);
+  if (found != choices.end()) {
+    return found->second;
+  }
+  std::string known;
+  for (const auto& [each, value] : choices) {
+    known += (known.empty() ? "" : ", ") + each;
+  }
+  throw Error(ErrorKind::invalid_argument,
+              std::string(what) + " '" + name + "' is not known; there are " + known);
+}
+
+WhenFull when_full_of(const std::string& name) {
+  return choice<WhenFull>(
+      {{"block", WhenFull::block}, {"drop", WhenFull::drop}, {"fail", WhenFull::fail}}, "when_full",
+      name);
+}
+
+}  // namespace
+
+Timing timing_of(const std::string& name) {
+  return choice<Timing>({{"nominal", Timing::nominal}, {"real", Timing::real}}, "timing", name);
+}
+
+EncoderOptions encoder_options(const py::dict& given) {
+  EncoderOptions options;
+  take(given, "encoder", options.encoder);
+  take(given, "quality", options.quality);
+  take(given, "preset", options.preset);
+  take(given, "keyframe_interval", options.keyframe_interval);
+  take(given, "b_frames", options.b_frames);
+  take(given, "threads", options.threads);
+  take(given, "options", options.options);
+  if (given.contains("frame_rate")) {
+    const auto [num, den] = given["frame_rate"].cast<std::pair<std::int64_t, std::int64_t>>();
+    options.frame_rate = {num, den};
+  }
+  return options;
+}
+
+WriterOptions writer_options(const py::dict& given) {
+  WriterOptions options;
+  options.encoder = encoder_options(given);
+  take(given, "format", options.format);
+  take(given, "chunk_size", options.chunk_size);
+  take(given, "overwrite", options.overwrite);
+  take(given, "metadata_yaml", options.metadata_yaml);
+  take(given, "encoding", options.encoding);
+  take(given, "created_utc", options.created_utc);
+  take(given, "timezone_local", options.timezone_local);
+  take(given, "color", options.color);
+  take(given, "queue_frames", options.queue_frames);
+  take(given, "queue_bytes", options.queue_bytes);
+  if (given.contains("timing")) {
+    options.timing = timing_of(given["timing"].cast<std::string>());
+  }
+  if (given.contains("when_full")) {
+    options.when_full = when_full_of(given["when_full"].cast<std::string>());
+  }
+  return options;
+}
+
+}  // namespace avstore::python

@@ -1,0 +1,296 @@
+// avstore::Reader, and what a store says of itself.
+#include <avstore/error.h>
+#include <avstore/extra.h>
+#include <avstore/metadata.h>
+#include <avstore/reader.h>
+#include <pybind11/stl.h>
+
+#include <cstring>
+#include <optional>
+#include <type_traits>
+
+#include "bindings.h"
+#include "calls.h"
+#include "pixels.h"
+
+namespace avstore::python {
+namespace {
+
+namespace py = pybind11;
+
+std::vector<FrameIndex> to_indices(const py::array_t<std::int64_t, py::array::c_style>& values) {
+  std::vector<FrameIndex> indices;
+  indices.reserve(static_cast<std::size_t>(values.size()));
+  for (py::ssize_t i = 0; i < values.size(); ++i) {
+    indices.emplace_back(values.data()[i]);
+  }
+  return indices;
+}
+
+template <typename T>
+py::array_t<T> as_array(std::vector<T>&& values) {
+  auto* const owned = new std::vector<T>(std::move(values));
+  const py::capsule owner(owned,
+                          [](void* pointer) { delete static_cast<std::vector<T>*>(pointer); });
+  return py::array_t<T>(static_cast<py::ssize_t>(owned->size()), owned->data(), owner);
+}
+
+// The fields of avstore.FrameInfo, in their order.
+py::tuple to_tuple(const FrameInfo& info) {
+  return py::make_tuple(info.index.value, info.number.value, info.time.seconds, info.chunk,
+                        info.frame_idx, info.pts, info.keyframe);
+}
+
+// The fields of avstore.StoreInfo but for those that Python makes itself.
+py::dict to_dict(const StoreInfo& info) {
+  using namespace py::literals;
+  return py::dict("path"_a = info.path.string(), "store_class"_a = info.store_class,
+                  "format"_a = info.format, "encoding"_a = info.encoding,
+                  "encoder"_a = info.encoder, "shape"_a = py::tuple(py::cast(info.shape)),
+                  "color"_a = info.color, "dtype"_a = info.dtype,
+                  "nominal_frame_rate"_a =
+                      py::make_tuple(info.nominal_frame_rate.num, info.nominal_frame_rate.den),
+                  "chunk_size"_a = info.chunk_size, "chunk_count"_a = info.chunk_count,
+                  "frame_count"_a = info.frame_count, "created_utc"_a = info.created_utc,
+                  "timezone_local"_a = info.timezone_local, "uuid"_a = info.uuid,
+                  "metadata_yaml"_a = info.metadata_yaml,
+                  "metadata_json"_a = metadata_to_json(info.metadata_yaml),
+                  "open_for_writing"_a = info.open_for_writing, "unfinished"_a = info.unfinished,
+                  "number_min"_a = info.number_min.value, "number_max"_a = info.number_max.value,
+                  "time_min"_a = info.time_min.seconds, "time_max"_a = info.time_max.seconds);
+}
+
+// A reader that threads may share: one at a time uses it, and the others wait without the GIL. In
+// a process that was forked it opens the store anew.
+class SharedReader {
+ public:
+  SharedReader(std::string path, const std::string& pixel_format, bool raw_sensor, int threads,
+               bool save_index, bool writable)
+      : path_(std::move(path)), writable_(writable), state_(nullptr) {
+    options_.pixel_format = packed_format(pixel_format);
+    options_.packed = true;
+    options_.raw_sensor = raw_sensor;
+    options_.threads = threads;
+    options_.save_index = save_index;
+    options_.own_pixels = writable;
+    options_.on_warning = warnings_.collector();
+    state_.replace(open());
+    warnings_.emit();
+  }
+
+  ~SharedReader() {
+    const py::gil_scoped_release released;  // decoders end their threads
+    state_.drop();
+  }
+
+  void close() {
+    closed_ = true;
+    const py::gil_scoped_release released;
+    if (state_.is_here()) {
+      const std::lock_guard lock(state_->mutex);
+      state_->reader.reset();
+    } else {
+      state_.drop();
+    }
+  }
+
+  py::dict info() {
+    const StoreInfo info = use([](Reader& reader) { return reader.info(); });
+    return to_dict(info);
+  }
+
+  py::tuple find_index(std::int64_t index) {
+    return to_tuple(use([&](Reader& reader) { return reader.find(FrameIndex(index)); }));
+  }
+  py::tuple find_number(std::int64_t number, bool nearest) {
+    return to_tuple(
+        use([&](Reader& reader) { return reader.find(FrameNumber(number), match(nearest)); }));
+  }
+  py::tuple find_time(double time) {
+    return to_tuple(use([&](Reader& reader) { return reader.find(FrameTime(time)); }));
+  }
+
+  py::tuple read_index(std::int64_t index) {
+    return hand_out(use([&](Reader& reader) { return reader.read(FrameIndex(index)); }));
+  }
+  py::tuple read_number(std::int64_t number, bool nearest) {
+    return hand_out(
+        use([&](Reader& reader) { return reader.read(FrameNumber(number), match(nearest)); }));
+  }
+  py::tuple read_time(double time) {
+    return hand_out(use([&](Reader& reader) { return reader.read(FrameTime(time)); }));
+  }
+
+  py::list read_many(const py::array_t<std::int64_t, py::array::c_style>& values) {
+    const std::vector<FrameIndex> indices = to_indices(values);
+    std::vector<Frame> frames = use([&](Reader& reader) { return reader.read_many(indices); });
+    py::list all;
+    for (Frame& frame : frames) {
+      all.append(hand_out(std::move(frame)));
+    }
+    return all;
+  }
+
+  // `target` has room for as many images of the store's shape and type, in C order.
+  void read_into(const py::array_t<std::int64_t, py::array::c_style>& values, py::array target) {
+    const std::vector<FrameIndex> indices = to_indices(values);
+    auto* const memory = static_cast<std::uint8_t*>(target.mutable_data());
+    const auto size =
+        static_cast<std::size_t>(target.nbytes()) / std::max<std::size_t>(1, indices.size());
+    use([&](Reader& reader) {
+      reader.read_many(indices, [&](std::size_t position, const Frame& frame) {
+        copy_rows(frame, memory + position * size, size);
+      });
+      return true;
+    });
+  }
+
+  py::tuple names(std::int64_t begin, std::int64_t end) {
+    FrameNameArrays names = use([&](Reader& reader) { return reader.names({begin, end}); });
+    return py::make_tuple(as_array(std::move(names.numbers)), as_array(std::move(names.times)));
+  }
+
+  py::array_t<std::int64_t> keyframes(std::int64_t begin, std::int64_t end) {
+    const auto starts = use([&](Reader& reader) { return reader.keyframes({begin, end}); });
+    std::vector<std::int64_t> values;
+    values.reserve(starts.size());
+    for (const FrameIndex start : starts) {
+      values.push_back(start.value);
+    }
+    return as_array(std::move(values));
+  }
+
+  py::dict statistics() {
+    using namespace py::literals;
+    const ReadStatistics all = use([](Reader& reader) { return reader.statistics(); });
+    return py::dict("seeks"_a = all.seeks, "packets_read"_a = all.packets_read,
+                    "frames_decoded"_a = all.frames_decoded,
+                    "seek_recoveries"_a = all.seek_recoveries, "files_opened"_a = all.files_opened);
+  }
+
+ private:
+  struct State {
+    explicit State(Reader opened) : reader(std::move(opened)) {}
+    std::mutex mutex;
+    std::optional<Reader> reader;
+  };
+
+  static Match match(bool nearest) { return nearest ? Match::nearest : Match::exact; }
+
+  std::unique_ptr<State> open() const {
+    return without_gil([this] { return std::make_unique<State>(Reader(path_, options_)); });
+  }
+
+  template <typename Use>
+  std::invoke_result_t<Use, Reader&> use(const Use& what) {
+    if (closed_) {
+      throw Error(ErrorKind::invalid_argument, path_ + ": the store is closed");
+    }
+    if (!state_.is_here()) {
+      state_.replace(open());
+    }
+    auto result = without_gil([&] {
+      const std::lock_guard lock(state_->mutex);
+      if (!state_->reader) {
+        throw Error(ErrorKind::invalid_argument, path_ + ": the store is closed");
+      }
+      return what(*state_->reader);
+    });
+    warnings_.emit();
+    return result;
+  }
+
+  py::tuple hand_out(Frame frame) const {
+    return py::make_tuple(to_array(std::move(frame.image), writable_), to_tuple(frame.info));
+  }
+
+  void copy_rows(const Frame& frame, std::uint8_t* to, std::size_t size) const {
+    if (packed_size(frame.image.view()) != size) {
+      throw Error(ErrorKind::unsupported, path_ + ": the image of frame_index " +
+                                              std::to_string(frame.info.index.value) +
+                                              " has another shape than the store says");
+    }
+    const auto rows = static_cast<std::size_t>(frame.image.height());
+    for (std::size_t row = 0; row < rows; ++row) {
+      std::memcpy(to + row * (size / rows),
+                  frame.image.data() + static_cast<std::ptrdiff_t>(row) * frame.image.stride(),
+                  size / rows);
+    }
+  }
+
+  std::string path_;
+  ReaderOptions options_;
+  bool writable_;
+  Warnings warnings_;
+  bool closed_ = false;
+  OfOneProcess<State> state_;
+};
+
+py::object to_array(const ExtraColumn& column) {
+  if (const auto* integers = std::get_if<std::vector<std::int64_t>>(&column.values)) {
+    return as_array(std::vector(*integers));
+  }
+  if (const auto* numbers = std::get_if<std::vector<double>>(&column.values)) {
+    return as_array(std::vector(*numbers));
+  }
+  py::list values;
+  if (const auto* texts = std::get_if<std::vector<std::string>>(&column.values)) {
+    for (const std::string& text : *texts) {
+      values.append(text);
+    }
+    return values;
+  }
+  const py::object parse = py::module_::import("json").attr("loads");
+  for (const ExtraJson& json : std::get<std::vector<ExtraJson>>(column.values)) {
+    values.append(json.text.empty() ? py::object(py::none()) : parse(json.text));
+  }
+  return values;
+}
+
+// Names and values of the columns, and the sample rates.
+py::tuple read_extra_columns(const std::string& store, bool ignore_corrupt) {
+  const Warnings warnings;
+  const ExtraOptions options{ignore_corrupt, warnings.collector()};
+  const ExtraData data = without_gil([&] { return read_extra(store, options); });
+  warnings.emit();
+  std::vector<std::int64_t> index, number;
+  std::vector<double> time;
+  for (std::size_t i = 0; i < data.size(); ++i) {
+    index.push_back(data.frame_index[i].value);
+    number.push_back(data.frame_number[i].value);
+    time.push_back(data.frame_time[i].seconds);
+  }
+  py::dict columns;
+  columns["frame_index"] = as_array(std::move(index));
+  columns["frame_number"] = as_array(std::move(number));
+  columns["frame_time"] = as_array(std::move(time));
+  for (const ExtraColumn& column : data.columns) {
+    columns[py::str(column.name)] = to_array(column);
+  }
+  return py::make_tuple(columns, data.sample_rates);
+}
+
+}  // namespace
+
+void bind_reader(py::module_& module) {
+  using namespace py::literals;
+  py::class_<SharedReader>(module, "Reader")
+      .def(py::init<std::string, const std::string&, bool, int, bool, bool>(), "path"_a,
+           "pixel_format"_a, "raw_sensor"_a, "threads"_a, "save_index"_a, "writable"_a)
+      .def("close", &SharedReader::close)
+      .def("info", &SharedReader::info)
+      .def("find_index", &SharedReader::find_index, "index"_a)
+      .def("find_number", &SharedReader::find_number, "number"_a, "nearest"_a)
+      .def("find_time", &SharedReader::find_time, "time"_a)
+      .def("read_index", &SharedReader::read_index, "index"_a)
+      .def("read_number", &SharedReader::read_number, "number"_a, "nearest"_a)
+      .def("read_time", &SharedReader::read_time, "time"_a)
+      .def("read_many", &SharedReader::read_many, "indices"_a)
+      .def("read_into", &SharedReader::read_into, "indices"_a, "target"_a)
+      .def("names", &SharedReader::names, "begin"_a, "end"_a)
+      .def("keyframes", &SharedReader::keyframes, "begin"_a, "end"_a)
+      .def("statistics", &SharedReader::statistics);
+  module.def("read_extra", &read_extra_columns, "store"_a, "ignore_corrupt"_a);
+}
+
+}  // namespace avstore::python
