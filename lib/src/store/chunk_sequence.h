@@ -3,11 +3,13 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "avstore/extra.h"
 #include "avstore/writer.h"
 #include "chunk/chunk_writer.h"
 #include "imgstore/chunk_index.h"
@@ -44,7 +46,7 @@ class ChunkSequence {
   void insert(const Insertion& insertion);
 
   void add(const Image& image, FrameNumber number, FrameTime time);
-  // A record tied to the frame added last.
+  // A record tied to the frame added last; before the first frame, to none.
   void add_extra(const std::string& json);
   // Make durable what the encoder has given; images, all of them.
   void store_encoded();
@@ -97,7 +99,7 @@ class ChunkSequence {
   std::int64_t stored_ = 0;   // rows made
   std::int64_t durable_ = 0;  // rows committed
   std::int64_t bytes_ = 0;
-  Pending newest_;
+  Pending newest_{kNoFrameNumber.value, std::numeric_limits<double>::quiet_NaN()};
   std::string encoder_;
 };
 

@@ -14,5 +14,8 @@ inline constexpr const char* kEncoderEntry = "encoder";       // libav's name, o
 inline constexpr const char* kTimingEntry = "timing";         // "nominal" or "real"
 inline constexpr const char* kUuidEntry = "uuid";             // as in metadata.yaml
 inline constexpr const char* kFrameRateEntry = "frame_rate";  // nominal, such as "30000/1001"
+// Of the chunks' index files that the rows agree with, see index_files.h.
+inline constexpr const char* kIndexFilesEntry = "index_files";
+inline constexpr const char* kIndexContentEntry = "index_files_content";
 
 }  // namespace avstore::store
