@@ -189,6 +189,10 @@ CLI::Option* add_store(CLI::App& arguments, std::filesystem::path& path) {
       ->required();
 }
 
+CLI::Option* add_ignore_corrupt(CLI::App& arguments, bool& ignore, const std::string& what) {
+  return arguments.add_flag("--ignore-corrupt", ignore, what + ", and say which");
+}
+
 CLI::Option* add_no_save(CLI::App& arguments, bool& no_save) {
   return arguments.add_flag("--no-save", no_save,
                             "Write nothing into the store: an index that had to be made is not "

@@ -84,6 +84,8 @@ CLI::Option* add_repeated(CLI::App& arguments, const std::string& name, Take tak
 CLI::Option* add_path(CLI::App& arguments, const std::string& name, std::filesystem::path& path,
                       const std::string& description);
 CLI::Option* add_store(CLI::App& arguments, std::filesystem::path& path);
+// --ignore-corrupt, of commands that read extra data; `what` is done with damaged ones.
+CLI::Option* add_ignore_corrupt(CLI::App& arguments, bool& ignore, const std::string& what);
 // --no-save, of commands that only read.
 CLI::Option* add_no_save(CLI::App& arguments, bool& no_save);
 CLI::Option* add_range(CLI::App& arguments, std::optional<RangeText>& range);

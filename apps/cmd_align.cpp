@@ -21,6 +21,7 @@ struct Options {
   AlignOptions align;
   WriterOptions writer;
   std::filesystem::path folder, side_by_side;
+  bool ignore_corrupt = false;
   bool no_save = false;
   bool json = false;
 };
@@ -68,6 +69,8 @@ void declare(CLI::App& arguments, Options& options) {
            "Write all images from left to right into one store, or one video (.mp4, .mkv)");
   add_format(arguments, options.writer.format);
   add_store_options(arguments, options.writer);
+  add_ignore_corrupt(arguments, options.ignore_corrupt,
+                     "With --stores: leave out chunks whose extra data are damaged");
   add_no_save(arguments, options.no_save);
   add_json(arguments, options.json);
   add_encoder_options(arguments, options.writer.encoder);
@@ -175,6 +178,7 @@ void write_results(const Options& options, const Alignment& alignment) {
   writing.progress = bar.callback();
   writing.notice = say;
   writing.save_index = !options.no_save;
+  writing.ignore_corrupt_extra = options.ignore_corrupt;
   if (!options.folder.empty()) {
     make_folder(options.folder);
     write_aligned(alignment, destinations(options), writing);

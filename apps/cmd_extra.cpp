@@ -20,8 +20,8 @@ struct Options {
 
 void declare(CLI::App& arguments, Options& options) {
   add_store(arguments, options.store);
-  arguments.add_flag("--ignore-corrupt", options.ignore_corrupt,
-                     "Leave out chunks whose extra data are damaged, and say which");
+  add_ignore_corrupt(arguments, options.ignore_corrupt,
+                     "Leave out chunks whose extra data are damaged");
   add_json(arguments, options.json);
 }
 
@@ -76,6 +76,10 @@ std::string csv_index(FrameIndex index) {
   return index.value < 0 ? "" : std::to_string(index.value);
 }
 
+std::string csv_number(FrameNumber number) {
+  return number == kNoFrameNumber ? "" : std::to_string(number.value);
+}
+
 void write_csv(const ExtraData& data, Output& out) {
   out.write("frame_index,frame_number,frame_time");
   for (const ExtraColumn& column : data.columns) {
@@ -83,7 +87,7 @@ void write_csv(const ExtraData& data, Output& out) {
   }
   out.write("\n");
   for (std::size_t row = 0; row < data.size(); ++row) {
-    out.print("{},{},{}", csv_index(data.frame_index[row]), data.frame_number[row].value,
+    out.print("{},{},{}", csv_index(data.frame_index[row]), csv_number(data.frame_number[row]),
               csv_cell(data.frame_time[row].seconds));
     for (const ExtraColumn& column : data.columns) {
       out.write("," + std::visit([row](const auto& values) { return csv_cell(values[row]); },
@@ -103,11 +107,15 @@ std::string json_cell(const Value& value) {
   return json_text(ordered_json(value));
 }
 
+std::string json_number(FrameNumber number) {
+  return number == kNoFrameNumber ? "null" : std::to_string(number.value);
+}
+
 std::string json_record(const ExtraData& data, std::size_t row) {
   const std::int64_t index = data.frame_index[row].value;
   std::string text =
       fmt::format(R"({{"frame_index":{},"frame_number":{},"frame_time":{})",
-                  index < 0 ? "null" : std::to_string(index), data.frame_number[row].value,
+                  index < 0 ? "null" : std::to_string(index), json_number(data.frame_number[row]),
                   json_cell(data.frame_time[row].seconds));
   for (const ExtraColumn& column : data.columns) {
     text += ',' + json_text(ordered_json(column.name)) + ':' +

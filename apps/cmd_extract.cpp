@@ -5,6 +5,7 @@
 
 #include "arguments.h"
 #include "command.h"
+#include "messages.h"
 #include "store_access.h"
 
 namespace avstore::cli {
@@ -63,7 +64,13 @@ int run(const Options& options, Output& out) {
   Reader reader = open_store(options.store, how);
   const Frame frame = read_chosen(options, reader);
   const PixelFormat wanted = options.pixel_format.value_or(usual_pixel_format(reader.info()));
-  const Image image = wanted.empty() ? frame.image : convert(frame.image.view(), wanted);
+  Image image = wanted.empty() ? frame.image : convert(frame.image.view(), wanted);
+  if (loses_depth(options.file.string(), image.format())) {
+    say(options.file.string() + ": " + std::string(image.format().name()) +
+        " pixels become 8 bit a channel; .png, .tif, .ppm, .pgm and .npy keep them");
+    const bool gray = image.format().name().starts_with("gray");
+    image = convert(image.view(), gray ? pixel::gray8 : pixel::bgr24);
+  }
   write_image(options.file.string(), image.view());
   out.print("{}: frame_index {}, frame_number {}, frame_time {}\n", options.file.string(),
             frame.info.index.value, frame.info.number.value, frame.info.time.seconds);

@@ -12,11 +12,13 @@ namespace {
 
 struct Options {
   std::filesystem::path store;
+  bool ignore_corrupt = false;
   bool json = false;
 };
 
 void declare(CLI::App& arguments, Options& options) {
   add_store(arguments, options.store);
+  add_ignore_corrupt(arguments, options.ignore_corrupt, "Leave damaged extra data as they are");
   add_json(arguments, options.json);
 }
 
@@ -33,7 +35,8 @@ void report(const std::string& store, const ReindexResult& result, Output& out) 
 int run(const Options& options, Output& out) {
   catch_interrupts();
   ProgressBar bar;
-  const ReindexResult result = reindex(options.store, {bar.callback(), say});
+  const ReindexResult result =
+      reindex(options.store, {bar.callback(), say, options.ignore_corrupt});
   if (options.json) {
     out.print_json({{"store", options.store.string()},
                     {"frames", result.frames},

@@ -28,6 +28,8 @@ void declare(CLI::App& arguments, Options& options) {
       ->description("How frames are stored, see `avstore formats` (required)");
   add_range(arguments, options.range);
   add_store_options(arguments, writer);
+  add_ignore_corrupt(arguments, options.transcode.ignore_corrupt_extra,
+                     "Leave out chunks whose extra data are damaged");
   add_no_save(arguments, options.no_save);
   add_json(arguments, options.json);
   add_encoder_options(arguments, writer.encoder);

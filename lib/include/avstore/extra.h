@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <limits>
 #include <map>
 #include <string>
 #include <variant>
@@ -30,12 +31,15 @@ struct ExtraColumn {
       values;
 };
 
+// Of a record that was added before the first frame.
+inline constexpr FrameNumber kNoFrameNumber{std::numeric_limits<std::int64_t>::min()};
+
 // Records as columns, all of the same length.
 struct ExtraData {
-  std::vector<FrameIndex> frame_index;  // the frame a record belongs to; -1 if the file is silent
-  std::vector<FrameNumber> frame_number;
-  std::vector<FrameTime> frame_time;  // NaN if the file is silent
-  std::vector<ExtraColumn> columns;   // in the order in which they first appear
+  std::vector<FrameIndex> frame_index;    // the frame a record belongs to; -1 if the file is silent
+  std::vector<FrameNumber> frame_number;  // kNoFrameNumber if the file is silent
+  std::vector<FrameTime> frame_time;      // NaN if the file is silent
+  std::vector<ExtraColumn> columns;       // in the order in which they first appear
   // Samples a second of each group of columns that was sampled evenly (Motif's HDF5), by its name.
   std::map<std::string, double> sample_rates;
 

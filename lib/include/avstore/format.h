@@ -28,11 +28,11 @@ struct EncoderAvailability {
   std::string why_not;  // the reason when it is not
 };
 
-// All formats, in the order they are documented.
+// All formats of this build (bpk needs Blosc), in the order they are documented.
 const std::vector<Format>& formats();
 
 // The format of that name; "png+color" and the like (WriterOptions::encoding) are png. Throws
-// Error(unsupported) with a list of the known ones.
+// Error(unsupported) with a list of the known ones. Knows bpk in every build.
 const Format& find_format(std::string_view name);
 
 // The encoders for a format, in the order in which EncoderOptions::encoder "auto" takes them, each

@@ -40,6 +40,8 @@ inline constexpr PixelFormat gray16{"gray16"};    // 16 bit, little-endian
 inline constexpr PixelFormat bgr24{"bgr24"};      // packed B, G, R bytes
 inline constexpr PixelFormat rgb24{"rgb24"};      // packed R, G, B bytes
 inline constexpr PixelFormat bgra{"bgra"};        // packed B, G, R, A bytes
+inline constexpr PixelFormat bgr48{"bgr48le"};    // packed B, G, R of 16 bit, little-endian
+inline constexpr PixelFormat bgra64{"bgra64le"};  // packed B, G, R, A of 16 bit, little-endian
 inline constexpr PixelFormat yuv420p{"yuv420p"};  // planes Y, U, V; chroma halved both ways
 inline constexpr PixelFormat nv12{"nv12"};        // plane Y, plane of U and V interleaved
 inline constexpr PixelFormat array{"array"};      // any NumPy array, see ArrayType
@@ -126,6 +128,10 @@ std::string md5(const ImageView& image);
 // Write an image file; the format follows from the file's extension (png, tif, jpg, bmp, ppm, pgm,
 // npy). An existing file is replaced.
 void write_image(const std::string& path, const ImageView& image);
+
+// Whether write_image() would leave bits out: pixels of more than 8 bit a channel in a kind of file
+// that has 8 (jpg, bmp). `path` counts by its extension only.
+bool loses_depth(const std::string& path, PixelFormat format);
 
 // Read an image file of those kinds. Throws Error(corrupt) for a damaged one.
 Image read_image(const std::string& path);

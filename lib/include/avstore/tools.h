@@ -87,15 +87,17 @@ RecordResult record(const std::string& source, const std::filesystem::path& stor
 struct TranscodeOptions {
   WriterOptions writer;  // metadata, creation time and zone come from the source store
   IndexRange range{0, INT64_MAX};
-  bool save_index = true;  // see ReaderOptions; of the source
+  bool save_index = true;             // see ReaderOptions; of the source
+  bool ignore_corrupt_extra = false;  // leave out chunks of damaged extra data, with a notice
   Progress progress;
   Notice notice;
 };
 
 // Write a store's frames anew in another format: numbers, times, metadata and extra data are
 // carried over. Extra data of every kind become those of the writer API; their sample rates go into
-// the metadata, as extra_sample_rates. Returns the number of frames. If it fails or is stopped, the
-// new store is removed again.
+// the metadata, as extra_sample_rates. Raw sensor data stay raw in folders of images that hold them
+// without loss, and are decoded for all other formats, with a notice. Returns the number of frames.
+// If it fails or is stopped, the new store is removed again.
 std::int64_t transcode(const std::filesystem::path& source,
                        const std::filesystem::path& destination, const TranscodeOptions& options);
 
@@ -146,6 +148,7 @@ void empty_store(const std::filesystem::path& store);
 struct ReindexOptions {
   Progress progress;
   Notice notice;
+  bool ignore_corrupt_extra = false;  // leave damaged extra data as they are, with a notice
 };
 
 struct ReindexResult {
@@ -193,7 +196,8 @@ struct AlignedFrame {
   FrameTime time;
 };
 
-// Frames of several stores side by side.
+// Frames of several stores side by side, all of them in memory: 32 bytes for each place and store
+// and 16 for each place; while matching 24 more for each frame.
 struct Alignment {
   std::vector<std::filesystem::path> stores;
   double tolerance = 0;  // by time: the one used
@@ -214,7 +218,8 @@ Alignment align(const std::vector<std::filesystem::path>& stores, const AlignOpt
 
 struct AlignedWriterOptions {
   WriterOptions writer;
-  bool save_index = true;  // see ReaderOptions; of the stores aligned
+  bool save_index = true;             // see ReaderOptions; of the stores aligned
+  bool ignore_corrupt_extra = false;  // leave out chunks of damaged extra data, with a notice
   Progress progress;
   Notice notice;
 };
@@ -228,7 +233,9 @@ void write_aligned(const Alignment& alignment,
                    const AlignedWriterOptions& options);
 
 // Write one store, or one video file (.mp4, .mkv), of all images from left to right; smaller ones
-// are filled up with black below. Gray if all stores are gray.
+// are filled up with black below. Gray if all stores are gray; 16 bit if one of them is, and the
+// format holds that. Throws Error(unsupported) naming a store whose images are no pictures
+// (floats).
 void write_side_by_side(const Alignment& alignment, const std::filesystem::path& destination,
                         const AlignedWriterOptions& options);
 

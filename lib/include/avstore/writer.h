@@ -76,9 +76,11 @@ struct WriterOptions {
   Timing timing = Timing::nominal;
   bool overwrite = false;     // replace a store that is there already
   std::string metadata_yaml;  // the user's own metadata, a YAML map
-  // Raw sensor encoding of the frames, noted in the metadata. With the formats png+color,
-  // tif+color, jpg+color and bmp+color it is decoded before writing, and the store is one of plain
-  // colour.
+  // Raw sensor encoding of the frames, noted in the metadata. Frames are then the sensor's data as
+  // they lie in memory: gray8, bgr24 or an array with its channels, or the pixel format of the same
+  // layout (rgb24 of cv_rgb, yuyv422 of cv_yuv_yuyv, nv12 of cv_yuv_nv12, bayer_rggb8 ...). With
+  // the formats png+color, tif+color, jpg+color and bmp+color they are decoded before writing, and
+  // the store is one of plain colour.
   std::string encoding;
   std::string created_utc;     // ISO 8601 without zone; empty: now
   std::string timezone_local;  // IANA name; empty: this machine's
@@ -128,8 +130,8 @@ struct WriterStatistics {
 class Writer {
  public:
   // Makes the store's folder. Nothing else is written before the first frame or close().
-  // Throws Error: exists (and no `overwrite`), invalid_argument (options), unsupported (format or
-  // encoder), io.
+  // Throws Error: exists (and no `overwrite`), invalid_argument (options), unsupported (format,
+  // encoder or encoding), io.
   Writer(const std::filesystem::path& store, WriterOptions options);
   // Closes, swallowing errors: call close() to learn of them.
   ~Writer();
@@ -137,15 +139,16 @@ class Writer {
   Writer& operator=(Writer&&) noexcept;
 
   // Add a frame. The pixels are copied before this returns. False if the frame was dropped.
-  // Throws Error: invalid_argument if size or pixel format differ from the first frame's; io if the
-  // queue is full and that is to fail.
+  // Throws Error: invalid_argument if size or pixel format differ from the first frame's, or it
+  // cannot be data of the store's encoding; io if the queue is full and that is to fail.
   bool add(const ImageView& image, FrameNumber number, FrameTime time);
   // Add a frame, sharing its pixels instead of copying them. They are let go, on a thread of the
   // writer's own, once the frame is encoded.
   bool add(Image image, FrameNumber number, FrameTime time);
 
-  // Tie a record to the newest frame: `json` is a JSON object. Written with the chunk's end.
-  // Throws Error(invalid_argument) if it is none, or before the first frame.
+  // Tie a record to the newest frame: `json` is a JSON object. Written with the chunk's end. Before
+  // the first frame it belongs to none: frame_index -1, kNoFrameNumber, NaN.
+  // Throws Error(invalid_argument) if it is none.
   void add_extra(const std::string& json);
 
   // Make a video file the next chunk, as it is: `names` has the number and time of each of its

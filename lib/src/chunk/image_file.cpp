@@ -11,6 +11,7 @@
 #include "base/files.h"
 #include "imgstore/bloscpack.h"
 #include "imgstore/npy.h"
+#include "media/codec_table.h"
 #include "media/still.h"
 
 namespace avstore::chunk {
@@ -36,10 +37,8 @@ struct ArrayLayout {
 
 const std::vector<ArrayLayout>& layouts() {
   static const std::vector<ArrayLayout> kLayouts{
-      {pixel::gray8, "|u1", 0},
-      {pixel::bgr24, "|u1", 3},
-      {pixel::bgra, "|u1", 4},
-      {pixel::gray16, "<u2", 0},
+      {pixel::gray8, "|u1", 0},  {pixel::bgr24, "|u1", 3}, {pixel::bgra, "|u1", 4},
+      {pixel::gray16, "<u2", 0}, {pixel::bgr48, "<u2", 3}, {pixel::bgra64, "<u2", 4},
   };
   return kLayouts;
 }
@@ -63,12 +62,8 @@ ArrayType array_type(const ImageView& image) {
 
 // Colour is B, G, R in this format; whatever is not an array yet becomes that.
 Image as_array(const ImageView& image) {
-  for (const ArrayLayout& layout : layouts()) {
-    if (layout.format == image.format) {
-      return {image, nullptr};
-    }
-  }
-  return image.format == pixel::array ? Image(image, nullptr) : convert(image, pixel::bgr24);
+  const PixelFormat packed = media::nearest_packed_format(image.format, true);
+  return packed == image.format ? Image(image, nullptr) : convert(image, packed);
 }
 
 std::vector<std::uint8_t> encode_npy(const ImageView& image) {
@@ -179,6 +174,11 @@ namespace avstore {
 
 void write_image(const std::string& path, const ImageView& image) {
   base::write_file_atomically(path, chunk::encode_image_file(path, image, {}));
+}
+
+bool loses_depth(const std::string& path, PixelFormat format) {
+  return media::is_deep(format) &&
+         !media::still_keeps_depth(std::filesystem::path(path).extension().string());
 }
 
 Image read_image(const std::string& path) {

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <cctype>
 #include <map>
+#include <set>
 #include <utility>
 #include <vector>
 
 #include "avstore/error.h"
+#include "media/codec_table.h"
 
 namespace avstore::chunk {
 namespace {
@@ -21,6 +23,7 @@ struct Encoding {
   int y0 = 0, u = 0, v = 0;          // 4:2:2: offsets in the four bytes of two pixels; y1 = y0 + 2
   int count = 0;                     // channels: how many
   int blue = 0, green = 0, red = 0;  // channels: where each is
+  bool operator==(const Encoding&) const = default;
 };
 
 Encoding bayer(int red_x, int red_y) {
@@ -91,11 +94,49 @@ const std::map<std::string, Encoding>& table() {
   return kTable;
 }
 
-const Encoding* find_encoding(std::string name) {
+// Pixel formats whose memory is an encoding's data as it stands.
+const std::map<std::string, Encoding>& layouts() {
+  static const std::map<std::string, Encoding> kLayouts{
+      {"rgb24", channels(3, 2, 1, 0)},
+      {"bgr24", channels(3, 0, 1, 2)},
+      {"rgba", channels(4, 2, 1, 0)},
+      {"bgra", channels(4, 0, 1, 2)},
+      {"rgb48le", channels(3, 2, 1, 0)},
+      {"bgr48le", channels(3, 0, 1, 2)},
+      {"rgba64le", channels(4, 2, 1, 0)},
+      {"bgra64le", channels(4, 0, 1, 2)},
+      {"yuyv422", packed(0, 1, 3)},
+      {"uyvy422", packed(1, 0, 2)},
+      {"yvyu422", packed(0, 3, 1)},
+      {"yuv420p", halved(Kind::planar420, false)},
+      {"nv12", halved(Kind::semiplanar420, false)},
+      {"nv21", halved(Kind::semiplanar420, true)},
+      {"bayer_rggb8", bayer(0, 0)},
+      {"bayer_grbg8", bayer(1, 0)},
+      {"bayer_gbrg8", bayer(0, 1)},
+      {"bayer_bggr8", bayer(1, 1)},
+      {"bayer_rggb16le", bayer(0, 0)},
+      {"bayer_grbg16le", bayer(1, 0)},
+      {"bayer_gbrg16le", bayer(0, 1)},
+      {"bayer_bggr16le", bayer(1, 1)},
+  };
+  return kLayouts;
+}
+
+std::string lower(std::string name) {
   std::transform(name.begin(), name.end(), name.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  const auto found = table().find(name);
+  return name;
+}
+
+const Encoding* find_encoding(const std::string& name) {
+  const auto found = table().find(lower(name));
   return found == table().end() ? nullptr : &found->second;
+}
+
+const Encoding* find_layout(PixelFormat format) {
+  const auto found = layouts().find(std::string(format.name()));
+  return found == layouts().end() ? nullptr : &found->second;
 }
 
 bool is_halved(const Encoding& encoding) {
@@ -118,10 +159,12 @@ Stored describe(const ImageView& image) {
   if (image.format == pixel::gray8 || image.format == pixel::gray16) {
     stored.channels = 1;
     stored.bytes = image.format == pixel::gray8 ? 1 : 2;
-  } else if (image.format == pixel::bgr24) {
+  } else if (image.format == pixel::bgr24 || image.format == pixel::bgr48) {
     stored.channels = 3;
-  } else if (image.format == pixel::bgra) {
+    stored.bytes = image.format == pixel::bgr24 ? 1 : 2;
+  } else if (image.format == pixel::bgra || image.format == pixel::bgra64) {
     stored.channels = 4;
+    stored.bytes = image.format == pixel::bgra ? 1 : 2;
   } else if (image.format == pixel::array && image.array.dtype == "|u1") {
     stored.channels = image.array.shape.size() == 3 ? static_cast<int>(image.array.shape[2]) : 1;
   }
@@ -149,6 +192,15 @@ class Picture {
   ImageView view_;
   std::shared_ptr<std::vector<std::uint8_t>> pixels_;
 };
+
+template <class Value>
+const Value* values(const std::uint8_t* bytes) {
+  return reinterpret_cast<const Value*>(bytes);
+}
+template <class Value>
+Value* values(std::uint8_t* bytes) {
+  return reinterpret_cast<Value*>(bytes);
+}
 
 // ---- Bayer mosaics -------------------------------------------------------------------------
 
@@ -188,16 +240,13 @@ Image demosaic(const Stored& stored, const Encoding& encoding, PixelFormat forma
   if (width < 3 || height < 3) {
     return picture.finish();
   }
-  const auto values = [](auto* bytes) {
-    using Bytes = std::remove_pointer_t<decltype(bytes)>;
-    return reinterpret_cast<std::conditional_t<std::is_const_v<Bytes>, const Value, Value>*>(bytes);
-  };
   for (int y = 1; y < height - 1; ++y) {
     const std::uint8_t* row = stored.data + y * stored.stride;
     const bool red_row = (y & 1) == encoding.red_y;
     const int first_green = red_row ? 1 - encoding.red_x : encoding.red_x;
-    demosaic_row(values(row - stored.stride), values(row), values(row + stored.stride), width,
-                 first_green, red_row ? 2 : 0, values(picture.row(y)));
+    demosaic_row(values<Value>(row - stored.stride), values<Value>(row),
+                 values<Value>(row + stored.stride), width, first_green, red_row ? 2 : 0,
+                 values<Value>(picture.row(y)));
   }
   const std::ptrdiff_t row_bytes = std::ptrdiff_t{3} * width * sizeof(Value);
   std::copy_n(picture.row(1), row_bytes, picture.row(0));
@@ -293,11 +342,12 @@ Image decode_422(const Stored& stored, const Encoding& encoding) {
 
 // ---- orders of channels --------------------------------------------------------------------
 
-Image reorder(const Stored& stored, const Encoding& encoding) {
-  Picture picture(pixel::bgr24, stored.columns, stored.rows, 3);
+template <class Value>
+Image reorder(const Stored& stored, const Encoding& encoding, PixelFormat format) {
+  Picture picture(format, stored.columns, stored.rows, 3 * static_cast<int>(sizeof(Value)));
   for (int y = 0; y < stored.rows; ++y) {
-    const std::uint8_t* in = stored.data + y * stored.stride;
-    std::uint8_t* out = picture.row(y);
+    const Value* in = values<Value>(stored.data + y * stored.stride);
+    Value* out = values<Value>(picture.row(y));
     for (int x = 0; x < stored.columns; ++x, in += encoding.count, out += 3) {
       out[0] = in[encoding.blue];
       out[1] = in[encoding.green];
@@ -320,23 +370,81 @@ bool fits(const Stored& stored, const Encoding& encoding) {
     case Kind::packed422:
       return stored.channels == 2 && stored.bytes == 1 && even;
     default:
-      return stored.channels == encoding.count && stored.bytes == 1;
+      return stored.channels == encoding.count;
   }
 }
 
 Image decode(const Image& image, const Stored& stored, const Encoding& encoding) {
+  const bool bytes = stored.bytes == 1;
   switch (encoding.kind) {
     case Kind::bayer:
-      return stored.bytes == 1
-                 ? demosaic<std::uint8_t>(stored, encoding, pixel::bgr24)
-                 : demosaic<std::uint16_t>(stored, encoding, PixelFormat::from_name("bgr48le"));
+      return bytes ? demosaic<std::uint8_t>(stored, encoding, pixel::bgr24)
+                   : demosaic<std::uint16_t>(stored, encoding, pixel::bgr48);
     case Kind::planar420:
     case Kind::semiplanar420:
       return decode_420(image, encoding);
     case Kind::packed422:
       return decode_422(stored, encoding);
     default:
-      return reorder(stored, encoding);
+      return bytes ? reorder<std::uint8_t>(stored, encoding, pixel::bgr24)
+                   : reorder<std::uint16_t>(stored, encoding, pixel::bgr48);
+  }
+}
+
+// The same bytes as rows of channels, without gaps between rows and planes.
+Image relabelled_yuv(const Image& image, const Encoding& encoding) {
+  const auto bytes = std::make_shared<std::vector<std::uint8_t>>(pack(image.view()));
+  ImageView view;
+  view.width = image.width();
+  view.planes[0] = bytes->data();
+  if (encoding.kind != Kind::packed422 && image.height() % 2 != 0) {
+    return image;  // chroma would be of more rows than the encoding has
+  }
+  if (encoding.kind == Kind::packed422) {
+    view.format = pixel::array;
+    view.height = image.height();
+    view.array = {"|u1", {view.height, view.width, 2}};
+    view.strides[0] = std::ptrdiff_t{2} * view.width;
+  } else {
+    view.format = pixel::gray8;
+    view.height = image.height() / 2 * 3;
+    view.strides[0] = view.width;
+  }
+  return {view, bytes};
+}
+
+Image relabelled(const Image& image, const Encoding& encoding) {
+  const bool wide = media::is_deep(image.format());
+  ImageView view = image.view();
+  view.color = {};
+  switch (encoding.kind) {
+    case Kind::bayer:
+      view.format = wide ? pixel::gray16 : pixel::gray8;
+      return {view, std::make_shared<Image>(image)};
+    case Kind::channels:
+      view.format = encoding.count == 3 ? (wide ? pixel::bgr48 : pixel::bgr24)
+                                        : (wide ? pixel::bgra64 : pixel::bgra);
+      return {view, std::make_shared<Image>(image)};
+    default:
+      return relabelled_yuv(image, encoding);
+  }
+}
+
+// What frames of an encoding must be.
+std::string form_of(const Encoding& encoding) {
+  switch (encoding.kind) {
+    case Kind::bayer:
+      return "it must be gray8 or gray16";
+    case Kind::planar420:
+    case Kind::semiplanar420:
+      return "it must be gray8 with the chroma below the luma, of even width and 3/2 of the "
+             "picture's rows, or yuv420p, nv12 or nv21, as the encoding says, of even size";
+    case Kind::packed422:
+      return "it must be an array of two 8-bit channels, or yuyv422, uyvy422 or yvyu422, as the "
+             "encoding says, of even width";
+    default:
+      return "it must have " + std::to_string(encoding.count) +
+             (encoding.count == 1 ? " channel" : " channels");
   }
 }
 
@@ -349,6 +457,71 @@ std::string kind_of(const ImageView& image) {
 
 bool knows_encoding(const std::string& encoding) {
   return find_encoding(encoding) != nullptr;
+}
+
+bool is_encoding(const std::string& encoding) {
+  static const std::set<std::string> kOthers{"cv_hsv",    "cv_hsv_full", "cv_hls",    "cv_hls_full",
+                                             "cv_lab",    "cv_luv",      "cv_xyz",    "cv_ycrcb",
+                                             "cv_ycr_cb", "cv_yuv",      "cv_bgr555", "cv_bgr565"};
+  return knows_encoding(encoding) || kOthers.contains(lower(encoding));
+}
+
+Image as_sensor_data(const Image& image, const std::string& encoding, const std::string& where) {
+  const Encoding* wanted = find_encoding(encoding);
+  if (wanted == nullptr) {
+    return image;
+  }
+  const Encoding* layout = find_layout(image.format());
+  const Image data = layout != nullptr && *layout == *wanted ? relabelled(image, *wanted) : image;
+  if (!fits(describe(data.view()), *wanted)) {
+    throw Error(ErrorKind::invalid_argument, where + ": an image of " + kind_of(image.view()) +
+                                                 " is no " + encoding + " data; " +
+                                                 form_of(*wanted));
+  }
+  return data;
+}
+
+bool contradicts(PixelFormat format, const std::string& encoding) {
+  const Encoding* wanted = find_encoding(encoding);
+  const Encoding* layout = find_layout(format);
+  return wanted != nullptr && layout != nullptr && !(*layout == *wanted);
+}
+
+bool holds_sensor_data(const std::string& format, const std::string& encoding) {
+  if (format == "npy" || format == "bpk") {
+    return true;
+  }
+  constexpr int kColor = 3;
+  const Encoding* found = find_encoding(encoding);
+  const Kind kind = found == nullptr ? Kind::channels : found->kind;
+  if (kind == Kind::packed422) {
+    return false;  // no other format has two channels
+  }
+  const int channels = kind != Kind::channels ? 1 : found == nullptr ? kColor : found->count;
+  if (channels > kColor) {
+    return format == "png" || format == "tif" || format == "ffv1/mkv";
+  }
+  return format != (channels == 1 ? "ppm" : "pgm");
+}
+
+Image black_sensor_data(const ImageView& data, const std::string& encoding) {
+  constexpr std::uint8_t kBlackLuma = 16;
+  constexpr std::uint8_t kNeutral = 128;
+  auto bytes = std::make_shared<std::vector<std::uint8_t>>(packed_size(data), 0);
+  ImageView view = data;
+  view.planes = {bytes->data()};
+  view.strides = {static_cast<std::ptrdiff_t>(bytes->size()) / data.height};
+  const Encoding* found = find_encoding(encoding);
+  if (found != nullptr && is_halved(*found)) {
+    const auto luma = static_cast<std::ptrdiff_t>(bytes->size() / 3 * 2);
+    std::fill(bytes->begin(), bytes->begin() + luma, kBlackLuma);
+    std::fill(bytes->begin() + luma, bytes->end(), kNeutral);
+  } else if (found != nullptr && found->kind == Kind::packed422) {
+    for (std::size_t i = 0; i < bytes->size(); ++i) {
+      (*bytes)[i] = i % 2 == static_cast<std::size_t>(found->y0) ? kBlackLuma : kNeutral;
+    }
+  }
+  return {view, bytes};
 }
 
 std::int64_t picture_rows(const std::string& encoding, std::int64_t stored_rows) {

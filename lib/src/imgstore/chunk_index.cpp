@@ -1,6 +1,7 @@
 #include "imgstore/chunk_index.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <charconv>
@@ -12,6 +13,7 @@
 
 #include "avstore/error.h"
 #include "base/files.h"
+#include "base/hash.h"
 #include "imgstore/json_text.h"
 #include "imgstore/npy.h"
 #include "imgstore/yaml_scalar.h"
@@ -23,8 +25,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// 134 million frames; chunks hold thousands. Numbers of a byte take eight once they are read.
-constexpr std::int64_t kMaxFrames = std::int64_t{1} << 27U;
 constexpr std::uint64_t kMaxMember = std::uint64_t{1} << 30U;
 constexpr std::uint64_t kMaxYaml = std::uint64_t{1} << 30U;
 
@@ -60,16 +60,33 @@ std::int64_t chunk_number(const std::string& name, const StoreMetadata& metadata
                                                                                          : -1;
 }
 
-std::optional<fs::path> find_index(const fs::path& folder, const std::string& stem) {
-  std::error_code error;
-  for (const std::string_view extension : {".npz", ".yaml"}) {
-    fs::path candidate = stem;
-    candidate += extension;
-    if (fs::is_regular_file(folder / candidate, error)) {
-      return candidate;
+void find_index(const fs::path& folder, const std::string& stem, ChunkFile& chunk) {
+  constexpr std::int64_t kNanoseconds = 1000000000;
+  for (const char* extension : {".npz", ".yaml"}) {
+    const fs::path candidate = stem + extension;
+    struct stat status {};
+    if (::stat((folder / candidate).c_str(), &status) != 0 || !S_ISREG(status.st_mode)) {
+      continue;
+    }
+    if (chunk.index) {
+      chunk.second_index = candidate;
+    } else {
+      chunk.index = candidate;
+      chunk.index_bytes = status.st_size;
+      chunk.index_changed = status.st_mtim.tv_sec * kNanoseconds + status.st_mtim.tv_nsec;
     }
   }
-  return std::nullopt;
+}
+
+// Whether a link in the store's folder leads elsewhere.
+bool leads_out(const fs::path& folder, const fs::directory_entry& entry) {
+  std::error_code error;
+  if (!entry.is_symlink(error)) {
+    return false;
+  }
+  const fs::path target = fs::canonical(entry.path(), error);
+  const fs::path within = target.lexically_relative(fs::canonical(folder, error));
+  return !error && (within.empty() || *within.begin() == "..");
 }
 
 bool is_chunk_data(const fs::directory_entry& entry, const StoreMetadata& metadata) {
@@ -91,15 +108,19 @@ void check_lengths(const fs::path& file, const ChunkIndex& index, ErrorKind kind
 // ---- npz -----------------------------------------------------------------------------------
 
 std::vector<std::uint8_t> read_array(const ZipReader& archive, const fs::path& file,
-                                     const std::string& key) {
+                                     const std::string& key, std::int64_t most_frames) {
   const std::int64_t member = archive.find(key + ".npy");
   if (member < 0) {
     corrupt(file, "no array " + key);
   }
-  auto array = archive.read(member, kMaxMember);
+  constexpr std::uint64_t kHeader = 1U << 16U;
+  constexpr std::uint64_t kLargestNumber = 16;
+  const std::uint64_t room = kHeader + kLargestNumber * static_cast<std::uint64_t>(most_frames);
+  auto array = archive.read(member, std::min(kMaxMember, room));
   const NpyHeader header = parse_npy_header(array, array.size(), file.string() + ": " + key);
-  if (header.element_count() > kMaxFrames) {
-    corrupt(file, key + " is longer than any chunk");
+  if (header.element_count() > most_frames) {
+    corrupt(file,
+            fmt::format("lists {} frames, more than its chunk can hold", header.element_count()));
   }
   return array;
 }
@@ -112,20 +133,22 @@ std::vector<std::int64_t> read_before_reindex(const ZipReader& archive, const fs
     return {};
   }
   try {
-    auto numbers = npy_to_int64(read_array(archive, file, key), key);
+    const auto most = static_cast<std::int64_t>(frames);
+    auto numbers = npy_to_int64(read_array(archive, file, key, most), key);
     return numbers.size() == frames ? numbers : std::vector<std::int64_t>();
   } catch (const Error&) {
     return {};
   }
 }
 
-ChunkIndex read_npz(const fs::path& file) {
+ChunkIndex read_npz(const fs::path& file, std::int64_t most_frames) {
   const ZipReader archive(file);
   const auto name = [&file](const std::string& key) { return file.string() + ": " + key; };
   ChunkIndex index;
   index.frame_number =
-      npy_to_int64(read_array(archive, file, "frame_number"), name("frame_number"));
-  index.frame_time = npy_to_double(read_array(archive, file, "frame_time"), name("frame_time"));
+      npy_to_int64(read_array(archive, file, "frame_number", most_frames), name("frame_number"));
+  index.frame_time =
+      npy_to_double(read_array(archive, file, "frame_time", most_frames), name("frame_time"));
   index.before_reindex = read_before_reindex(archive, file, index.frame_number.size());
   return index;
 }
@@ -254,12 +277,25 @@ std::vector<ChunkFile> find_chunks(const fs::path& folder, const StoreMetadata& 
     const fs::path name = entry.path().filename();
     const std::int64_t number = chunk_number(name.string(), metadata);
     if (number >= 0 && is_chunk_data(entry, metadata)) {
-      chunks.push_back({number, name, find_index(folder, side_file_stem(metadata, number))});
+      ChunkFile chunk{number, name, {}};
+      find_index(folder, side_file_stem(metadata, number), chunk);
+      chunks.push_back(std::move(chunk));
     }
   });
   std::sort(chunks.begin(), chunks.end(),
             [](const ChunkFile& a, const ChunkFile& b) { return a.chunk < b.chunk; });
   return chunks;
+}
+
+std::vector<fs::path> find_chunks_elsewhere(const fs::path& folder, const StoreMetadata& metadata) {
+  std::vector<fs::path> names;
+  for_each_entry(folder, [&](const fs::directory_entry& entry) {
+    if (leads_out(folder, entry) && chunk_number(entry.path().filename().string(), metadata) >= 0) {
+      names.push_back(entry.path().filename());
+    }
+  });
+  std::sort(names.begin(), names.end());
+  return names;
 }
 
 std::vector<std::int64_t> find_lost_chunks(const fs::path& folder, const StoreMetadata& metadata) {
@@ -280,10 +316,79 @@ std::vector<std::int64_t> find_lost_chunks(const fs::path& folder, const StoreMe
   return {lost.begin(), lost.end()};
 }
 
-ChunkIndex read_chunk_index(const fs::path& file) {
-  ChunkIndex index = file.extension() == ".yaml" ? read_yaml(file) : read_npz(file);
+ChunkIndex read_chunk_index(const fs::path& file, std::int64_t most_frames) {
+  ChunkIndex index = file.extension() == ".yaml" ? read_yaml(file) : read_npz(file, most_frames);
   check_lengths(file, index, ErrorKind::corrupt);
   return index;
+}
+
+namespace {
+
+// No frame takes less than a byte of a video, or than a file in a folder.
+std::int64_t possible_frames(const fs::path& data) {
+  std::error_code error;
+  if (!fs::is_directory(data, error)) {
+    const auto bytes = fs::file_size(data, error);
+    return error ? 0 : static_cast<std::int64_t>(std::min<std::uintmax_t>(bytes, kMostFrames));
+  }
+  std::int64_t entries = 0;
+  for_each_entry(data, [&entries](const fs::directory_entry& /*entry*/) { ++entries; });
+  return entries;
+}
+
+ChunkIndex read_possible_index(const fs::path& file, const fs::path& data) {
+  try {
+    return read_chunk_index(file, kUsualFrames);
+  } catch (const Error& error) {
+    const std::int64_t most = error.kind() == ErrorKind::corrupt ? possible_frames(data) : 0;
+    if (most <= kUsualFrames) {
+      throw;
+    }
+    return read_chunk_index(file, most);
+  }
+}
+
+}  // namespace
+
+ChunkIndex read_chunk_index(const fs::path& folder, const ChunkFile& chunk,
+                            const std::function<void(const std::string&)>& warn) {
+  if (!chunk.index) {
+    throw Error(
+        ErrorKind::not_found,
+        (folder / chunk.data).string() + ": has no index of frame numbers and times (npz or yaml)");
+  }
+  try {
+    return read_possible_index(folder / *chunk.index, folder / chunk.data);
+  } catch (const Error& error) {
+    if (!chunk.second_index) {
+      throw;
+    }
+    ChunkIndex index;
+    try {
+      index = read_possible_index(folder / *chunk.second_index, folder / chunk.data);
+    } catch (const Error&) {
+      throw error;
+    }
+    if (warn) {
+      warn(std::string(error.what()) + "; " + chunk.second_index->string() + " serves instead");
+    }
+    return index;
+  }
+}
+
+std::string chunk_index_checksum(const fs::path& file) {
+  try {
+    if (file.extension() == ".yaml") {
+      base::Hash hash;
+      hash.take(base::read_text(file, kMaxYaml));
+      return hash.text();
+    }
+    const ZipReader archive(file);
+    return fmt::format("{:08x} {:08x}", archive.checksum("frame_number.npy"),
+                       archive.checksum("frame_time.npy"));
+  } catch (const Error&) {
+    return "none";
+  }
 }
 
 void write_chunk_index(const fs::path& file, const ChunkIndex& index,

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -29,6 +30,10 @@ struct ChunkFile {
   std::int64_t chunk = 0;
   std::filesystem::path data;                  // video file or folder, relative to the store
   std::optional<std::filesystem::path> index;  // relative to the store; none if missing
+  // The .yaml where `index` is an .npz and both are there.
+  std::optional<std::filesystem::path> second_index = {};
+  std::int64_t index_bytes = 0;
+  std::int64_t index_changed = 0;  // nanoseconds since 1970
 };
 
 // "000000.mp4" or "000000", relative to the store.
@@ -44,14 +49,34 @@ std::string chunk_extra_path(const StoreMetadata& metadata, std::int64_t chunk);
 std::vector<ChunkFile> find_chunks(const std::filesystem::path& folder,
                                    const StoreMetadata& metadata);
 
+// The chunks that are links which lead out of the store's folder, by name. Throws as find_chunks().
+std::vector<std::filesystem::path> find_chunks_elsewhere(const std::filesystem::path& folder,
+                                                         const StoreMetadata& metadata);
+
 // The numbers of video chunks of which only the index is there, ascending. Throws as find_chunks().
 std::vector<std::int64_t> find_lost_chunks(const std::filesystem::path& folder,
                                            const StoreMetadata& metadata);
 
+// What a chunk's index may list without the chunk being looked at for it.
+inline constexpr std::int64_t kUsualFrames = std::int64_t{1} << 20U;
+inline constexpr std::int64_t kMostFrames = std::int64_t{1} << 27U;
+
 // Read an .npz or .yaml. Sizes are checked against the file before anything is allocated; pickled
 // members are ignored. Throws Error(corrupt) naming the file: no zip, no YAML, arrays missing or of
 // unequal length, frame numbers that are not whole; not_found, io.
-ChunkIndex read_chunk_index(const std::filesystem::path& file);
+// An .npz that lists more than `most_frames` is corrupt.
+ChunkIndex read_chunk_index(const std::filesystem::path& file,
+                            std::int64_t most_frames = kMostFrames);
+
+// Read a chunk's index; one that lists more frames than the chunk's files can hold is corrupt.
+// Where the .npz cannot be read but the .yaml beside it can, that serves, and `warn` is told if it
+// is set. Throws Error as read_chunk_index(); not_found for a chunk without an index.
+ChunkIndex read_chunk_index(const std::filesystem::path& folder, const ChunkFile& chunk,
+                            const std::function<void(const std::string&)>& warn);
+
+// Something that changes with the numbers and times in an index file; quick for an .npz. The same
+// for all that cannot be read.
+std::string chunk_index_checksum(const std::filesystem::path& file);
 
 // Write an .npz as the reference does (stored, with the store's metadata as further members, no
 // pickled ones), atomically. Equal contents make equal files. Throws Error: invalid_argument

@@ -238,6 +238,10 @@ std::optional<double> time_in_folder_name(const std::string& name, const std::st
   return std::nullopt;
 }
 
+bool is_timezone(const std::string& name) {
+  return find_zone(name) != nullptr || find_zone("Etc/UTC") == nullptr;
+}
+
 std::string utc_now() {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   return iso8601_utc(std::chrono::duration<double>(now).count());

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "avstore/error.h"
+#include "avstore/extra.h"
 #include "base/files.h"
 #include "imgstore/json_text.h"
 
@@ -69,6 +70,11 @@ std::int64_t to_integer(const std::string& json, std::string_view key) {
   return static_cast<std::int64_t>(number);
 }
 
+// What there is of a frame before the first one.
+bool is_absent(const std::string& json) {
+  return json.empty() || json == "null" || json == "NaN";
+}
+
 double to_seconds(const std::string& json) {
   if (json == "null") {
     return std::numeric_limits<double>::quiet_NaN();
@@ -82,8 +88,11 @@ double to_seconds(const std::string& json) {
 ExtraRecord to_record(std::vector<JsonMember> members) {
   ExtraRecord record;
   record.frame_time = to_seconds(take_member(members, kTime));
-  record.frame_number = to_integer(take_member(members, kNumber), kNumber);
-  record.frame_index = to_integer(take_member(members, kIndex), kIndex);
+  const std::string number = take_member(members, kNumber);
+  const std::string index = take_member(members, kIndex);
+  record.frame_index = is_absent(index) ? -1 : to_integer(index, kIndex);
+  record.frame_number = is_absent(number) && record.frame_index < 0 ? kNoFrameNumber.value
+                                                                    : to_integer(number, kNumber);
   record.json = json_object(members);
   return record;
 }
@@ -115,7 +124,8 @@ std::string extra_json_text(const std::vector<ExtraRecord>& records) {
   for (const ExtraRecord& record : records) {
     std::vector<JsonMember> members = users_members(record.json);
     members.push_back({std::string(kTime), json_number(record.frame_time)});
-    members.push_back({std::string(kNumber), std::to_string(record.frame_number)});
+    const bool none = record.frame_number == kNoFrameNumber.value;
+    members.push_back({std::string(kNumber), none ? "NaN" : std::to_string(record.frame_number)});
     members.push_back({std::string(kIndex), std::to_string(record.frame_index)});
     text += text.size() > 1 ? ", " : "";
     text += json_object(members);

@@ -8,7 +8,8 @@
 
 namespace avstore::imgstore {
 
-// One record, tied to the newest frame when it was added.
+// One record, tied to the newest frame when it was added. Before the first: frame_index -1,
+// kNoFrameNumber, NaN.
 struct ExtraRecord {
   std::int64_t frame_index = 0;
   std::int64_t frame_number = 0;
@@ -26,7 +27,8 @@ std::string normalize_extra_json(const std::string& json);
 std::string extra_json_text(const std::vector<ExtraRecord>& records);
 // Write such a file, atomically. Throws Error: invalid_argument, io.
 void write_extra_json(const std::filesystem::path& file, const std::vector<ExtraRecord>& records);
-// A frame_time of null (pandas writes NaN so) reads as NaN.
+// Records from before the first frame say NaN of it (null, once pandas wrote them): those have
+// frame_index -1, kNoFrameNumber and NaN, here as when they are written.
 // Throws Error: corrupt (no array of objects, a record without its frame), not_found, io.
 std::vector<ExtraRecord> read_extra_json(const std::filesystem::path& file);
 

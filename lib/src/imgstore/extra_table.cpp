@@ -43,6 +43,11 @@ bool is_absent(const std::string& json) {
   return json.empty() || json == "null";
 }
 
+// Python writes NaN of a frame where there was none yet.
+bool is_nothing(const std::string& json) {
+  return is_absent(json) || json == "NaN";
+}
+
 bool is_real(const std::string& json) {
   return !json.empty() && std::string_view("-0123456789NI").find(json.front()) != std::string::npos;
 }
@@ -226,9 +231,10 @@ class CellTable {
     }
     for (const std::string& cell : cells) {
       if (name == "frame_index") {
-        data.frame_index.emplace_back(is_absent(cell) ? -1 : whole_number(name, cell));
+        data.frame_index.emplace_back(is_nothing(cell) ? -1 : whole_number(name, cell));
       } else if (name == "frame_number") {
-        data.frame_number.emplace_back(whole_number(name, cell));
+        data.frame_number.push_back(is_nothing(cell) ? kNoFrameNumber
+                                                     : FrameNumber(whole_number(name, cell)));
       } else {
         data.frame_time.emplace_back(real(name, cell));
       }

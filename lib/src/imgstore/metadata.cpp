@@ -13,6 +13,7 @@
 #include <optional>
 #include <random>
 #include <string_view>
+#include <utility>
 
 #include "avstore/error.h"
 #include "base/files.h"
@@ -395,6 +396,33 @@ std::filesystem::path store_folder(const std::filesystem::path& store_or_metadat
   return store_or_metadata;
 }
 
+namespace {
+
+void read_times(const std::filesystem::path& folder, const YamlNode& root, const std::string& file,
+                StoreMetadata& metadata) {
+  if (metadata.timezone_local.empty()) {
+    metadata.timezone_local = user_timezone(root);
+  }
+  const std::string& zone = metadata.timezone_local;
+  if (!zone.empty() && !is_timezone(zone)) {
+    metadata.doubts.push_back(file + ": time zone \"" + zone +
+                              "\" is not known; local times are given in UTC");
+  }
+  const std::string stated = std::exchange(metadata.created_utc, "");
+  if (!stated.empty()) {
+    try {
+      metadata.created_utc = iso8601_utc(unix_seconds(stated));
+      return;
+    } catch (const Error& error) {
+      metadata.doubts.push_back(file + ": created_utc: " + error.what() +
+                                "; the store's folder or files tell when it was made instead");
+    }
+  }
+  metadata.created_utc = default_created(folder, user_timezone(root));
+}
+
+}  // namespace
+
 StoreMetadata read_metadata(const std::filesystem::path& folder) {
   const std::filesystem::path file = folder / kMetadataFile;
   const Blame blame{ErrorKind::corrupt, file.string()};
@@ -408,12 +436,7 @@ StoreMetadata read_metadata(const std::filesystem::path& folder) {
   read_optional_fields(*store, blame, metadata);
   read_decoded_format(metadata);
   check_fields(metadata, blame);
-  if (metadata.timezone_local.empty()) {
-    metadata.timezone_local = user_timezone(root);
-  }
-  metadata.created_utc = metadata.created_utc.empty()
-                             ? default_created(folder, user_timezone(root))
-                             : created_in_usual_form(metadata.created_utc, blame);
+  read_times(folder, root, file.string(), metadata);
   metadata.user_yaml = user_part(std::move(root), blame);
   return metadata;
 }

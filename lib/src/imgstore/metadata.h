@@ -21,7 +21,9 @@ struct StoreMetadata {
   std::string created_utc;     // ISO 8601 without zone, in UTC
   std::string timezone_local;  // IANA name, of old stores the user's `timezone`; empty if unknown
   std::string uuid;            // 32 hex digits; empty in old stores
-  std::string user_yaml;       // all other top-level keys, as a YAML map; empty if there are none
+  // What read_metadata() met that is wrong but could be worked around, a line each.
+  std::vector<std::string> doubts = {};
+  std::string user_yaml;  // all other top-level keys, as a YAML map; empty if there are none
 };
 
 // The folder of a store given as the folder or as its metadata.yaml.
@@ -30,7 +32,8 @@ std::filesystem::path store_folder(const std::filesystem::path& store_or_metadat
 
 // Read FOLDER/metadata.yaml. Class VideoImgStoreFFMPEG reads as VideoImgStore, a directory's format
 // such as "png+color" as "png" without encoding; missing keys of old stores get the defaults that
-// imgstore-format documents. YAML tags that PyYAML's safe_load does
+// imgstore-format documents; so does a created_utc that is no time, with a doubt, as is a zone that
+// is not known. YAML tags that PyYAML's safe_load does
 // not know are dropped from the user's metadata, so that what is read can be written again. Throws
 // Error: not_found, corrupt (no YAML, a key missing or of the wrong kind), unsupported (version not
 // 2, a class that is not known).
@@ -67,6 +70,8 @@ std::string iso8601_utc(double unix_seconds);
 // This machine's IANA time zone name: the environment variable TZ if it holds one, else the
 // system's, else "Etc/UTC".
 std::string local_timezone_name();
+// Whether there is an IANA time zone of that name. True on machines that know none.
+bool is_timezone(const std::string& name);
 // 32 random hex digits, as of a version 4 UUID.
 std::string new_uuid();
 

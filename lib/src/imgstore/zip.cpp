@@ -148,6 +148,18 @@ std::vector<std::string> ZipReader::names() const {
   return all;
 }
 
+std::uint32_t ZipReader::checksum(const std::string& name) const {
+  zip_stat_t status;
+  zip_stat_init(&status);
+  const std::int64_t index = find(name);
+  if (index < 0 ||
+      zip_stat_index(archive_.get(), static_cast<zip_uint64_t>(index), 0, &status) != 0 ||
+      (status.valid & ZIP_STAT_CRC) == 0) {
+    throw Error(ErrorKind::corrupt, file_ + ": no checksum of " + name);
+  }
+  return status.crc;
+}
+
 std::vector<std::uint8_t> ZipReader::read(std::int64_t index, std::uint64_t limit) const {
   const std::uint64_t size = believable_size(index, limit);
   const std::unique_ptr<zip_file_t, CloseMember> member(

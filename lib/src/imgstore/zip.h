@@ -25,6 +25,8 @@ class ZipReader {
   // Of all members, in their order.
   std::vector<std::string> names() const;
 
+  // CRC-32 of a member, as the archive's directory has it. Throws Error(corrupt) if there is none.
+  std::uint32_t checksum(const std::string& name) const;
   // The bytes of a member, stored or deflated, with its checksum verified. Throws Error: corrupt
   // (more than `limit` bytes, damaged), unsupported (another compression, encrypted).
   std::vector<std::uint8_t> read(std::int64_t index, std::uint64_t limit) const;

@@ -128,20 +128,20 @@ std::vector<VideoFormat> make_table() {
       video("av1/mkv", ".mkv", "matroska", hardware_or("av1", {svt_av1(), aom_av1()}),
             "AV1 in Matroska"),
       lossless(intra(video("ffv1/mkv", ".mkv", "matroska", {ffv1()}, "FFV1 in Matroska, lossless")),
-               {gray8, gray16, bgr24, rgb24, bgra, yuv420p}),
+               {gray8, gray16, bgr24, rgb24, bgra, bgr48, yuv420p}),
       lossless(video("h264-lossless/mkv", ".mkv", "matroska",
                      {x264_lossless("libx264rgb"), x264_lossless("libx264")},
                      "H.264 without loss in Matroska"),
                {gray8, bgr24, rgb24, yuv420p}),
-      images("png", {gray8, gray16, bgr24, rgb24, bgra}, "a folder of PNG images"),
-      images("tif", {gray8, gray16, bgr24, rgb24, bgra}, "a folder of TIFF images"),
+      images("png", {gray8, gray16, bgr24, rgb24, bgra, bgr48, bgra64}, "a folder of PNG images"),
+      images("tif", {gray8, gray16, bgr24, rgb24, bgra, bgr48, bgra64}, "a folder of TIFF images"),
       images("jpg", {}, "a folder of JPEG images"),
       images("bmp", {gray8, bgr24, rgb24}, "a folder of BMP images"),
-      images("ppm", {bgr24, rgb24}, "a folder of PPM images, always colour"),
+      images("ppm", {bgr24, rgb24, bgr48}, "a folder of PPM images, always colour"),
       images("pgm", {gray8, gray16}, "a folder of PGM images, always gray"),
-      images("npy", {gray8, gray16, bgr24, rgb24, bgra, array},
+      images("npy", {gray8, gray16, bgr24, rgb24, bgra, bgr48, bgra64, array},
              "a folder of NumPy arrays of any type"),
-      images("bpk", {gray8, gray16, bgr24, rgb24, bgra, array},
+      images("bpk", {gray8, gray16, bgr24, rgb24, bgra, bgr48, bgra64, array},
              "a folder of NumPy arrays compressed by Blosc"),
   };
 }
@@ -223,6 +223,9 @@ std::optional<EncoderInput> lossless_input(const std::string& encoder, const Ima
   format = without_yuvj(format);
   if (format == AV_PIX_FMT_BGR24 || format == AV_PIX_FMT_RGB24) {
     format = takes(encoder, AV_PIX_FMT_BGR24) ? AV_PIX_FMT_BGR24 : AV_PIX_FMT_BGR0;
+  }
+  if (format == AV_PIX_FMT_BGR48LE || format == AV_PIX_FMT_RGB48BE) {
+    format = AV_PIX_FMT_RGB48LE;
   }
   if (format == AV_PIX_FMT_NONE || !takes(encoder, format)) {
     return std::nullopt;
@@ -325,16 +328,33 @@ std::optional<EncoderInput> encoder_input(const VideoFormat& format, const std::
                                 : lossy_input(format, encoder, input);
 }
 
-PixelFormat nearest_packed_format(PixelFormat format, bool gray16_allowed) {
+bool is_deep(PixelFormat format) {
+  const AVPixFmtDescriptor* desc = av_pix_fmt_desc_get(to_av(format));
+  return desc != nullptr && desc->comp[0].depth > 8;
+}
+
+bool keeps_depth(const Format& format) {
+  return std::any_of(format.lossless_pixels.begin(), format.lossless_pixels.end(), is_deep);
+}
+
+std::string depth_loss(PixelFormat format, const std::string& destination) {
+  return std::string(format.name()) + " pixels become 8 bit a channel in " + destination;
+}
+
+PixelFormat nearest_packed_format(PixelFormat format, bool deep_allowed) {
   const AVPixelFormat av = to_av(format);
   if (av == AV_PIX_FMT_NONE) {
     return format;  // a plain array has no other form
   }
   const AVPixFmtDescriptor* desc = av_pix_fmt_desc_get(av);
+  const bool deep = deep_allowed && is_deep(format);
   if (is_gray(av)) {
-    return desc->comp[0].depth > 8 && gray16_allowed ? pixel::gray16 : pixel::gray8;
+    return deep ? pixel::gray16 : pixel::gray8;
   }
-  return (desc->flags & AV_PIX_FMT_FLAG_ALPHA) != 0 ? pixel::bgra : pixel::bgr24;
+  if ((desc->flags & AV_PIX_FMT_FLAG_ALPHA) != 0) {
+    return deep ? pixel::bgra64 : pixel::bgra;
+  }
+  return deep ? pixel::bgr48 : pixel::bgr24;
 }
 
 bool needs_even_size(const VideoFormat& format) {
@@ -342,22 +362,3 @@ bool needs_even_size(const VideoFormat& format) {
 }
 
 }  // namespace avstore::media
-
-namespace avstore {
-
-const std::vector<Format>& formats() {
-  static const std::vector<Format> kFormats = [] {
-    std::vector<Format> all;
-    for (const media::VideoFormat& entry : media::format_table()) {
-      all.push_back(entry.format);
-    }
-    return all;
-  }();
-  return kFormats;
-}
-
-const Format& find_format(std::string_view name) {
-  return media::find_video_format(std::string(name)).format;
-}
-
-}  // namespace avstore

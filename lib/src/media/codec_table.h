@@ -61,9 +61,16 @@ struct EncoderInput {
 std::optional<EncoderInput> encoder_input(const VideoFormat& format, const std::string& encoder,
                                           const ImageView& input);
 
-// The one of gray8, gray16 (where `gray16_allowed`), bgr24 and bgra that keeps most of a pixel
-// format.
-PixelFormat nearest_packed_format(PixelFormat format, bool gray16_allowed);
+// The one of gray8, bgr24 and bgra, or where `deep_allowed` gray16, bgr48 and bgra64, that keeps
+// most of a pixel format.
+PixelFormat nearest_packed_format(PixelFormat format, bool deep_allowed);
+
+// Whether a channel has more than 8 bit. False for plain arrays.
+bool is_deep(PixelFormat format);
+// Whether a format keeps more than 8 bit a channel of pixels that it takes.
+bool keeps_depth(const Format& format);
+// What to tell where it does not.
+std::string depth_loss(PixelFormat format, const std::string& destination);
 
 // Whether this format stores frames in halved chroma, so that sizes must be even.
 bool needs_even_size(const VideoFormat& format);

@@ -1,6 +1,7 @@
 #include "media/convert.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <vector>
 
@@ -58,6 +59,44 @@ void fill_with_neutral_chroma(AVFrame& frame) {
     std::memset(frame.data[1] + static_cast<std::ptrdiff_t>(y) * frame.linesize[1], kNeutral,
                 static_cast<std::size_t>(columns) * static_cast<std::size_t>(desc->comp[1].step));
   }
+}
+
+// Four channels of 16 bit: those that libswscale takes through YUV, which loses bits.
+struct FourDeep {
+  AVPixelFormat format;
+  bool blue_first, big_endian;
+};
+const FourDeep* find_four_deep(AVPixelFormat format) {
+  static constexpr std::array<FourDeep, 4> kAll{{{AV_PIX_FMT_RGBA64LE, false, false},
+                                                 {AV_PIX_FMT_RGBA64BE, false, true},
+                                                 {AV_PIX_FMT_BGRA64LE, true, false},
+                                                 {AV_PIX_FMT_BGRA64BE, true, true}}};
+  const auto* const found = std::find_if(
+      kAll.begin(), kAll.end(), [format](const FourDeep& one) { return one.format == format; });
+  return found == kAll.end() ? nullptr : found;
+}
+
+Image reorder(const Image& image, const FourDeep& from, const FourDeep& to) {
+  constexpr std::size_t kPixel = 8;
+  const ImageView& view = image.view();
+  const std::size_t row_bytes = kPixel * static_cast<std::size_t>(view.width);
+  const auto pixels = std::make_shared<std::vector<std::uint8_t>>(
+      row_bytes * static_cast<std::size_t>(view.height));
+  for (int y = 0; y < view.height; ++y) {
+    const std::uint8_t* in = view.planes[0] + y * view.strides[0];
+    std::uint8_t* out = pixels->data() + static_cast<std::size_t>(y) * row_bytes;
+    for (std::size_t i = 0; i < row_bytes; ++i) {
+      const std::size_t channel = i % kPixel / 2;
+      const bool swapped = from.blue_first != to.blue_first && channel % 2 == 0 && channel < 3;
+      const std::size_t other = swapped ? i + 4 - 4 * channel : i;
+      out[i] = in[from.big_endian == to.big_endian ? other : other ^ 1U];
+    }
+  }
+  ImageView made = view;
+  made.format = from_av(to.format);
+  made.planes[0] = pixels->data();
+  made.strides[0] = static_cast<std::ptrdiff_t>(row_bytes);
+  return {made, pixels};
 }
 
 int sws_matrix(const Colorimetry& color) {
@@ -185,6 +224,9 @@ class Converter::Impl {
     }
     if (has_gray_plane(view, from, to)) {
       return gray_plane(image);
+    }
+    if (find_four_deep(from) != nullptr && find_four_deep(to) != nullptr) {
+      return reorder(image, *find_four_deep(from), *find_four_deep(to));
     }
     Kind kind{from, to, view.width, view.height, view.color, {}};
     kind.target = target_color != nullptr ? *target_color : default_target(view, from, to);

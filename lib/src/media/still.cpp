@@ -4,7 +4,9 @@
 #include <cctype>
 
 #include "media/av.h"
+#include "media/codec_table.h"
 #include "media/convert.h"
+#include "media/gray_jpeg.h"
 #include "media/log.h"
 
 namespace avstore::media {
@@ -13,24 +15,26 @@ namespace {
 struct StillCodec {
   std::string extension;
   AVCodecID codec;
-  // What pixels of each kind are stored as; AV_PIX_FMT_NONE: cannot be.
-  AVPixelFormat gray, gray16, color, alpha;
+  // What pixels of each kind are stored as, and those of more than 8 bit; AV_PIX_FMT_NONE: cannot
+  // be.
+  AVPixelFormat gray, color, alpha;
+  AVPixelFormat gray16, color16, alpha16;
 };
 
 const std::vector<StillCodec>& codecs() {
   static const std::vector<StillCodec> kCodecs{
-      {".png", AV_CODEC_ID_PNG, AV_PIX_FMT_GRAY8, AV_PIX_FMT_GRAY16BE, AV_PIX_FMT_RGB24,
-       AV_PIX_FMT_RGBA},
-      {".tif", AV_CODEC_ID_TIFF, AV_PIX_FMT_GRAY8, AV_PIX_FMT_GRAY16LE, AV_PIX_FMT_RGB24,
-       AV_PIX_FMT_RGBA},
-      {".jpg", AV_CODEC_ID_MJPEG, AV_PIX_FMT_YUVJ420P, AV_PIX_FMT_NONE, AV_PIX_FMT_YUVJ420P,
-       AV_PIX_FMT_YUVJ420P},
-      {".bmp", AV_CODEC_ID_BMP, AV_PIX_FMT_GRAY8, AV_PIX_FMT_NONE, AV_PIX_FMT_BGR24,
-       AV_PIX_FMT_BGRA},
-      {".ppm", AV_CODEC_ID_PPM, AV_PIX_FMT_RGB24, AV_PIX_FMT_NONE, AV_PIX_FMT_RGB24,
-       AV_PIX_FMT_RGB24},
-      {".pgm", AV_CODEC_ID_PGM, AV_PIX_FMT_GRAY8, AV_PIX_FMT_GRAY16BE, AV_PIX_FMT_GRAY8,
-       AV_PIX_FMT_GRAY8},
+      {".png", AV_CODEC_ID_PNG, AV_PIX_FMT_GRAY8, AV_PIX_FMT_RGB24, AV_PIX_FMT_RGBA,
+       AV_PIX_FMT_GRAY16BE, AV_PIX_FMT_RGB48BE, AV_PIX_FMT_RGBA64BE},
+      {".tif", AV_CODEC_ID_TIFF, AV_PIX_FMT_GRAY8, AV_PIX_FMT_RGB24, AV_PIX_FMT_RGBA,
+       AV_PIX_FMT_GRAY16LE, AV_PIX_FMT_RGB48LE, AV_PIX_FMT_RGBA64LE},
+      {".jpg", AV_CODEC_ID_MJPEG, AV_PIX_FMT_GRAY8, AV_PIX_FMT_YUVJ420P, AV_PIX_FMT_YUVJ420P,
+       AV_PIX_FMT_NONE, AV_PIX_FMT_YUVJ420P, AV_PIX_FMT_YUVJ420P},
+      {".bmp", AV_CODEC_ID_BMP, AV_PIX_FMT_GRAY8, AV_PIX_FMT_BGR24, AV_PIX_FMT_BGRA,
+       AV_PIX_FMT_NONE, AV_PIX_FMT_BGR24, AV_PIX_FMT_BGRA},
+      {".ppm", AV_CODEC_ID_PPM, AV_PIX_FMT_RGB24, AV_PIX_FMT_RGB24, AV_PIX_FMT_RGB24,
+       AV_PIX_FMT_RGB48BE, AV_PIX_FMT_RGB48BE, AV_PIX_FMT_RGB48BE},
+      {".pgm", AV_CODEC_ID_PGM, AV_PIX_FMT_GRAY8, AV_PIX_FMT_GRAY8, AV_PIX_FMT_GRAY8,
+       AV_PIX_FMT_GRAY16BE, AV_PIX_FMT_GRAY16BE, AV_PIX_FMT_GRAY16BE},
   };
   return kCodecs;
 }
@@ -66,11 +70,14 @@ AVPixelFormat stored_as(const StillCodec& codec, PixelFormat input) {
     return AV_PIX_FMT_NONE;
   }
   const AVPixFmtDescriptor* desc = av_pix_fmt_desc_get(format);
-  const bool gray = desc->nb_components == 1 && (desc->flags & AV_PIX_FMT_FLAG_PAL) == 0;
-  if (gray) {
-    return desc->comp[0].depth > 8 ? codec.gray16 : codec.gray;
+  const bool deep = is_deep(input);
+  if (desc->nb_components == 1 && (desc->flags & AV_PIX_FMT_FLAG_PAL) == 0) {
+    return deep ? codec.gray16 : codec.gray;
   }
-  return (desc->flags & AV_PIX_FMT_FLAG_ALPHA) != 0 ? codec.alpha : codec.color;
+  if ((desc->flags & AV_PIX_FMT_FLAG_ALPHA) != 0) {
+    return deep ? codec.alpha16 : codec.alpha;
+  }
+  return deep ? codec.color16 : codec.color;
 }
 
 CodecContext open_encoder(const StillCodec& codec, const Image& image,
@@ -93,6 +100,7 @@ CodecContext open_encoder(const StillCodec& codec, const Image& image,
     context->color_range = AVCOL_RANGE_JPEG;
     context->flags |= AV_CODEC_FLAG_QSCALE;
     context->global_quality = 2 * FF_QP2LAMBDA;
+    context->sample_aspect_ratio = {1, 1};  // asks for a JFIF header
   }
   if (codec.codec == AV_CODEC_ID_PNG) {
     // A quarter of the default's time for files a few percent larger.
@@ -103,6 +111,73 @@ CodecContext open_encoder(const StillCodec& codec, const Image& image,
         "cannot open the image encoder");
   dictionary.require_all_used(where);
   return context;
+}
+
+std::vector<std::uint8_t> encode(const StillCodec& codec, const Image& stored,
+                                 const std::map<std::string, std::string>& options,
+                                 const std::string& where) {
+  const CodecContext context = open_encoder(codec, stored, options, where);
+  const AvFrame frame = wrap(stored.view(), std::make_shared<Image>(stored));
+  frame->pts = 0;
+  frame->quality = context->global_quality;
+  frame->color_range = context->color_range;
+  check(avcodec_send_frame(context.get(), frame.get()), where, "cannot encode the image");
+  check(avcodec_send_frame(context.get(), nullptr), where, "cannot encode the image");
+  const AvPacket packet = make_packet();
+  check(avcodec_receive_packet(context.get(), packet.get()), where, "cannot encode the image");
+  return {packet->data, packet->data + packet->size};
+}
+
+// Of gray the encoder makes chroma too, which is taken out again.
+std::vector<std::uint8_t> encode_jpeg(const StillCodec& codec, const ImageView& image,
+                                      AVPixelFormat format,
+                                      std::map<std::string, std::string> options,
+                                      const std::string& where) {
+  const Colorimetry jfif{"smpte170m", true};
+  Converter converter(1);
+  Image stored(image, nullptr);
+  const bool gray = format == AV_PIX_FMT_GRAY8;
+  if (gray) {
+    stored = converter.convert(stored, pixel::gray8);
+    options["huffman"] = "default";
+  }
+  stored = converter.convert(stored, from_av(AV_PIX_FMT_YUVJ420P), jfif);
+  std::vector<std::uint8_t> file = encode(codec, stored, options, where);
+  return gray ? luma_alone(file, where) : file;
+}
+
+// Reads a number of the TIFF file's own byte order; 0 past its end.
+std::uint32_t tiff_number(std::span<const std::uint8_t> file, std::size_t at, std::size_t bytes) {
+  std::uint32_t value = 0;
+  const bool little = file[0] == 'I';
+  for (std::size_t i = 0; i < bytes && at + bytes <= file.size(); ++i) {
+    value = value << 8U | file[at + (little ? bytes - 1 - i : i)];
+  }
+  return value;
+}
+
+// libavcodec calls these damaged. Source: TIFF 6.0, section 2 (tags) and 19 (SampleFormat).
+void refuse_float_tiff(std::span<const std::uint8_t> file, const std::string& where) {
+  constexpr std::uint32_t kSampleFormat = 339;
+  constexpr std::uint32_t kBitsPerSample = 258;
+  constexpr std::size_t kEntry = 12;
+  if (file.size() < 8) {
+    return;
+  }
+  const std::size_t directory = tiff_number(file, 4, 4);
+  const std::size_t entries = tiff_number(file, directory, 2);
+  for (std::size_t i = 0; i < entries; ++i) {
+    const std::size_t entry = directory + 2 + i * kEntry;
+    const std::uint32_t tag = tiff_number(file, entry, 2);
+    const bool beside = tiff_number(file, entry + 4, 4) > 2;  // three shorts and more lie elsewhere
+    const std::uint32_t value =
+        tiff_number(file, beside ? tiff_number(file, entry + 8, 4) : entry + 8, 2);
+    if ((tag == kSampleFormat && value > 1) || (tag == kBitsPerSample && value > 16)) {
+      throw Error(ErrorKind::unsupported,
+                  where + ": a TIFF of floating-point, signed or more than 16-bit numbers, which " +
+                      "cannot be read; convert it to .npy");
+    }
+  }
 }
 
 // Whether a palette (256 entries of B, G, R, A) is that of gray images in formats that know no
@@ -122,6 +197,11 @@ bool is_still_extension(const std::string& extension) {
   return find_codec(extension) != nullptr;
 }
 
+bool still_keeps_depth(const std::string& extension) {
+  const StillCodec* codec = find_codec(extension);
+  return codec == nullptr || codec->color != codec->color16;
+}
+
 std::vector<std::uint8_t> encode_still(const ImageView& image, const std::string& extension,
                                        const std::map<std::string, std::string>& options,
                                        const std::string& where) {
@@ -132,19 +212,11 @@ std::vector<std::uint8_t> encode_still(const ImageView& image, const std::string
     throw Error(ErrorKind::unsupported, where + ": " + extension + " files cannot hold " +
                                             std::string(image.format.name()) + " images");
   }
-  const bool jpeg = codec.codec == AV_CODEC_ID_MJPEG;
-  const Image stored = Converter(1).convert(Image(image, nullptr), from_av(format),
-                                            jpeg ? Colorimetry{"smpte170m", true} : image.color);
-  const CodecContext context = open_encoder(codec, stored, options, where);
-  const AvFrame frame = wrap(stored.view(), std::make_shared<Image>(stored));
-  frame->pts = 0;
-  frame->quality = context->global_quality;
-  frame->color_range = context->color_range;
-  check(avcodec_send_frame(context.get(), frame.get()), where, "cannot encode the image");
-  check(avcodec_send_frame(context.get(), nullptr), where, "cannot encode the image");
-  const AvPacket packet = make_packet();
-  check(avcodec_receive_packet(context.get(), packet.get()), where, "cannot encode the image");
-  return {packet->data, packet->data + packet->size};
+  if (codec.codec == AV_CODEC_ID_MJPEG) {
+    return encode_jpeg(codec, image, format, options, where);
+  }
+  const Image stored = Converter(1).convert(Image(image, nullptr), from_av(format), image.color);
+  return encode(codec, stored, options, where);
 }
 
 Image decode_still(std::span<const std::uint8_t> bytes, const std::string& extension,
@@ -173,6 +245,9 @@ Image decode_still(std::span<const std::uint8_t> bytes, const std::string& exten
     code = avcodec_receive_frame(context.get(), frame.get());
   }
   if (code < 0) {
+    if (codec.codec == AV_CODEC_ID_TIFF) {
+      refuse_float_tiff(bytes, where);
+    }
     throw Error(ErrorKind::corrupt, where + ": cannot decode the image: " + error_text(code));
   }
   if (frame->format == AV_PIX_FMT_PAL8 && is_gray_ramp(frame->data[1])) {

@@ -15,10 +15,13 @@ namespace avstore::media {
 // .pgm
 bool is_still_extension(const std::string& extension);
 
-// The bytes of an image file. 16-bit gray is kept where the format can hold it (png, tif, pgm),
-// else an error; .ppm makes colour and .pgm gray of everything. `options` are libav options of the
-// encoder. Throws Error(unsupported) if the format cannot hold such pixels; `where` is for
-// messages.
+// Whether such files hold 16 bit a channel. True for an extension that is not known.
+bool still_keeps_depth(const std::string& extension);
+
+// The bytes of an image file. 16 bit a channel is kept where the format can hold it; else colour
+// becomes 8 bit, and gray, which is measured more often than looked at, is refused. .ppm makes
+// colour and .pgm gray of everything. `options` are libav options of the encoder. Throws
+// Error(unsupported) if the format cannot hold such pixels; `where` is for messages.
 std::vector<std::uint8_t> encode_still(const ImageView& image, const std::string& extension,
                                        const std::map<std::string, std::string>& options,
                                        const std::string& where);

@@ -7,6 +7,7 @@
 #include "base/files.h"
 #include "chunk/image_file.h"
 #include "store/chunk_checksums.h"
+#include "store/index_files.h"
 #include "store/layout.h"
 #include "store/scanned_chunk.h"
 
@@ -20,6 +21,9 @@ chunk::ArrayDescription describe_frames(const media::VideoFormat& format,
   chunk::ArrayDescription description = chunk::describe_as_array(first);
   const std::string& name = format.format.name;
   const bool any_array = name == "npy" || name == "bpk";
+  if (media::is_deep(first.format) && !media::keeps_depth(format.format)) {
+    description.dtype = "uint8";
+  }
   if (format.format.video && media::needs_even_size(format)) {
     description.shape[0] &= ~std::int64_t{1};
     description.shape[1] &= ~std::int64_t{1};
@@ -240,10 +244,13 @@ void ChunkSequence::close() {
       finish_chunk();
     }
   });
-  write_extra();  // of a chunk that was inserted
+  if (chunk_number_ >= 0) {
+    write_extra();  // of a chunk that was inserted; without a chunk the database alone has them
+  }
   if (metadata_.imgshape.empty()) {
     describe({0, 0}, metadata_.imgdtype);  // no frame came after all
   }
+  stamp_index_files(index_, folder_, metadata_);
   index_.close();
 }
 
@@ -258,9 +265,11 @@ void ChunkSequence::abandon_chunk() noexcept {
 }
 
 void ChunkSequence::next_chunk() {
-  write_extra();
-  extra_.erase(extra_.begin(), extra_.begin() + static_cast<std::ptrdiff_t>(extra_written_));
-  extra_written_ = 0;
+  if (chunk_number_ >= 0) {
+    write_extra();
+    extra_.erase(extra_.begin(), extra_.begin() + static_cast<std::ptrdiff_t>(extra_written_));
+    extra_written_ = 0;
+  }
   ++chunk_number_;
   chunk_first_frame_ = added_;
 }

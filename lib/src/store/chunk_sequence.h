@@ -4,11 +4,13 @@
 #include <cstdint>
 #include <deque>
 #include <filesystem>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "avstore/extra.h"
 #include "avstore/writer.h"
 #include "chunk/chunk_writer.h"
 #include "imgstore/chunk_index.h"
@@ -49,7 +51,7 @@ class ChunkSequence {
   void insert(const Insertion& insertion);
 
   void add(const Image& image, FrameNumber number, FrameTime time);
-  // A record tied to the frame added last.
+  // A record tied to the frame added last; before the first frame, to none.
   void add_extra(const std::string& json);
   // Make durable what the encoder has given; images, all of them.
   void store_encoded();
@@ -103,8 +105,8 @@ class ChunkSequence {
   const media::VideoFormat& format_;
   WriterOptions options_;
   chunk::ChunkWriterOptions chunk_options_;
-  const ThreadShare& threads_;
   media::EncoderLine line_;
+  const ThreadShare& threads_;
   index::Index index_;
   std::unique_ptr<chunk::ChunkWriter> chunk_;
   std::int64_t chunk_number_ = -1;
@@ -119,7 +121,7 @@ class ChunkSequence {
   std::int64_t stored_ = 0;   // rows made
   std::int64_t durable_ = 0;  // rows committed
   std::int64_t bytes_ = 0;
-  Names newest_;
+  Names newest_{kNoFrameNumber.value, std::numeric_limits<double>::quiet_NaN()};
   std::vector<EncoderRun> encoders_;
 };
 

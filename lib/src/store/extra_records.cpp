@@ -53,14 +53,21 @@ std::map<std::int64_t, ExtraSource> sources_in_database(const fs::path& folder,
     std::erase_if(chunks, [&wanted](const index::ChunkRow& row) {
       return std::find(wanted.begin(), wanted.end(), row.chunk) == wanted.end();
     });
+    const auto take = [&](std::int64_t chunk, const index::ExtraRow& row) {
+      ExtraSource& source = sources[chunk];
+      source.kind = ExtraKind::database;
+      source.path = file;
+      source.records.push_back({row.frame_index, row.frame_number, row.frame_time, row.json});
+    };
+    const bool first_wanted = std::find(wanted.begin(), wanted.end(), 0) != wanted.end();
     index.for_each_extra([&](const index::ExtraRow& row) {
+      if (row.frame_index < 0 && first_wanted) {
+        take(0, row);
+      }
       for (const index::ChunkRow& chunk : chunks) {
         if (row.frame_index >= chunk.first_frame_index &&
             row.frame_index - chunk.first_frame_index < chunk.frame_count) {
-          ExtraSource& source = sources[chunk.chunk];
-          source.kind = ExtraKind::database;
-          source.path = file;
-          source.records.push_back({row.frame_index, row.frame_number, row.frame_time, row.json});
+          take(chunk.chunk, row);
         }
       }
       return true;
@@ -202,6 +209,9 @@ std::vector<ExtraSource> extra_sources(const fs::path& folder) {
       without_file.push_back(chunk.chunk);
     }
   }
+  if (chunks.empty()) {
+    without_file.push_back(0);  // records from before a first frame that never came
+  }
   if (!without_file.empty()) {
     by_chunk.merge(sources_in_database(folder, without_file));
   }
@@ -226,12 +236,28 @@ ExtraData read_source(const ExtraSource& source) {
   }
 }
 
-ExtraRecords read_extra_records(const fs::path& store) {
-  ExtraRecords all;
+void for_each_source(const fs::path& store, const ExtraOptions& options,
+                     const std::function<void(const ExtraSource&)>& read) {
   for (const ExtraSource& source : extra_sources(imgstore::store_folder(store))) {
+    try {
+      read(source);
+    } catch (const Error& error) {
+      if (!options.ignore_corrupt) {
+        throw;
+      }
+      if (options.on_warning) {
+        options.on_warning(std::string(error.what()) + "; left out");
+      }
+    }
+  }
+}
+
+ExtraRecords read_extra_records(const fs::path& store, const ExtraOptions& options) {
+  ExtraRecords all;
+  for_each_source(store, options, [&all](const ExtraSource& source) {
     const auto records = records_of(source, all.sample_rates);
     all.records.insert(all.records.end(), records.begin(), records.end());
-  }
+  });
   std::stable_sort(all.records.begin(), all.records.end(),
                    [](const auto& a, const auto& b) { return a.frame_index < b.frame_index; });
   return all;

@@ -3,6 +3,7 @@
 
 #include <deque>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -32,13 +33,19 @@ std::vector<ExtraSource> extra_sources(const std::filesystem::path& folder);
 // unsupported.
 ExtraData read_source(const ExtraSource& source);
 
+// Calls `read` for each source of a store, in order. What cannot be read is left out, with a
+// warning, where the options say so.
+void for_each_source(const std::filesystem::path& store, const ExtraOptions& options,
+                     const std::function<void(const ExtraSource&)>& read);
+
 // All extra data as records ordered by frame_index; those whose file does not say to which frame
-// they belong have frame_index -1 and come first.
+// they belong have frame_index -1 and come first, as do those from before the first frame, which
+// have no number either (kNoFrameNumber).
 struct ExtraRecords {
   std::deque<imgstore::ExtraRecord> records;
   std::map<std::string, double> sample_rates;  // as of ExtraData
 };
-// Throws Error as read_source().
-ExtraRecords read_extra_records(const std::filesystem::path& store);
+// Throws Error as read_source(), unless damaged chunks are to be left out.
+ExtraRecords read_extra_records(const std::filesystem::path& store, const ExtraOptions& options);
 
 }  // namespace avstore::store

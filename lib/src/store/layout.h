@@ -15,6 +15,9 @@ inline constexpr const char* kEncodersEntry = "encoders";     // of all chunks, 
 inline constexpr const char* kTimingEntry = "timing";         // "nominal" or "real"
 inline constexpr const char* kUuidEntry = "uuid";             // as in metadata.yaml
 inline constexpr const char* kFrameRateEntry = "frame_rate";  // nominal, such as "30000/1001"
+// Of the chunks' index files that the rows agree with, see index_files.h.
+inline constexpr const char* kIndexFilesEntry = "index_files";
+inline constexpr const char* kIndexContentEntry = "index_files_content";
 
 // The encoder of chunks whose packets were taken as they were.
 inline constexpr const char* kCopied = "copy";

@@ -11,6 +11,7 @@
 #include "avstore/error.h"
 #include "chunk/chunk_reader.h"
 #include "chunk/sensor_image.h"
+#include "imgstore/chunk_index.h"
 #include "imgstore/metadata.h"
 #include "media/codec_table.h"
 #include "media/convert.h"
@@ -18,6 +19,7 @@
 #include "store/encoder_runs.h"
 #include "store/layout.h"
 #include "store/recording_lock.h"
+#include "store/sensor_channels.h"
 #include "store/store_index.h"
 
 namespace avstore {
@@ -107,6 +109,8 @@ class Reader::Impl {
                options_.save_index),
         // The other half decodes on.
         converter_(std::max(1, threads() / 2)) {
+    std::for_each(metadata_.doubts.begin(), metadata_.doubts.end(), warn());
+    tell_of_links();
     describe_store();
     if (options_.packed && options_.pixel_format.empty()) {
       options_.pixel_format = usual_pixel_format(info_);
@@ -237,6 +241,20 @@ class Reader::Impl {
     };
   }
 
+  // Labs put chunks on other disks so, and git-annex all files; but who opens a store of others is
+  // to know that its video is not of its folder.
+  void tell_of_links() const {
+    const auto chunks = imgstore::find_chunks_elsewhere(folder_, metadata_);
+    if (!chunks.empty()) {
+      std::error_code error;
+      const fs::path first = folder_ / chunks.front();
+      const std::string more =
+          chunks.size() > 1 ? ", and " + std::to_string(chunks.size() - 1) + " more chunks do" : "";
+      warn()(first.string() + ": is a link that leads out of the store, to " +
+             fs::canonical(first, error).string() + more);
+    }
+  }
+
   bool is_video() const { return metadata_.store_class == "VideoImgStore"; }
 
   static FrameInfo to_info(const index::FrameRow& row, bool keyframe) {
@@ -276,7 +294,7 @@ class Reader::Impl {
   bool decodes_sensor() const { return !metadata_.encoding.empty() && !options_.raw_sensor; }
 
   Image finish(const Image& image, media::Converter& converter) const {
-    const Image picture = decodes_sensor() ? decode_sensor(image, converter) : image;
+    const Image picture = metadata_.encoding.empty() ? image : from_sensor(image, converter);
     const Image converted =
         options_.pixel_format.empty() ? picture : converter.convert(picture, options_.pixel_format);
     // Decoders go on reading the frames they hand out; image files are decoded anew each time.
@@ -284,14 +302,10 @@ class Reader::Impl {
     return options_.own_pixels && shared ? converter.copy(converted) : converted;
   }
 
-  // Sensor data lie in the channels of the image that was stored, in the order B, G, R; in video as
-  // gray or colour as the metadata has it.
-  Image decode_sensor(const Image& image, media::Converter& converter) const {
-    const bool gray_video = is_video() && metadata_.imgshape.size() == 2;
-    const PixelFormat packed =
-        gray_video ? pixel::gray8 : media::nearest_packed_format(image.format(), true);
-    return chunk::decode_sensor(converter.convert(image, packed), metadata_.encoding,
-                                folder_.string());
+  Image from_sensor(const Image& image, media::Converter& converter) const {
+    const Image data = store::stored_channels(image, metadata_, converter);
+    return options_.raw_sensor ? data
+                               : chunk::decode_sensor(data, metadata_.encoding, folder_.string());
   }
 
   std::vector<DecodeRun> plan(std::span<const FrameIndex> indices) const;

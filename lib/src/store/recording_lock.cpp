@@ -107,8 +107,7 @@ bool is_locked(const fs::path& file) {
     return false;
   }
   struct flock range = whole_file(F_RDLCK);
-  const bool locked =
-      ::fcntl(descriptor, F_OFD_GETLK, &range) == 0 && range.l_type != F_UNLCK;
+  const bool locked = ::fcntl(descriptor, F_OFD_GETLK, &range) == 0 && range.l_type != F_UNLCK;
   ::close(descriptor);
   return locked;
 }

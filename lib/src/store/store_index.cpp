@@ -12,6 +12,7 @@
 #include "imgstore/chunk_index.h"
 #include "index/reference.h"
 #include "media/scan.h"
+#include "store/index_files.h"
 #include "store/layout.h"
 #include "store/recording_lock.h"
 #include "store/staged_change.h"
@@ -37,7 +38,7 @@ bool has_changed(const fs::path& file, const index::ChunkRow& row) {
 // however often the database is made anew.
 bool has_readable_index(const fs::path& folder, const imgstore::ChunkFile& file) {
   try {
-    return file.index && (imgstore::read_chunk_index(folder / *file.index), true);
+    return file.index && (imgstore::read_chunk_index(folder, file, {}), true);
   } catch (const Error& error) {
     return error.kind() != ErrorKind::corrupt && error.kind() != ErrorKind::unsupported;
   }
@@ -47,9 +48,10 @@ bool has_readable_index(const fs::path& folder, const imgstore::ChunkFile& file)
 // database that are gone or have changed are warned of and stay in it: their frames keep their
 // place, and the others theirs. Costs one look at each chunk's size, never at frames.
 std::string find_mismatch(const fs::path& folder, const imgstore::StoreMetadata& metadata,
-                          const index::Index& index, const Warn& warn) {
+                          const std::vector<imgstore::ChunkFile>& chunks, const index::Index& index,
+                          const Warn& warn) {
   std::map<std::int64_t, imgstore::ChunkFile> present;
-  for (const imgstore::ChunkFile& file : imgstore::find_chunks(folder, metadata)) {
+  for (const imgstore::ChunkFile& file : chunks) {
     present.emplace(file.chunk, file);
   }
   const auto uuid = index.information(kUuidEntry);
@@ -84,15 +86,49 @@ std::string find_mismatch(const fs::path& folder, const imgstore::StoreMetadata&
   return {};
 }
 
+// So that the next opening need not compare them again. Where that cannot be, it will.
+void try_to_note_stamp(const fs::path& folder, const imgstore::StoreMetadata& metadata) {
+  try {
+    auto writable = index::Index::open_for_writing(folder / kIndexFile);
+    stamp_index_files(writable, folder, metadata);
+    writable.close();
+  } catch (const Error&) {
+    // A read-only folder, or somebody else is at it.
+  }
+}
+
+// Empty if a closed store's database is as its folder is. Sets `renew` where its note of the index
+// files is of older ones that say the same.
+std::string find_difference(const fs::path& folder, const imgstore::StoreMetadata& metadata,
+                            const index::Index& index, bool& renew, const Warn& warn) {
+  const auto chunks = imgstore::find_chunks(folder, metadata);
+  std::string mismatch = find_mismatch(folder, metadata, chunks, index, warn);
+  if (!mismatch.empty() || has_staged_change(folder)) {
+    return mismatch;
+  }
+  const IndexFilesState state = compare_index_files(folder, chunks, index);
+  renew = state == IndexFilesState::agreeing;
+  return state == IndexFilesState::changed ? "the chunks' index files have other numbers or times"
+                                           : "";
+}
+
 std::optional<index::Index> open_saved(const fs::path& folder,
-                                       const imgstore::StoreMetadata& metadata, const Warn& warn) {
+                                       const imgstore::StoreMetadata& metadata, bool save,
+                                       const Warn& warn) {
   const fs::path file = current_file(folder, kIndexFile);
   try {
-    index::Index index = index::Index::open(file);
+    std::optional<index::Index> index = index::Index::open(file);
     // While it is recorded, files run ahead of their rows.
     const bool recording = fs::exists(folder / kLockFile);
-    const std::string mismatch = recording ? "" : find_mismatch(folder, metadata, index, warn);
+    bool renew = false;
+    const std::string mismatch =
+        recording ? "" : find_difference(folder, metadata, *index, renew, warn);
     if (mismatch.empty()) {
+      if (renew && save) {
+        index.reset();  // the last to close a database takes its log away
+        try_to_note_stamp(folder, metadata);
+        index = index::Index::open(file);
+      }
       return index;
     }
     warn(file.string() + ": does not match the store (" + mismatch + "); made anew");
@@ -196,14 +232,11 @@ class Names {
       : folder_(folder), saved_(saved), warn_(warn) {}
 
   std::optional<imgstore::ChunkIndex> find(const imgstore::ChunkFile& file) {
-    std::string why =
-        (folder_ / file.data).string() + ": has no index of frame numbers and times (npz or yaml)";
-    if (file.index) {
-      try {
-        return imgstore::read_chunk_index(folder_ / *file.index);
-      } catch (const Error& error) {
-        why = error.what();
-      }
+    std::string why;
+    try {
+      return imgstore::read_chunk_index(folder_, file, warn_);
+    } catch (const Error& error) {
+      why = error.what();
     }
     auto kept = saved_names(file.chunk);
     warn_(why + "; the frames of " + file.data.string() + " are " +
@@ -305,7 +338,9 @@ index::Index index_from_chunks(const fs::path& folder, const imgstore::StoreMeta
                                const index::Index* saved, const Warn& warn) {
   index::Index index = index::Index::create(":memory:");
   Names names(folder, saved, warn);
-  for (const imgstore::ChunkFile& file : imgstore::find_chunks(folder, metadata)) {
+  const auto chunks = imgstore::find_chunks(folder, metadata);
+  note_stamp(index, stamp_of(folder, chunks));
+  for (const imgstore::ChunkFile& file : chunks) {
     if (const auto found = names.find(file)) {
       append_chunk(index, metadata, file, *found);
     }
@@ -331,7 +366,7 @@ OpenedIndex open_index(const fs::path& folder, const imgstore::StoreMetadata& me
     try_to_finish_change(folder, warn);
   }
   std::vector<std::string> warnings;
-  if (auto saved = open_saved(folder, metadata,
+  if (auto saved = open_saved(folder, metadata, save,
                               [&](const std::string& text) { warnings.push_back(text); })) {
     std::for_each(warnings.begin(), warnings.end(), warn);
     return {std::move(*saved), false};
@@ -339,7 +374,7 @@ OpenedIndex open_index(const fs::path& folder, const imgstore::StoreMetadata& me
   // One at a time: to replace a database that others just made and opened would pull its log from
   // under their feet.
   const base::FileLock lock(folder);
-  if (auto saved = open_saved(folder, metadata, warn)) {
+  if (auto saved = open_saved(folder, metadata, save, warn)) {
     return {std::move(*saved), false};
   }
   const auto replaced = open_if_readable(folder / kIndexFile);

@@ -202,10 +202,6 @@ class Writer::Impl {
     const std::lock_guard lock(mutex_);
     require_open();
     throw_failure();
-    if (added_ == 0) {
-      throw Error(ErrorKind::invalid_argument,
-                  folder_.string() + ": extra data needs a frame before it");
-    }
     queue_.emplace_back(ExtraItem{normal});
     work_.notify_one();
   }
@@ -292,8 +288,10 @@ class Writer::Impl {
       throw Error(ErrorKind::invalid_argument, folder_.string() + ": the image is empty");
     }
     if (!first_) {
+      require_sensor_data(view);
       first_ = view;
       warn_of_odd_size(view);
+      warn_of_depth(view);
       return;
     }
     if (view.format != first_->format || view.width != first_->width ||
@@ -305,12 +303,35 @@ class Writer::Impl {
   }
 
   void require_known_encoding() const {
-    if (decoded_ && !chunk::knows_encoding(options_.encoding)) {
-      throw Error(
-          options_.encoding.empty() ? ErrorKind::invalid_argument : ErrorKind::unsupported,
-          folder_.string() + ": " +
-              (options_.encoding.empty() ? "the format needs the encoding of the frames"
-                                         : "encoding " + options_.encoding + " is not known"));
+    const std::string& encoding = options_.encoding;
+    if (decoded_ && encoding.empty()) {
+      throw Error(ErrorKind::invalid_argument,
+                  folder_.string() + ": the format needs the encoding of the frames");
+    }
+    const bool known = decoded_ ? chunk::knows_encoding(encoding) : chunk::is_encoding(encoding);
+    if (!encoding.empty() && !known) {
+      throw Error(ErrorKind::unsupported,
+                  folder_.string() + ": encoding " + encoding + " is not known");
+    }
+  }
+
+  void require_sensor_data(const ImageView& view) const {
+    if (options_.encoding.empty()) {
+      return;
+    }
+    static_cast<void>(
+        chunk::as_sensor_data(Image(view, nullptr), options_.encoding, folder_.string()));
+    if (!decoded_ && !chunk::holds_sensor_data(options_.format, options_.encoding)) {
+      throw Error(ErrorKind::invalid_argument, folder_.string() + ": format " + options_.format +
+                                                   " cannot hold " + options_.encoding +
+                                                   " data; npy and bpk hold all");
+    }
+  }
+
+  void warn_of_depth(const ImageView& view) const {
+    const Format& format = find_format(options_.format);
+    if (options_.on_warning && media::is_deep(view.format) && !media::keeps_depth(format)) {
+      options_.on_warning(media::depth_loss(view.format, "format " + format.name));
     }
   }
 
@@ -445,6 +466,9 @@ class Writer::Impl {
     if (!chunks_) {
       pool_.prepare();  // the encoder, once it runs, competes for memory too
     }
+    if (!options_.encoding.empty()) {
+      frame.image = chunk::as_sensor_data(frame.image, options_.encoding, folder_.string());
+    }
     if (decoded_) {
       frame.image = chunk::decode_sensor(frame.image, options_.encoding, folder_.string());
     }
@@ -483,7 +507,7 @@ class Writer::Impl {
   }
 
   void handle(const ExtraItem& extra) {
-    chunks_->add_extra(extra.json);
+    chunks().add_extra(extra.json);
     extra_under_way_ = true;
   }
 

@@ -9,6 +9,8 @@
 #include "avstore/error.h"
 #include "avstore/format.h"
 #include "avstore/tools.h"
+#include "chunk/sensor_image.h"
+#include "media/codec_table.h"
 #include "media/convert.h"
 #include "store/extra_records.h"
 #include "store/store_folder.h"
@@ -38,11 +40,15 @@ Image zeros(const ImageView& view) {
   return {black, pixels};
 }
 
-// Zero is black in all but YUV, which is made of black RGB.
-Image black_like(const ImageView& view) {
+// Zero is black in all but YUV, which is made of black RGB. With an encoding the image is a
+// sensor's data.
+Image black_like(const ImageView& view, const std::string& encoding) {
+  if (!encoding.empty()) {
+    return chunk::black_sensor_data(view, encoding);
+  }
   const bool is_zero = view.format == pixel::array || view.format == pixel::gray8 ||
                        view.format == pixel::gray16 || view.format == pixel::bgr24 ||
-                       view.format == pixel::rgb24;
+                       view.format == pixel::rgb24 || view.format == pixel::bgr48;
   if (is_zero) {
     return zeros(view);
   }
@@ -53,6 +59,8 @@ Image black_like(const ImageView& view) {
 // The images that one store shows, place by place.
 class Shown {
  public:
+  explicit Shown(std::string encoding) : encoding_(std::move(encoding)) {}
+
   // `prepare` makes of an image what all of them are to be.
   template <typename Prepare>
   Image at(const AlignedFrame& frame, Reader& reader, const Prepare& prepare) {
@@ -64,13 +72,14 @@ class Shown {
         return image_;
       default:
         if (black_.empty()) {
-          black_ = black_like(prepare(reader.read(FrameIndex(0)).image).view());
+          black_ = black_like(prepare(reader.read(FrameIndex(0)).image).view(), encoding_);
         }
         return black_;
     }
   }
 
  private:
+  std::string encoding_;
   Image image_;
   Image black_;
 };
@@ -111,9 +120,12 @@ void require_not_a_source(const Alignment& alignment, const fs::path& destinatio
 void write_one(const Alignment& alignment, std::size_t store, const fs::path& destination,
                const AlignedWriterOptions& options, tools::ProgressMeter& meter) {
   const fs::path& source = alignment.stores[store];
-  Reader reader(source, reading(options, tools::keeps_sensor_data(options.writer)));
-  const store::ExtraRecords extra = store::read_extra_records(source);
-  const tools::ExtraFeed feed(extra, reader);
+  const bool raw = tools::keeps_sensor_data(options.writer, tools::encoding_of(source));
+  Reader reader(source, reading(options, raw));
+  tools::tell_of_decoding(options.writer, reader.info(), options.notice);
+  const store::ExtraRecords extra =
+      store::read_extra_records(source, {options.ignore_corrupt_extra, options.notice});
+  const tools::ExtraFeed feed(extra, reader, options.notice);
   WriterOptions writer_options = tools::with_identity(options.writer, reader.info());
   writer_options.on_warning = tools::warnings_of(destination, options.notice);
   writer_options.metadata_yaml =
@@ -122,10 +134,14 @@ void write_one(const Alignment& alignment, std::size_t store, const fs::path& de
   media::Converter gray(1);
   const PixelFormat wanted = tools::pixels_to_read(reader.info());
   const auto prepare = [&](const Image& image) {
-    return input.prepare(wanted.empty() ? image : gray.convert(image, wanted));
+    const Image read = wanted.empty() ? image : gray.convert(image, wanted);
+    return writer_options.encoding.empty() ? input.prepare(read) : read;
   };
   write_store(destination, writer_options, [&](Writer& writer) {
-    Shown shown;
+    Shown shown(writer_options.encoding);
+    for (const std::string& record : feed.of(FrameIndex(-1))) {
+      writer.add_extra(record);
+    }
     for (std::size_t place = 0; place < alignment.places.size(); ++place) {
       const AlignedFrame& frame = alignment.frame(place, store);
       const FrameNames& names = alignment.places[place];
@@ -146,38 +162,62 @@ void write_one(const Alignment& alignment, std::size_t store, const fs::path& de
 class SideBySide {
  public:
   SideBySide(const Alignment& alignment, const AlignedWriterOptions& options)
-      : alignment_(alignment), shown_(alignment.stores.size()), converter_(1) {
+      : alignment_(alignment), shown_(alignment.stores.size(), Shown("")), converter_(1) {
     bool gray = true;
+    bool deep = false;
     for (const fs::path& store : alignment.stores) {
       readers_.emplace_back(store, reading(options, false));
       const StoreInfo& info = readers_.back().info();
-      gray = gray && !info.color && info.dtype == "uint8";
+      require_pictures(store, info);
+      gray = gray && !info.color;
+      deep = deep || info.dtype == "uint16";
       left_.push_back(width_);
       width_ += info.width;
       height_ = std::max(height_, info.height);
     }
-    format_ = gray ? pixel::gray8 : pixel::bgr24;
+    const Format& format = find_format(options.writer.format);
+    if (deep && !media::keeps_depth(format)) {
+      deep = false;
+      if (options.notice) {
+        options.notice(media::depth_loss(gray ? pixel::gray16 : pixel::bgr48, format.name));
+      }
+    }
+    format_ = gray ? (deep ? pixel::gray16 : pixel::gray8) : deep ? pixel::bgr48 : pixel::bgr24;
   }
 
   const StoreInfo& first() const { return readers_.front().info(); }
-  bool color() const { return format_ == pixel::bgr24; }
+  bool color() const { return format_ == pixel::bgr24 || format_ == pixel::bgr48; }
 
   // All images at a place in one; places come in order.
   Image at(std::size_t place) {
     auto pixels =
         std::make_shared<std::vector<std::uint8_t>>(packed_size(format_, width_, height_));
     for (std::size_t s = 0; s < readers_.size(); ++s) {
-      const auto prepare = [this](const Image& image) {
-        return converter_.convert(image, format_);
-      };
+      const auto prepare = [this, s](const Image& image) { return as_picture(image, s); };
       draw(shown_[s].at(alignment_.frame(place, s), readers_[s], prepare), left_[s], *pixels);
     }
     return {packed_view(format_, width_, height_, pixels->data()), pixels};
   }
 
  private:
+  static void require_pictures(const fs::path& store, const StoreInfo& info) {
+    if (info.dtype != "uint8" && info.dtype != "uint16") {
+      throw Error(ErrorKind::unsupported, store.string() + ": its images are arrays of " +
+                                              info.dtype + ", which are no pictures to be shown");
+    }
+  }
+
+  Image as_picture(const Image& image, std::size_t store) {
+    try {
+      return converter_.convert(image, format_);
+    } catch (const Error& error) {
+      throw Error(error.kind(), alignment_.stores[store].string() + ": " + error.what());
+    }
+  }
+
   void draw(const Image& image, int left, std::vector<std::uint8_t>& pixels) const {
-    const std::size_t pixel_bytes = color() ? 3 : 1;
+    const std::size_t pixel_bytes =
+        std::size_t{color() ? 3U : 1U} * (media::is_deep(format_) ? 2 : 1);
     const std::size_t row_bytes = pixel_bytes * static_cast<std::size_t>(width_);
     for (int row = 0; row < image.height(); ++row) {
       std::memcpy(pixels.data() + row_bytes * static_cast<std::size_t>(row) +

@@ -302,7 +302,8 @@ bool is_well(const std::vector<DoctorCheck>& checks) {
 DoctorReport doctor(const DoctorOptions& options) {
   std::vector<Planned> plan;
   DoctorReport report;
-  for (const Format& format : formats()) {
+  for (const media::VideoFormat& entry : media::format_table()) {
+    const Format& format = entry.format;
     const auto& wanted = options.formats;
     if (wanted.empty() || std::find(wanted.begin(), wanted.end(), format.name) != wanted.end()) {
       plan_format(format, plan, report.checks);

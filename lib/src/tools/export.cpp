@@ -339,7 +339,8 @@ ExportResult export_video(const fs::path& store, const fs::path& file,
   const IndexRange range{std::max<std::int64_t>(options.range.begin, 0),
                          std::min(options.range.end, reader.frame_count())};
   if (range.size() <= 0) {
-    throw Error(ErrorKind::invalid_argument, store.string() + ": no frames to export");
+    throw Error(ErrorKind::invalid_argument,
+                store.string() + ": the store has no frames, and a video must have one");
   }
   fs::path temporary = file;
   temporary += ".partial-" + std::to_string(::getpid()) + file.extension().string();

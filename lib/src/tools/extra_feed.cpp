@@ -8,10 +8,15 @@
 namespace avstore::tools {
 namespace {
 
-// Negative if the store has no such frame.
+constexpr FrameIndex kBeforeFirst{-1};
+constexpr FrameIndex kLost{-2};
+
 FrameIndex frame_of(const imgstore::ExtraRecord& record, const Reader& reader) {
   if (record.frame_index >= 0) {
-    return FrameIndex(record.frame_index);
+    return record.frame_index < reader.frame_count() ? FrameIndex(record.frame_index) : kLost;
+  }
+  if (record.frame_number == kNoFrameNumber.value) {
+    return kBeforeFirst;
   }
   try {
     return reader.find(FrameNumber(record.frame_number)).index;
@@ -19,15 +24,20 @@ FrameIndex frame_of(const imgstore::ExtraRecord& record, const Reader& reader) {
     if (error.kind() != ErrorKind::not_found) {
       throw;
     }
-    return FrameIndex(-1);
+    return kLost;
   }
 }
 
 }  // namespace
 
-ExtraFeed::ExtraFeed(const store::ExtraRecords& extra, const Reader& reader) {
+ExtraFeed::ExtraFeed(const store::ExtraRecords& extra, const Reader& reader, const Notice& notice) {
   for (const imgstore::ExtraRecord& record : extra.records) {
     by_frame_[frame_of(record, reader)].push_back(record.json);
+  }
+  const std::size_t lost = of(kLost).size();
+  if (lost > 0 && notice) {
+    notice(fmt::format("{}: {} records of extra data belong to no frame; left out",
+                       reader.info().path.string(), lost));
   }
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "avstore/reader.h"
+#include "avstore/tools.h"
 #include "store/extra_records.h"
 
 namespace avstore::tools {
@@ -14,10 +15,12 @@ namespace avstore::tools {
 // Hands out the records of each frame of a store.
 class ExtraFeed {
  public:
-  // Records that do not say to which frame they belong go by their frame number.
-  ExtraFeed(const store::ExtraRecords& extra, const Reader& reader);
+  // Records that do not say to which frame they belong go by their frame number. `notice` is told
+  // how many belong to no frame of the store.
+  ExtraFeed(const store::ExtraRecords& extra, const Reader& reader, const Notice& notice);
 
-  // The user's keys of a frame's records, a JSON object each, in order.
+  // The user's keys of a frame's records, a JSON object each, in order. Those from before the first
+  // frame come with FrameIndex(-1).
   const std::vector<std::string>& of(FrameIndex frame) const;
 
  private:

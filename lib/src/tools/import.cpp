@@ -54,7 +54,8 @@ ImportResult encode_anew(const fs::path& file, const fs::path& store,
   adopt_frame_rate(writer_options, stream.frame_rate);
   tools::FrameNamer namer(options, source.demuxer().creation_time(), file.string());
   tools::ProgressMeter meter(options.progress, stream.frame_count, file.string());
-  tools::PixelInput input(find_format(writer_options.format), file.string(), options.notice);
+  tools::PixelInput input(find_format(writer_options.format), file.string(), options.notice,
+                          writer_options.encoding);
 
   Writer writer(store, writer_options);
   try {

@@ -15,6 +15,7 @@
 #include "media/rescale.h"
 #include "media/scan.h"
 #include "store/chunk_sequence.h"
+#include "store/index_files.h"
 #include "store/layout.h"
 #include "store/scanned_chunk.h"
 #include "store/store_folder.h"
@@ -95,6 +96,7 @@ class Copier {
     finish_chunk();
     tell_of_long_chunks();
     namer_.require_all_used();
+    store::stamp_index_files(index_, store_, metadata_);
     index_.close();
     return {frames_, metadata_.format, true};
   }

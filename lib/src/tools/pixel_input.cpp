@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "avstore/error.h"
+#include "chunk/sensor_image.h"
 #include "media/codec_table.h"
 
 namespace avstore::tools {
@@ -15,8 +16,13 @@ std::string size_of(const ImageView& view) {
 
 }  // namespace
 
-PixelInput::PixelInput(const Format& format, std::string source, const Notice& notice)
-    : format_(format), source_(std::move(source)), notice_(notice), converter_(1) {}
+PixelInput::PixelInput(const Format& format, std::string source, const Notice& notice,
+                       std::string encoding)
+    : format_(format),
+      source_(std::move(source)),
+      notice_(notice),
+      encoding_(std::move(encoding)),
+      converter_(1) {}
 
 Image PixelInput::prepare(const Image& image) {
   if (!first_) {
@@ -41,6 +47,14 @@ Image PixelInput::prepare(const Image& image) {
 
 // What the format takes as it is stays; else it becomes the nearest of the library's own formats.
 PixelFormat PixelInput::choose(const ImageView& first) const {
+  if (!encoding_.empty()) {
+    if (chunk::contradicts(first.format, encoding_)) {
+      throw Error(
+          ErrorKind::invalid_argument,
+          source_ + ": its pixels are " + std::string(first.format.name()) + ", not " + encoding_);
+    }
+    return first.format;
+  }
   const media::VideoFormat& format = media::find_video_format(format_.name);
   if (format_.video && !format.encoders.empty()) {
     for (const media::EncoderChoice& encoder : format.encoders) {
@@ -49,9 +63,11 @@ PixelFormat PixelInput::choose(const ImageView& first) const {
       }
     }
   }
-  const auto& kept = format_.lossless_pixels;
-  const bool holds_gray16 = std::find(kept.begin(), kept.end(), pixel::gray16) != kept.end();
-  return media::nearest_packed_format(first.format, holds_gray16);
+  const bool keeps_depth = media::keeps_depth(format_);
+  if (!keeps_depth && media::is_deep(first.format) && notice_) {
+    notice_(source_ + ": " + media::depth_loss(first.format, format_.name));
+  }
+  return media::nearest_packed_format(first.format, keeps_depth);
 }
 
 }  // namespace avstore::tools

@@ -55,7 +55,8 @@ class Recording {
   void record(media::VideoSource& source, const std::filesystem::path& store) {
     WriterOptions writer_options = with_frame_rate(source.demuxer().stream().frame_rate);
     writer_options.on_warning = tools::warnings_of(store, options_.notice);
-    tools::PixelInput input(find_format(writer_options.format), name_, options_.notice);
+    tools::PixelInput input(find_format(writer_options.format), name_, options_.notice,
+                            writer_options.encoding);
     tools::ProgressMeter meter(options_.progress, options_.frames.value_or(0), name_);
     Writer writer(store, writer_options);
     try {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "avstore/error.h"
+#include "avstore/extra.h"
 #include "avstore/tools.h"
 #include "base/files.h"
 #include "imgstore/chunk_index.h"
@@ -193,14 +194,17 @@ class Reindexer {
         fs::path(imgstore::chunk_path(metadata_, chunk)).stem().string() + ".extra_data.json";
     for (const std::string& name : {imgstore::chunk_extra_path(metadata_, chunk), motif}) {
       if (fs::exists(folder_ / name)) {
-        const std::string text = renumbered_json(folder_ / name, frames);
-        base::write_file_atomically(staged.place(name), text);
         rewritten_.insert(chunk);
+        if (const auto text = renumbered_json(folder_ / name, frames)) {
+          base::write_file_atomically(staged.place(name), *text);
+        }
       }
     }
   }
 
-  static std::string renumbered_json(const fs::path& file, const ChunkFrames& frames) {
+  // None for a damaged file that is to stay as it is.
+  std::optional<std::string> renumbered_json(const fs::path& file,
+                                             const ChunkFrames& frames) const {
     const std::string text = base::read_text(file);
     std::string made = "[";
     try {
@@ -213,7 +217,12 @@ class Reindexer {
       }
       reader.finish();
     } catch (const imgstore::JsonError& error) {
-      throw Error(ErrorKind::corrupt, file.string() + ": " + error.what());
+      const std::string what = file.string() + ": " + error.what();
+      if (!options_.ignore_corrupt_extra) {
+        throw Error(ErrorKind::corrupt, what);
+      }
+      warn()(what + "; left as it is");
+      return std::nullopt;
     }
     return made + ']';
   }
@@ -280,10 +289,12 @@ class Reindexer {
     std::map<std::int64_t, std::vector<imgstore::ExtraRecord>> without_file;
     index_.for_each_extra([&](index::ExtraRow row) {
       const std::int64_t old = row.frame_number;
-      if (row.frame_index < zero) {
+      if (row.frame_index >= 0 && row.frame_index < zero) {
         row.frame_number = row.frame_index - zero;
       }
-      row.json = with_old_number(row.json, old);
+      if (old != kNoFrameNumber.value) {
+        row.json = with_old_number(row.json, old);
+      }
       made.append_extra(row);
       const bool exists = row.frame_index >= 0 && row.frame_index < index_.frame_count();
       const std::int64_t chunk = exists ? index_.at(row.frame_index).chunk : -1;

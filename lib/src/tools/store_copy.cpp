@@ -3,12 +3,29 @@
 #include <string>
 
 #include "avstore/format.h"
+#include "chunk/sensor_image.h"
+#include "imgstore/metadata.h"
+#include "media/codec_table.h"
 
 namespace avstore::tools {
 
-bool keeps_sensor_data(const WriterOptions& options) {
-  const std::string& format = find_format(options.format).name;
-  return format == "npy" || format == "bpk";
+bool keeps_sensor_data(const WriterOptions& options, const std::string& encoding) {
+  if (media::decodes_sensor_data(options.format)) {
+    return !encoding.empty();
+  }
+  const Format& format = find_format(options.format);
+  return !format.video && format.lossless && chunk::holds_sensor_data(format.name, encoding);
+}
+
+std::string encoding_of(const std::filesystem::path& store) {
+  return imgstore::read_metadata(imgstore::store_folder(store)).encoding;
+}
+
+void tell_of_decoding(const WriterOptions& options, const StoreInfo& source, const Notice& notice) {
+  if (notice && !source.encoding.empty() && !keeps_sensor_data(options, source.encoding)) {
+    notice(source.path.string() + ": raw " + source.encoding + " data become pictures in " +
+           options.format);
+  }
 }
 
 std::function<void(const std::string&)> warnings_of(const std::filesystem::path& store,
@@ -30,7 +47,7 @@ WriterOptions with_identity(WriterOptions options, const StoreInfo& source) {
   if (options.timezone_local.empty()) {
     options.timezone_local = source.timezone_local;
   }
-  if (options.encoding.empty() && keeps_sensor_data(options)) {
+  if (options.encoding.empty() && keeps_sensor_data(options, source.encoding)) {
     options.encoding = source.encoding;
   }
   if (!options.color) {

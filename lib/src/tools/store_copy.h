@@ -11,8 +11,14 @@
 
 namespace avstore::tools {
 
-// Arrays hold a sensor's own data as they are; all other formats get the picture in them.
-bool keeps_sensor_data(const WriterOptions& options);
+// Whether a copy of a store of that encoding gets the sensor's own data: formats of images without
+// loss that have the channels for them, and those that decode while writing. All others get the
+// pictures in them.
+bool keeps_sensor_data(const WriterOptions& options, const std::string& encoding);
+// That of a store.
+std::string encoding_of(const std::filesystem::path& store);
+// Tells the user of data that a copy has as pictures.
+void tell_of_decoding(const WriterOptions& options, const StoreInfo& source, const Notice& notice);
 
 // Tells the user of the writer's warnings, under the name that the store is to have.
 std::function<void(const std::string&)> warnings_of(const std::filesystem::path& store,

@@ -19,6 +19,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
+void add_records(const std::vector<std::string>& records, Writer& writer) {
+  for (const std::string& record : records) {
+    writer.add_extra(record);
+  }
+}
+
 // The frames of `range`, with the extra data that belongs to them.
 void copy_frames(Reader& reader, IndexRange range, Writer& writer, const WriterOptions& options,
                  const store::ExtraRecords& extra_data, const TranscodeOptions& transcoding) {
@@ -27,16 +33,20 @@ void copy_frames(Reader& reader, IndexRange range, Writer& writer, const WriterO
   tools::ProgressMeter meter(transcoding.progress, range.size(), source.string());
   media::Converter gray(1);
   const PixelFormat wanted = tools::pixels_to_read(reader.info());
-  tools::ExtraFeed extra(extra_data, reader);
+  const tools::ExtraFeed extra(extra_data, reader, transcoding.notice);
+  if (range.begin == 0) {
+    add_records(extra.of(FrameIndex(-1)), writer);
+  }
   for (std::int64_t i = range.begin; i < range.end; ++i) {
     Frame frame = reader.read(FrameIndex(i));
     if (!wanted.empty()) {
       frame.image = gray.convert(frame.image, wanted);
     }
-    writer.add(input.prepare(frame.image), frame.info.number, frame.info.time);
-    for (const std::string& record : extra.of(FrameIndex(i))) {
-      writer.add_extra(record);
+    if (options.encoding.empty()) {
+      frame.image = input.prepare(frame.image);
     }
+    writer.add(frame.image, frame.info.number, frame.info.time);
+    add_records(extra.of(FrameIndex(i)), writer);
     meter.require();
   }
 }
@@ -48,14 +58,16 @@ std::int64_t transcode(const fs::path& source, const fs::path& destination,
   ReaderOptions reader_options;
   reader_options.on_warning = options.notice;
   reader_options.save_index = options.save_index;
-  reader_options.raw_sensor = tools::keeps_sensor_data(options.writer);
+  reader_options.raw_sensor = tools::keeps_sensor_data(options.writer, tools::encoding_of(source));
   Reader reader(source, reader_options);
   const IndexRange range{std::max<std::int64_t>(options.range.begin, 0),
                          std::min(options.range.end, reader.frame_count())};
-  if (range.size() <= 0) {
+  if (range.size() < 0 || (range.size() == 0 && reader.frame_count() > 0)) {
     throw Error(ErrorKind::invalid_argument, source.string() + ": no frames to transcode");
   }
-  const store::ExtraRecords extra = store::read_extra_records(source);
+  tools::tell_of_decoding(options.writer, reader.info(), options.notice);
+  const store::ExtraRecords extra =
+      store::read_extra_records(source, {options.ignore_corrupt_extra, options.notice});
   WriterOptions writer_options = tools::with_identity(options.writer, reader.info());
   writer_options.on_warning = tools::warnings_of(destination, options.notice);
   writer_options.metadata_yaml =

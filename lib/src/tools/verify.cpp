@@ -10,14 +10,17 @@
 #include "base/files.h"
 #include "chunk/chunk_reader.h"
 #include "chunk/image_file.h"
+#include "chunk/sensor_image.h"
 #include "imgstore/chunk_index.h"
 #include "imgstore/metadata.h"
 #include "index/index.h"
+#include "media/convert.h"
 #include "media/damage.h"
 #include "media/decoder.h"
 #include "media/demuxer.h"
 #include "media/scan.h"
 #include "store/layout.h"
+#include "store/sensor_channels.h"
 #include "store/staged_change.h"
 #include "store/store_index.h"
 #include "tools/progress_meter.h"
@@ -39,6 +42,12 @@ class Verifier {
                folder_.string()) {}
 
   VerifyResult run() {
+    std::for_each(metadata_.doubts.begin(), metadata_.doubts.end(),
+                  [this](const std::string& doubt) { find(doubt); });
+    if (!metadata_.encoding.empty() && !chunk::is_encoding(metadata_.encoding)) {
+      find(std::string(store::kMetadataFile) + ": encoding " + metadata_.encoding +
+           " is not known; frames can be read raw only");
+    }
     const auto chunks = index_.with([](const index::Index& db) { return db.chunks(); });
     result_.frames = index_.with([](const index::Index& db) { return db.frame_count(); });
     result_.chunks = static_cast<std::int64_t>(chunks.size());
@@ -250,7 +259,8 @@ class Verifier {
         continue;
       }
       try {
-        static_cast<void>(reader->read(i, chunk::Access::sequential));
+        check_encoding(reader->read(i, chunk::Access::sequential),
+                       row.path + ": frame " + std::to_string(i));
       } catch (const Error& error) {
         find(error.what());
       }
@@ -332,6 +342,9 @@ class Verifier {
         if (frame->damaged) {
           damaged.push_back(i);
         }
+        if (i == 0) {
+          check_encoding(frame->image, row.path);
+        }
         if (is_keyframe(chunk, i)) {
           compare(row, i, frame->image, *reader);
         }
@@ -352,6 +365,19 @@ class Verifier {
       check_time_base(row, demuxer.stream().time_base);
     }
     check_pts(row, pts, chunk);
+  }
+
+  // Whether sensor data of the store's encoding can be in an image.
+  void check_encoding(const Image& image, const std::string& where) {
+    if (!chunk::knows_encoding(metadata_.encoding)) {
+      return;
+    }
+    try {
+      static_cast<void>(chunk::decode_sensor(store::stored_channels(image, metadata_, converter_),
+                                             metadata_.encoding, where));
+    } catch (const Error& error) {
+      find(error.what());
+    }
   }
 
   static bool is_keyframe(const store::IndexedChunk& chunk, std::int64_t frame_idx) {
@@ -378,6 +404,7 @@ class Verifier {
   bool deep_;
   store::SharedIndex index_;
   tools::ProgressMeter meter_;
+  media::Converter converter_{1};
 };
 
 }  // namespace
