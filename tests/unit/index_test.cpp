@@ -67,7 +67,7 @@ TEST_CASE("index: names are those of the rows, also in many blocks") {
   const Rows all = plain_rows(140000);
   append_all(index, all);
   index.commit();
-  const auto is_slice = [&](IndexRange asked, std::size_t begin, std::size_t end) {
+  const auto is_slice = [&](avstore::IndexRange asked, std::size_t begin, std::size_t end) {
     const avstore::FrameNameArrays names = index.names(asked);
     bool same = names.numbers.size() == end - begin && names.times.size() == end - begin;
     for (std::size_t i = 0; same && i < names.numbers.size(); ++i) {
