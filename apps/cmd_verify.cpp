@@ -30,13 +30,17 @@ void report(const Options& options, const VerifyResult& result, Output& out) {
                     {"deep", options.verify.deep},
                     {"frames", result.frames},
                     {"chunks", result.chunks},
-                    {"findings", result.findings}});
+                    {"findings", result.findings},
+                    {"repairs", result.repairs}});
     return;
   }
   for (const std::string& finding : result.findings) {
     out.print("{}\n", finding);
   }
-  if (result.findings.empty()) {
+  for (const std::string& step : result.repairs) {
+    out.print("to repair: {}\n", step);
+  }
+  if (result.findings.empty() && result.repairs.empty()) {
     out.print("{}: {} frames in {} chunk{}, all well\n", store, result.frames, result.chunks,
               result.chunks == 1 ? "" : "s");
   }
@@ -49,11 +53,18 @@ int run(const Options& options, Output& out) {
   verifying.progress = bar.callback();
   const VerifyResult result = verify(options.store, verifying);
   report(options, result, out);
-  if (result.findings.empty()) {
+  if (result.findings.empty() && result.repairs.empty()) {
     return kDone;
   }
   out.flush();
+  if (!result.repairs.empty()) {
+    say(options.store.string() +
+        ": was never closed; its frames can be read, and avstore repair completes it");
+  }
   const std::size_t count = result.findings.size();
+  if (count == 0) {
+    return kFailed;
+  }
   say(fmt::format("{}: {} thing{} wrong, listed on standard output", options.store.string(), count,
                   count == 1 ? " is" : "s are"));
   return kFailed;
@@ -64,7 +75,9 @@ int run(const Options& options, Output& out) {
 Command verify_command(CLI::App& program) {
   return make_command<Options>(
       program,
-      {"verify", "Check a store's index against its files; exit status 1 if anything is wrong",
+      {"verify",
+       "Check a store's index against its files, and these against the checksums taken when they "
+       "were written; tell what avstore repair would do. Exit status 1 if anything is wrong",
        "  avstore verify arena.store --deep"},
       declare, run);
 }

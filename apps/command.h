@@ -51,6 +51,7 @@ Command index_command(CLI::App& program);
 Command framemd5_command(CLI::App& program);
 Command extra_command(CLI::App& program);
 Command reindex_command(CLI::App& program);
+Command repair_command(CLI::App& program);
 Command align_command(CLI::App& program);
 Command doctor_command(CLI::App& program);
 

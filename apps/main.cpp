@@ -23,7 +23,7 @@ std::vector<Command> declare_commands(CLI::App& program) {
           cat_command(program),       export_command(program),  transcode_command(program),
           timecodes_command(program), verify_command(program),  index_command(program),
           framemd5_command(program),  extra_command(program),   reindex_command(program),
-          align_command(program),     doctor_command(program)};
+          align_command(program),     doctor_command(program),  repair_command(program)};
 }
 
 // "avstore", or "avstore import" once that is known to be meant.

@@ -131,6 +131,7 @@ struct VerifyResult {
   std::int64_t frames = 0;
   std::int64_t chunks = 0;
   std::vector<std::string> findings;  // empty: all is well
+  std::vector<std::string> repairs;   // what repair() would do; empty too while it is recorded
 };
 
 // Check rows against files: the database's integrity, each chunk's file, index file, number of
@@ -140,6 +141,25 @@ VerifyResult verify(const std::filesystem::path& store, const VerifyOptions& opt
 // Make the database anew from the chunks and their index files. Returns the number of frames.
 // Throws Error: not_found (no store), exists (it is being recorded), corrupt, io.
 std::int64_t rebuild_index(const std::filesystem::path& store, const Notice& notice);
+
+struct RepairOptions {
+  bool dry_run = false;  // say what would be done, and do nothing
+  Notice notice;
+};
+
+struct RepairResult {
+  std::int64_t frames = 0;         // in the store
+  std::vector<std::string> steps;  // a line for each thing done
+  // Where the bytes, images and chunks lie that had no row; empty if there were none.
+  std::filesystem::path put_aside;
+};
+
+// Complete a store whose writer failed or was killed: the last chunk is finished, with its index
+// files, and .lock removed. Frames without a row are no frames of the store; what there is of them
+// is kept in the store's folder `put_aside`. Nothing is done to a store that is complete. If this is
+// killed, what is left is a store as before or as after, to be repaired like any. Throws Error:
+// not_found (no store), exists (it is being recorded), corrupt, io.
+RepairResult repair(const std::filesystem::path& store, const RepairOptions& options);
 
 // Remove all frames and extra data of a store for good; its metadata stays. Throws Error: not_found
 // (no store), exists (a writer has it open, or was killed), io.

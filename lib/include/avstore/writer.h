@@ -133,6 +133,13 @@ class Writer {
   // Throws Error: exists (and no `overwrite`), invalid_argument (options), unsupported (format,
   // encoder or encoding), io.
   Writer(const std::filesystem::path& store, WriterOptions options);
+  // Go on with a store that was closed: frames follow those that are there, in a new chunk, and
+  // must be such as they are. What the store says of itself stays: of the options format, encoding,
+  // chunk_size, timing, frame_rate, metadata, creation time and zone are not used. Counts and
+  // places of frames are the store's. Stores that others wrote get avstore's database first.
+  // Throws Error: not_found (no store), exists (it is being recorded, or its recording was killed),
+  // unsupported (its format is not written), invalid_argument (options), corrupt, io.
+  static Writer append(const std::filesystem::path& store, WriterOptions options);
   // Closes, swallowing errors: call close() to learn of them.
   ~Writer();
   Writer(Writer&&) noexcept;
@@ -182,6 +189,7 @@ class Writer {
 
  private:
   class Impl;
+  explicit Writer(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
 

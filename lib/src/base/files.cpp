@@ -8,7 +8,9 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
+#include <regex>
 
 #include "avstore/error.h"
 #include "base/checksum.h"
@@ -140,6 +142,14 @@ std::filesystem::path temporary_name(const std::filesystem::path& path) {
   return name;
 }
 
+bool is_left_temporary(const std::filesystem::path& path) {
+  static const std::regex kEnding("\\.tmp([0-9]{1,9})-[0-9]+$");
+  const std::string name = path.filename().string();
+  std::smatch match;
+  return std::regex_search(name, match, kEnding) && ::kill(std::stoi(match[1]), 0) != 0 &&
+         errno == ESRCH;
+}
+
 void write_file_atomically(const std::filesystem::path& path, std::span<const std::uint8_t> bytes) {
   const std::filesystem::path temporary = temporary_name(path);
   try {
@@ -217,6 +227,28 @@ void copy_file(const std::filesystem::path& from, const std::filesystem::path& t
     }
     throw Error(there ? ErrorKind::exists : ErrorKind::io,
                 to.string() + ": cannot copy " + from.string() + " there: " + error.message());
+  }
+}
+
+void copy_end_of_file(const std::filesystem::path& from, std::int64_t offset,
+                      const std::filesystem::path& to) {
+  const File source(from, from, O_RDONLY | O_NONBLOCK);
+  const std::filesystem::path temporary = temporary_name(to);
+  try {
+    File file(temporary, to, O_WRONLY | O_CREAT | O_TRUNC);
+    std::vector<std::uint8_t> buffer(std::size_t{1} << 18);
+    while (const std::size_t n = source.read_at(offset, buffer)) {
+      file.write(std::span(buffer).first(n));
+      offset += static_cast<std::int64_t>(n);
+    }
+    file.sync();
+    file.close();
+  } catch (...) {
+    ::unlink(temporary.c_str());
+    throw;
+  }
+  if (::rename(temporary.c_str(), to.c_str()) != 0) {
+    throw Error(ErrorKind::io, to.string() + ": cannot put in place: " + std::strerror(errno));
   }
 }
 

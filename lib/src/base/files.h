@@ -19,6 +19,8 @@ std::string read_text(const std::filesystem::path& path,
 // A name beside `path` for what is to take its place when it is complete. No other thread or
 // process that runs now has the same.
 std::filesystem::path temporary_name(const std::filesystem::path& path);
+// Whether it is such a name, of a process that does not run any more.
+bool is_left_temporary(const std::filesystem::path& path);
 
 // Write to a temporary file beside `path`, flush it to disk, and rename it there: whoever looks
 // sees the old file or the whole new one. Throws Error(io) with the system's words.
@@ -58,6 +60,10 @@ class FileLock {
 // another file system copies, and removes the original then. Throws Error(io or exists).
 void move_file(const std::filesystem::path& from, const std::filesystem::path& to);
 void copy_file(const std::filesystem::path& from, const std::filesystem::path& to);
+// A copy of what is in a file from a place on, on the disk when this returns. Throws Error: io,
+// not_found.
+void copy_end_of_file(const std::filesystem::path& from, std::int64_t offset,
+                      const std::filesystem::path& to);
 
 // Write a file in place, replacing one that is there; not flushed to disk. Throws Error(io).
 void write_file(const std::filesystem::path& path, std::span<const std::uint8_t> bytes);

@@ -126,6 +126,7 @@ class Index {
   void append_keyframe(const KeyframeRow& row);
   void append_extra(const ExtraRow& row);
   void put_checksum(const ChecksumRow& row);  // insert or replace
+  void remove_checksums(std::int64_t chunk);
   // Insert or replace. The names that the index keeps itself are refused (invalid_argument).
   void set_information(const std::string& name, const std::string& value);
   // Set pts of frames [first, first + pts.size()), all of one chunk, and replace the chunk's

@@ -12,10 +12,6 @@
 #include "store/scanned_chunk.h"
 
 namespace avstore::store {
-namespace {
-
-// The shape that the metadata states: [rows, columns] reads back as gray, [rows, columns, 3] as
-// colour.
 chunk::ArrayDescription describe_frames(const media::VideoFormat& format,
                                         const WriterOptions& options, const ImageView& first) {
   chunk::ArrayDescription description = chunk::describe_as_array(first);
@@ -40,14 +36,22 @@ chunk::ArrayDescription describe_frames(const media::VideoFormat& format,
   return description;
 }
 
-}  // namespace
+index::Index make_index(const std::filesystem::path& folder,
+                        const imgstore::StoreMetadata& metadata, const WriterOptions& options) {
+  index::Index index = index::Index::create(folder / kIndexFile);
+  index.set_information(kUuidEntry, metadata.uuid);
+  index.set_information(kTimingEntry, options.timing == Timing::real ? "real" : "nominal");
+  index.set_information(kFrameRateEntry, to_text(options.encoder.frame_rate));
+  return index;
+}
 
 std::int64_t default_chunk_size(bool video) {
   return video ? 10000 : 200;
 }
 
 ChunkSequence::ChunkSequence(std::filesystem::path folder, imgstore::StoreMetadata metadata,
-                             const WriterOptions& options, const ThreadShare& threads)
+                             const WriterOptions& options, const ThreadShare& threads,
+                             index::Index index)
     : folder_(std::move(folder)),
       metadata_(std::move(metadata)),
       format_(media::find_video_format(options.format)),
@@ -55,13 +59,23 @@ ChunkSequence::ChunkSequence(std::filesystem::path folder, imgstore::StoreMetada
       chunk_options_{options.encoder, options.timing, options.durability},
       line_(format_, options.encoder),
       threads_(threads),
-      index_(index::Index::create(folder_ / kIndexFile)) {
+      index_(std::move(index)),
+      added_(index_.frame_count()),
+      stored_(added_),
+      durable_(added_),
+      encoders_(parse_encoder_runs(index_.information(kEncodersEntry).value_or(""))) {
   if (is_for_power_cuts()) {
     index_.survive_power_cuts();
   }
-  index_.set_information(kUuidEntry, metadata_.uuid);
-  index_.set_information(kTimingEntry, options.timing == Timing::real ? "real" : "nominal");
-  index_.set_information(kFrameRateEntry, to_text(options.encoder.frame_rate));
+  for (const index::ChunkRow& row : index_.chunks()) {
+    chunk_number_ = row.chunk;
+    bytes_ += row.bytes;
+  }
+  first_chunk_ = chunk_number_ + 1;
+  if (added_ > 0) {
+    const index::FrameRow last = index_.at(added_ - 1);
+    newest_ = {last.frame_number, last.frame_time};
+  }
 }
 
 void ChunkSequence::describe(const std::vector<std::int64_t>& shape, const std::string& dtype) {
@@ -244,7 +258,7 @@ void ChunkSequence::close() {
       finish_chunk();
     }
   });
-  if (chunk_number_ >= 0) {
+  if (chunk_number_ >= first_chunk_) {
     write_extra();  // of a chunk that was inserted; without a chunk the database alone has them
   }
   if (metadata_.imgshape.empty()) {
@@ -265,7 +279,7 @@ void ChunkSequence::abandon_chunk() noexcept {
 }
 
 void ChunkSequence::next_chunk() {
-  if (chunk_number_ >= 0) {
+  if (chunk_number_ >= first_chunk_) {
     write_extra();
     extra_.erase(extra_.begin(), extra_.begin() + static_cast<std::ptrdiff_t>(extra_written_));
     extra_written_ = 0;

@@ -13,6 +13,7 @@
 #include "avstore/extra.h"
 #include "avstore/writer.h"
 #include "chunk/chunk_writer.h"
+#include "chunk/image_file.h"
 #include "imgstore/chunk_index.h"
 #include "imgstore/extra_data.h"
 #include "imgstore/metadata.h"
@@ -29,11 +30,12 @@ namespace avstore::store {
 // the frames that did not. For one thread at a time.
 class ChunkSequence {
  public:
-  // Makes the database. metadata.yaml follows with the first frame, which tells size and pixel
-  // format of all: `metadata` comes without imgshape and imgdtype. `threads`, which must outlive
-  // this, says how many to encode each chunk with.
+  // Goes on behind the frames of `index`, which is open for writing. In a new store metadata.yaml
+  // follows with the first frame, which tells size and pixel format of all: `metadata` comes
+  // without imgshape and imgdtype then. `threads`, which must outlive this, says how many to encode
+  // each chunk with.
   ChunkSequence(std::filesystem::path folder, imgstore::StoreMetadata metadata,
-                const WriterOptions& options, const ThreadShare& threads);
+                const WriterOptions& options, const ThreadShare& threads, index::Index index);
 
   // A video file that may become a chunk.
   struct Insertion {
@@ -110,6 +112,7 @@ class ChunkSequence {
   index::Index index_;
   std::unique_ptr<chunk::ChunkWriter> chunk_;
   std::int64_t chunk_number_ = -1;
+  std::int64_t first_chunk_ = 0;  // of those made here
   std::int64_t chunk_first_frame_ = 0;
   double chunk_first_time_ = 0;
   std::deque<Unencoded> waiting_;     // for a chunk to take them
@@ -124,6 +127,15 @@ class ChunkSequence {
   Names newest_{kNoFrameNumber.value, std::numeric_limits<double>::quiet_NaN()};
   std::vector<EncoderRun> encoders_;
 };
+
+// Shape and type of such frames as the metadata states them: [rows, columns] reads back as gray,
+// [rows, columns, 3] as colour.
+chunk::ArrayDescription describe_frames(const media::VideoFormat& format,
+                                        const WriterOptions& options, const ImageView& first);
+
+// The database of a new store, made in its folder.
+index::Index make_index(const std::filesystem::path& folder,
+                        const imgstore::StoreMetadata& metadata, const WriterOptions& options);
 
 // Frames a chunk holds unless told otherwise, as the reference has it.
 std::int64_t default_chunk_size(bool video);

@@ -8,6 +8,8 @@ inline constexpr const char* kIndexFile = ".index.sqlite";
 inline constexpr const char* kMetadataFile = "metadata.yaml";
 // There while a writer is open; the reference looks for it too.
 inline constexpr const char* kLockFile = ".lock";
+// What has no row, put aside by a repair.
+inline constexpr const char* kAsideFolder = ".put-aside";
 
 // Entries of the database's index_information.
 inline constexpr const char* kEncoderEntry = "encoder";       // libav's name or kCopied; the last

@@ -29,10 +29,10 @@ class RecordingLock {
 };
 
 enum class Recording {
-  no,        // there is no .lock
-  yes,       // its writer is alive
-  left,      // its writer is dead
-  untold,    // it does not say whose it is, as the reference's
+  no,      // there is no .lock
+  yes,     // its writer is alive
+  left,    // its writer is dead
+  untold,  // it does not say whose it is, as the reference's
 };
 struct RecordingState {
   Recording recording = Recording::no;
@@ -43,8 +43,8 @@ RecordingState recording_state(const std::filesystem::path& folder);
 // Throws Error(exists) if a writer that is alive has the store open.
 void require_not_recording(const std::filesystem::path& folder);
 
-// The same, and where a writer was killed or may be alive: what changes a store as a whole needs one
-// that was closed.
+// The same, and where a writer was killed or may be alive: what changes a store as a whole needs
+// one that was closed.
 void require_closed(const std::filesystem::path& folder);
 
 }  // namespace avstore::store

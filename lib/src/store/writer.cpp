@@ -21,6 +21,7 @@
 #include "imgstore/metadata.h"
 #include "media/codec_table.h"
 #include "store/chunk_sequence.h"
+#include "store/closed_store.h"
 #include "store/frame_pool.h"
 #include "store/latency_meter.h"
 #include "store/layout.h"
@@ -127,6 +128,34 @@ class Writer::Impl {
     }
     store::prepare_folder(folder_, options_.overwrite);
     recording_.emplace(folder_);
+    worker_ = std::thread([this] { work(); });
+  }
+
+  // Goes on with a closed store.
+  struct Append {};
+  Impl(const std::filesystem::path& path, WriterOptions options, Append /*tag*/)
+      : options_(std::move(options)),
+        threads_(options_.encoder.threads),
+        folder_(imgstore::store_folder(path)) {
+    store::require_closed(folder_);
+    recording_.emplace(folder_);
+    try {
+      store::ClosedStore store = store::open_closed_store(folder_, options_.on_warning);
+      options_ = store::options_of(store, std::move(options_));
+      require_valid(options_);
+      if (options_.encoder.frame_rate.num == 0) {
+        options_.encoder.frame_rate = kUsualFrameRate;
+      }
+      metadata_ = std::move(store.metadata);
+      added_ = store.index.frame_count();
+      statistics_.frames_encoded = added_;
+      statistics_.frames_durable = added_;
+      appended_to_.emplace(std::move(store.index));
+    } catch (...) {
+      recording_->remove();
+      throw;
+    }
+    appends_ = true;
     worker_ = std::thread([this] { work(); });
   }
 
@@ -275,7 +304,7 @@ class Writer::Impl {
   // What failed or was abandoned before its first frame was durable is no store.
   void release_folder() {
     const bool ended_early = failure_ || abandoned_;
-    if (ended_early && statistics_.frames_durable == 0) {
+    if (ended_early && statistics_.frames_durable == 0 && !appends_) {
       store::remove_store(folder_);
     } else {
       recording_->remove();
@@ -289,6 +318,7 @@ class Writer::Impl {
     }
     if (!first_) {
       require_sensor_data(view);
+      require_as_in_store(view);
       first_ = view;
       warn_of_odd_size(view);
       warn_of_depth(view);
@@ -299,6 +329,22 @@ class Writer::Impl {
       throw Error(ErrorKind::invalid_argument,
                   folder_.string() + ": frame " + std::to_string(added_) + " is " + describe(view) +
                       ", the first was " + describe(*first_));
+    }
+  }
+
+  // Of a store that has frames already.
+  void require_as_in_store(const ImageView& view) const {
+    if (metadata_.imgshape.empty()) {
+      return;
+    }
+    const auto& format = media::find_video_format(options_.format);
+    const chunk::ArrayDescription given = store::describe_frames(format, options_, view);
+    if (given.shape != metadata_.imgshape || given.dtype != metadata_.imgdtype) {
+      throw Error(ErrorKind::invalid_argument,
+                  folder_.string() + ": the frame is " + describe(view) +
+                      ", the store has frames of " + std::to_string(metadata_.imgshape.at(1)) +
+                      "x" + std::to_string(metadata_.imgshape.at(0)) + " " + metadata_.imgdtype +
+                      (metadata_.imgshape.size() > 2 ? " in colour" : " in gray"));
     }
   }
 
@@ -483,7 +529,9 @@ class Writer::Impl {
 
   store::ChunkSequence& chunks() {
     if (!chunks_) {
-      chunks_.emplace(folder_, metadata_, options_, threads_);
+      chunks_.emplace(folder_, metadata_, options_, threads_,
+                      appended_to_ ? *std::exchange(appended_to_, std::nullopt)
+                                   : store::make_index(folder_, metadata_, options_));
     }
     return *chunks_;
   }
@@ -548,6 +596,8 @@ class Writer::Impl {
     } else if (chunks_) {
       chunks_->close();
       publish();
+    } else if (appended_to_) {
+      appended_to_->close();
     } else {
       store::write_empty_store(folder_, metadata_);
     }
@@ -571,6 +621,8 @@ class Writer::Impl {
   std::filesystem::path folder_;
   std::optional<store::RecordingLock> recording_;
   imgstore::StoreMetadata metadata_;
+  bool appends_ = false;                        // to a store that was there
+  std::optional<index::Index> appended_to_;     // until there are chunks
   std::optional<ImageView> first_;              // its pixels are not looked at
   std::optional<store::ChunkSequence> chunks_;  // used by the worker only
   store::FramePool pool_;
@@ -608,9 +660,14 @@ class Writer::Impl {
 
 Writer::Writer(const std::filesystem::path& store, WriterOptions options)
     : impl_(std::make_unique<Impl>(store, std::move(options))) {}
+Writer::Writer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Writer::~Writer() = default;
 Writer::Writer(Writer&&) noexcept = default;
 Writer& Writer::operator=(Writer&&) noexcept = default;
+
+Writer Writer::append(const std::filesystem::path& store, WriterOptions options) {
+  return Writer(std::make_unique<Impl>(store, std::move(options), Impl::Append()));
+}
 
 bool Writer::add(const ImageView& image, FrameNumber number, FrameTime time) {
   return impl_->add_copy(image, number, time);

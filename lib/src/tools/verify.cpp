@@ -20,10 +20,12 @@
 #include "media/demuxer.h"
 #include "media/scan.h"
 #include "store/layout.h"
+#include "store/recording_lock.h"
 #include "store/sensor_channels.h"
 #include "store/staged_change.h"
 #include "store/store_index.h"
 #include "tools/progress_meter.h"
+#include "tools/repair_plan.h"
 
 namespace avstore {
 namespace {
@@ -67,10 +69,24 @@ class Verifier {
       find("the chunks have " + std::to_string(next_frame) + " frames, the database " +
            std::to_string(result_.frames));
     }
+    result_.repairs = repairs();
     return std::move(result_);
   }
 
  private:
+  // A store that is being recorded is never complete.
+  std::vector<std::string> repairs() const {
+    const store::Recording recording = store::recording_state(folder_).recording;
+    if (made_from_chunks_ || recording == store::Recording::yes ||
+        recording == store::Recording::untold) {
+      return {};
+    }
+    return index_.with([&](const index::Index& db) {
+      return tools::plan_repair(folder_, metadata_, db, recording == store::Recording::left)
+          .steps();
+    });
+  }
+
   // Those that the database lists are found with the others.
   void check_lost_chunks(const std::vector<index::ChunkRow>& listed) {
     for (const std::int64_t chunk : imgstore::find_lost_chunks(folder_, metadata_)) {
@@ -167,7 +183,7 @@ class Verifier {
       file.replace_extension(".yaml");
     }
     if (!fs::exists(file)) {
-      if (row.state == index::ChunkState::closed || !fs::exists(folder_ / store::kLockFile)) {
+      if (row.state == index::ChunkState::closed) {
         find(name + ": is missing; the database alone has the numbers and times");
       }
       return;

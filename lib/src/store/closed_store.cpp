@@ -1,0 +1,56 @@
+#include "store/closed_store.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "avstore/error.h"
+#include "avstore/format.h"
+#include "store/layout.h"
+#include "store/store_index.h"
+
+namespace avstore::store {
+namespace {
+
+// No rate is known of stores that others wrote.
+Rational frame_rate_of(const index::Index& index, Rational otherwise) {
+  const Rational rate = parse_rational(index.information(kFrameRateEntry).value_or(""));
+  return rate.num > 0 ? rate : otherwise;
+}
+
+}  // namespace
+
+ClosedStore open_closed_store(const std::filesystem::path& folder,
+                              const std::function<void(const std::string&)>& warn) {
+  imgstore::StoreMetadata metadata = imgstore::read_metadata(folder);
+  if (open_index(
+          folder, metadata, true, warn ? warn : [](const std::string&) {})
+          .in_memory) {
+    throw Error(ErrorKind::io, (folder / kIndexFile).string() + ": cannot be written");
+  }
+  index::Index index = index::Index::open_for_writing(folder / kIndexFile);
+  const auto chunks = index.chunks();
+  if (std::any_of(chunks.begin(), chunks.end(),
+                  [](const auto& row) { return row.state == index::ChunkState::open; })) {
+    throw Error(ErrorKind::exists,
+                folder.string() + ": was never closed; avstore repair completes it");
+  }
+  if (index.frame_count() == 0) {
+    metadata.imgshape.clear();
+  }
+  metadata.format = find_format(metadata.format).name;
+  return {std::move(metadata), std::move(index)};
+}
+
+WriterOptions options_of(const ClosedStore& store, WriterOptions options) {
+  options.format = store.metadata.format;
+  options.chunk_size = store.metadata.chunksize;
+  options.encoding = store.metadata.encoding;
+  options.timing = store.index.information(kTimingEntry) == "real" ? Timing::real : Timing::nominal;
+  options.encoder.frame_rate = frame_rate_of(store.index, options.encoder.frame_rate);
+  if (!store.metadata.imgshape.empty()) {
+    options.color = store.metadata.imgshape.size() > 2;
+  }
+  return options;
+}
+
+}  // namespace avstore::store

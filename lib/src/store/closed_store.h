@@ -1,0 +1,28 @@
+// A store that was closed, opened again to go on with it.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <string>
+
+#include "avstore/writer.h"
+#include "imgstore/metadata.h"
+#include "index/index.h"
+
+namespace avstore::store {
+
+struct ClosedStore {
+  imgstore::StoreMetadata metadata;
+  index::Index index;  // open for writing
+};
+
+// An old store gets a database of its own first. The caller holds the RecordingLock. Throws Error:
+// exists (it was not closed), io (its folder cannot be written), unsupported (a format that is not
+// written), as reading it does.
+ClosedStore open_closed_store(const std::filesystem::path& folder,
+                              const std::function<void(const std::string&)>& warn);
+
+// `options`, but what a store says of itself as the store says it.
+WriterOptions options_of(const ClosedStore& store, WriterOptions options);
+
+}  // namespace avstore::store

@@ -1,0 +1,258 @@
+// avstore repair: a store whose writer failed or was killed is completed.
+//
+// What has no row is copied aside first. Then all files that change are made anew beside the
+// store's and put in place together (store/staged_change.h). What is left to be moved or removed
+// after that the next repair would find again.
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "avstore/error.h"
+#include "avstore/tools.h"
+#include "base/files.h"
+#include "imgstore/chunk_index.h"
+#include "imgstore/extra_data.h"
+#include "imgstore/metadata.h"
+#include "index/index.h"
+#include "media/codec_table.h"
+#include "store/chunk_checksums.h"
+#include "store/layout.h"
+#include "store/recording_lock.h"
+#include "store/staged_change.h"
+#include "store/store_index.h"
+#include "tools/repair_plan.h"
+#include "tools/video_completion.h"
+
+namespace avstore {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Repair {
+ public:
+  Repair(const fs::path& store, const RepairOptions& options)
+      : folder_(imgstore::store_folder(store)),
+        metadata_(imgstore::read_metadata(folder_)),
+        options_(options) {}
+
+  RepairResult run() {
+    require_not_in_use();
+    if (options_.dry_run) {
+      const index::Index index = open_index(false);
+      result_.steps = plan(index).steps();
+      result_.frames = index.frame_count();
+      return std::move(result_);
+    }
+    if (needs_nothing()) {
+      return std::move(result_);
+    }
+    store::RecordingLock recording(folder_);
+    work();
+    recording.remove();
+    return std::move(result_);
+  }
+
+ private:
+  void require_not_in_use() {
+    writer_died_ = store::recording_state(folder_).recording == store::Recording::left;
+    if (!writer_died_) {
+      store::require_closed(folder_);
+    }
+  }
+
+  tools::RepairPlan plan(const index::Index& index) const {
+    return tools::plan_repair(folder_, metadata_, index, writer_died_);
+  }
+
+  index::Index open_index(bool save) const {
+    return std::move(store::open_index(folder_, metadata_, save, [this](const std::string& text) {
+                       if (options_.notice) {
+                         options_.notice(text);
+                       }
+                     }).index);
+  }
+
+  // So that nothing is written into a store that is complete, not even for a moment.
+  bool needs_nothing() {
+    const index::Index index = open_index(true);
+    result_.frames = index.frame_count();
+    result_.steps = plan(index).steps();
+    return result_.steps.empty();
+  }
+
+  void work() {
+    {
+      const base::FileLock lock(folder_);
+      store::finish_staged_change(folder_);
+    }
+    index::Index index = open_index(true);
+    const tools::RepairPlan todo = plan(index);
+    for (const tools::OpenChunk& chunk : todo.open) {
+      put_rest_aside(chunk);
+    }
+    if (todo.changes_files()) {
+      const base::FileLock lock(folder_);
+      store::StagedChange staged(folder_);
+      stage(todo, index, staged);
+      staged.commit();
+    }
+    for (const fs::path& path : todo.without_row) {
+      put_aside(path);
+    }
+    for (const fs::path& path : todo.temporary) {
+      fs::remove(folder_ / path);
+    }
+  }
+
+  // ---- what has no row ----
+
+  fs::path aside() {
+    result_.put_aside = folder_ / store::kAsideFolder;
+    make_folder(result_.put_aside);
+    return result_.put_aside;
+  }
+
+  static void make_folder(const fs::path& folder) {
+    std::error_code error;
+    fs::create_directories(folder, error);
+    if (error) {
+      throw Error(ErrorKind::io, folder.string() + ": cannot make the folder: " + error.message());
+    }
+  }
+
+  // A name that is free: an earlier repair may have put a namesake there.
+  static fs::path free_name(const fs::path& wanted) {
+    fs::path name = wanted;
+    for (int i = 2; fs::exists(fs::symlink_status(name)); ++i) {
+      name = wanted.string() + "." + std::to_string(i);
+    }
+    return name;
+  }
+
+  void put_rest_aside(const tools::OpenChunk& chunk) {
+    if (chunk.bytes <= chunk.bytes_kept || chunk.frames_kept == 0) {
+      return;
+    }
+    const fs::path file = folder_ / chunk.row.path;
+    const fs::path copy = aside() / (chunk.row.path + ".from-" + std::to_string(chunk.bytes_kept));
+    const auto size = chunk.bytes - chunk.bytes_kept;
+    std::error_code missing;
+    if (fs::exists(copy, missing) && base::file_size(copy) == size &&
+        base::crc32_of_file(copy, 0, size) == base::crc32_of_file(file, chunk.bytes_kept, size)) {
+      return;  // by a repair that was killed
+    }
+    base::copy_end_of_file(file, chunk.bytes_kept, free_name(copy));
+  }
+
+  void put_aside(const fs::path& path) {
+    const fs::path place = free_name(aside() / path);
+    make_folder(place.parent_path());
+    std::error_code error;
+    fs::rename(folder_ / path, place, error);
+    if (error) {
+      throw Error(ErrorKind::io, (folder_ / path).string() + ": cannot be moved to " +
+                                     place.string() + ": " + error.message());
+    }
+  }
+
+  // ---- what changes ----
+
+  void stage(const tools::RepairPlan& plan, index::Index& index,
+             const store::StagedChange& staged) {
+    const fs::path database = staged.place(store::kIndexFile);
+    index.save_as(database);
+    index::Index made = index::Index::open_for_writing(database);
+    for (const tools::OpenChunk& chunk : plan.open) {
+      made.truncate(chunk.row.first_frame_index + chunk.frames_kept);
+      if (chunk.frames_kept > 0) {
+        finish(chunk, made, staged);
+      }
+    }
+    for (const index::ChunkRow& row : plan.without_index) {
+      write_names(row, made, staged);
+    }
+    for (const tools::UnwrittenExtra& chunk : plan.extra) {
+      imgstore::write_extra_json(staged.place(imgstore::chunk_extra_path(metadata_, chunk.chunk)),
+                                 chunk.records);
+    }
+    made.close();
+    result_.frames = made.frame_count();
+  }
+
+  void finish(const tools::OpenChunk& chunk, index::Index& made,
+              const store::StagedChange& staged) const {
+    index::ChunkRow row = chunk.row;
+    row.frame_count = chunk.frames_kept;
+    row.packet_count = chunk.frames_kept;
+    row.state = index::ChunkState::closed;
+    if (metadata_.store_class == "VideoImgStore") {
+      finish_video(row, made, staged);
+    } else {
+      finish_images(row, made);
+    }
+    made.put_chunk(row);
+    write_names(row, made, staged);
+  }
+
+  void finish_video(index::ChunkRow& row, index::Index& made,
+                    const store::StagedChange& staged) const {
+    std::vector<std::int64_t> pts;
+    made.for_each(frames_of(row), [&pts](const index::FrameRow& frame) {
+      pts.push_back(frame.pts.value_or(0));
+      return true;
+    });
+    const fs::path file = staged.place(row.path);
+    const auto& muxer = media::find_video_format(metadata_.format).muxer;
+    const media::Scan scan =
+        tools::complete_video(folder_ / row.path, file, muxer, row.time_base, pts);
+    row.packet_count = scan.packet_count;
+    made.remove_checksums(row.chunk);
+    const auto pieces = store::checksums_of_file(file, scan);
+    for (const chunk::Checksum& piece : pieces) {
+      made.put_checksum({row.chunk, piece.frame_idx, piece.offset, piece.size, piece.crc32});
+    }
+    row.bytes = base::file_size(file);
+    row.checksum = store::checksum_text(store::joined_checksum(pieces));
+  }
+
+  static void finish_images(index::ChunkRow& row, const index::Index& made) {
+    std::vector<chunk::Checksum> pieces;
+    row.bytes = 0;
+    for (const index::ChecksumRow& piece : made.checksums(row.chunk)) {
+      pieces.push_back({piece.frame_idx, piece.position, piece.bytes, piece.crc32});
+      row.bytes += piece.bytes;
+    }
+    row.checksum = store::checksum_text(store::joined_checksum(pieces));
+  }
+
+  static IndexRange frames_of(const index::ChunkRow& row) {
+    return {row.first_frame_index, row.first_frame_index + row.frame_count};
+  }
+
+  void write_names(const index::ChunkRow& row, const index::Index& made,
+                   const store::StagedChange& staged) const {
+    imgstore::ChunkIndex names;
+    made.for_each(frames_of(row), [&names](const index::FrameRow& frame) {
+      names.frame_number.push_back(frame.frame_number);
+      names.frame_time.push_back(frame.frame_time);
+      return true;
+    });
+    imgstore::write_chunk_index(staged.place(imgstore::chunk_index_path(metadata_, row.chunk)),
+                                names, metadata_);
+  }
+
+  fs::path folder_;
+  imgstore::StoreMetadata metadata_;
+  const RepairOptions& options_;
+  bool writer_died_ = false;
+  RepairResult result_;
+};
+
+}  // namespace
+
+RepairResult repair(const fs::path& store, const RepairOptions& options) {
+  return Repair(store, options).run();
+}
+
+}  // namespace avstore

@@ -1,0 +1,230 @@
+#include "tools/repair_plan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <system_error>
+
+#include "avstore/error.h"
+#include "avstore/format.h"
+#include "base/files.h"
+#include "chunk/image_file.h"
+#include "imgstore/chunk_index.h"
+#include "store/extra_records.h"
+
+namespace avstore::tools {
+namespace {
+
+namespace fs = std::filesystem;
+
+using Pieces = std::vector<index::ChecksumRow>;
+
+class Planner {
+ public:
+  Planner(const fs::path& folder, const imgstore::StoreMetadata& metadata,
+          const index::Index& index, bool writer_died)
+      : folder_(folder), metadata_(metadata), index_(index), chunks_(index.chunks()) {
+    plan_.has_lock = writer_died;
+  }
+
+  RepairPlan run() {
+    for (const index::ChunkRow& row : chunks_) {
+      plan_chunk(row);
+    }
+    plan_extra();
+    if (plan_.has_lock) {
+      find_chunks_without_row();
+    }
+    find_temporary_files();
+    return std::move(plan_);
+  }
+
+ private:
+  bool is_video() const { return metadata_.store_class == "VideoImgStore"; }
+  std::string extension() const { return find_format(metadata_.format).extension; }
+
+  void plan_chunk(const index::ChunkRow& row) {
+    const bool last = row.chunk == chunks_.back().chunk;
+    std::error_code error;
+    if (!fs::exists(folder_ / row.path, error)) {
+      return;  // gone, and nothing to be done about it
+    }
+    if (row.state == index::ChunkState::open && last) {
+      plan_.open.push_back(is_video() ? open_video(row) : open_images(row));
+      return;
+    }
+    const fs::path npz = folder_ / imgstore::chunk_index_path(metadata_, row.chunk);
+    if (!fs::exists(npz, error) && !fs::exists(fs::path(npz).replace_extension(".yaml"), error)) {
+      plan_.without_index.push_back(row);
+    }
+  }
+
+  // A power cut may have taken bytes whose rows are there: what was promised is only that a killed
+  // process loses none.
+  OpenChunk open_video(const index::ChunkRow& row) const {
+    OpenChunk chunk{row, row.frame_count, 0, base::file_size(folder_ / row.path)};
+    Pieces pieces = index_.checksums(row.chunk);
+    std::sort(pieces.begin(), pieces.end(),
+              [](const auto& a, const auto& b) { return a.position < b.position; });
+    while (!pieces.empty() && !is_there(folder_ / row.path, chunk.bytes, pieces.back())) {
+      chunk.frames_kept = std::min(chunk.frames_kept, pieces.back().frame_idx);
+      pieces.pop_back();
+    }
+    chunk.bytes_kept = pieces.empty() ? 0 : pieces.back().position + pieces.back().bytes;
+    return chunk;
+  }
+
+  // The end of a chunk changes the beginning of its file.
+  static bool is_there(const fs::path& file, std::int64_t size, const index::ChecksumRow& piece) {
+    return piece.position + piece.bytes <= size &&
+           (piece.position == 0 ||
+            base::crc32_of_file(file, piece.position, piece.bytes) == piece.crc32);
+  }
+
+  OpenChunk open_images(const index::ChunkRow& row) {
+    OpenChunk chunk{row, row.frame_count, 0, 0};
+    const Pieces pieces = index_.checksums(row.chunk);
+    while (chunk.frames_kept > 0 && !has_image(row, pieces, chunk.frames_kept - 1)) {
+      --chunk.frames_kept;
+    }
+    if (chunk.frames_kept == 0) {
+      return chunk;  // its folder goes
+    }
+    for (const fs::directory_entry& entry : fs::directory_iterator(folder_ / row.path)) {
+      const std::string name = entry.path().filename().string();
+      if (entry.path().extension() == extension() && !is_image_before(name, chunk.frames_kept)) {
+        plan_.without_row.push_back(fs::path(row.path) / name);
+      }
+    }
+    std::sort(plan_.without_row.begin(), plan_.without_row.end());
+    return chunk;
+  }
+
+  bool has_image(const index::ChunkRow& row, const Pieces& pieces, std::int64_t frame_idx) const {
+    const fs::path file = folder_ / row.path / chunk::image_file_name(frame_idx, extension());
+    std::error_code error;
+    if (!fs::exists(file, error)) {
+      return false;
+    }
+    const auto piece = std::find_if(pieces.begin(), pieces.end(), [frame_idx](const auto& other) {
+      return other.frame_idx == frame_idx;
+    });
+    return piece == pieces.end() || (base::file_size(file) == piece->bytes &&
+                                     base::crc32_of_file(file, 0, piece->bytes) == piece->crc32);
+  }
+
+  bool is_image_before(const std::string& name, std::int64_t count) const {
+    try {
+      const std::int64_t frame_idx = std::stoll(name);
+      return frame_idx < count && name == chunk::image_file_name(frame_idx, extension());
+    } catch (const std::logic_error&) {
+      return true;  // no image of ours
+    }
+  }
+
+  std::int64_t frames_kept() const {
+    return plan_.open.empty()
+               ? index_.frame_count()
+               : plan_.open.front().row.first_frame_index + plan_.open.front().frames_kept;
+  }
+
+  void plan_extra() {
+    for (const store::ExtraSource& source : store::extra_sources(folder_)) {
+      if (source.kind != store::ExtraKind::database) {
+        continue;
+      }
+      std::vector<imgstore::ExtraRecord> records = source.records;
+      std::erase_if(records,
+                    [this](const auto& record) { return record.frame_index >= frames_kept(); });
+      if (const auto chunk = chunk_of(records)) {
+        plan_.extra.push_back({*chunk, std::move(records)});
+      }
+    }
+  }
+
+  // Of records from before the first frame, the first.
+  std::optional<std::int64_t> chunk_of(const std::vector<imgstore::ExtraRecord>& records) const {
+    if (records.empty() || chunks_.empty()) {
+      return std::nullopt;
+    }
+    const std::int64_t frame = std::max<std::int64_t>(0, records.back().frame_index);
+    return frame < frames_kept() ? std::optional(index_.at(frame).chunk) : std::nullopt;
+  }
+
+  // Begun last, by the writer that is dead. Others are somebody's whose index is gone.
+  void find_chunks_without_row() {
+    for (const imgstore::ChunkFile& file : imgstore::find_chunks(folder_, metadata_)) {
+      const bool emptied = !plan_.open.empty() && plan_.open.front().row.chunk == file.chunk &&
+                           plan_.open.front().frames_kept == 0;
+      if (emptied || chunks_.empty() || file.chunk > chunks_.back().chunk) {
+        plan_.without_row.push_back(file.data);
+      }
+    }
+  }
+
+  void find_temporary_files() {
+    for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder_)) {
+      if (base::is_left_temporary(entry.path())) {
+        plan_.temporary.push_back(entry.path().lexically_relative(folder_));
+      }
+    }
+    std::sort(plan_.temporary.begin(), plan_.temporary.end());
+  }
+
+  const fs::path& folder_;
+  const imgstore::StoreMetadata& metadata_;
+  const index::Index& index_;
+  std::vector<index::ChunkRow> chunks_;
+  RepairPlan plan_;
+};
+
+std::string frames_text(std::int64_t count) {
+  return fmt::format("{} frame{}", count, count == 1 ? "" : "s");
+}
+
+}  // namespace
+
+std::vector<std::string> RepairPlan::steps() const {
+  std::vector<std::string> steps;
+  for (const OpenChunk& chunk : open) {
+    if (chunk.frames_kept < chunk.row.frame_count) {
+      steps.push_back(fmt::format("{}: its last {} are not in it; their rows are dropped",
+                                  chunk.row.path,
+                                  frames_text(chunk.row.frame_count - chunk.frames_kept)));
+    }
+    if (chunk.frames_kept > 0) {
+      steps.push_back(
+          fmt::format("{}: is finished, with {}", chunk.row.path, frames_text(chunk.frames_kept)));
+    }
+    if (chunk.frames_kept > 0 && chunk.bytes > chunk.bytes_kept) {
+      steps.push_back(fmt::format("{}: its last {} bytes, of frames without a row, are put aside",
+                                  chunk.row.path, chunk.bytes - chunk.bytes_kept));
+    }
+  }
+  for (const index::ChunkRow& row : without_index) {
+    steps.push_back(row.path + ": its index of numbers and times is made anew");
+  }
+  for (const UnwrittenExtra& chunk : extra) {
+    steps.push_back(fmt::format("chunk {}: its {} records of extra data are written to a file",
+                                chunk.chunk, chunk.records.size()));
+  }
+  for (const fs::path& path : without_row) {
+    steps.push_back(path.string() + ": has no row, is put aside");
+  }
+  for (const fs::path& path : temporary) {
+    steps.push_back(path.string() + ": half a file, is removed");
+  }
+  if (has_lock) {
+    steps.push_back(".lock: of a writer that is dead, is removed");
+  }
+  return steps;
+}
+
+RepairPlan plan_repair(const fs::path& folder, const imgstore::StoreMetadata& metadata,
+                       const index::Index& index, bool writer_died) {
+  return Planner(folder, metadata, index, writer_died).run();
+}
+
+}  // namespace avstore::tools

@@ -1,0 +1,52 @@
+// What is to be done to complete a store whose writer failed or was killed.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "imgstore/extra_data.h"
+#include "imgstore/metadata.h"
+#include "index/index.h"
+
+namespace avstore::tools {
+
+// A chunk that was not finished.
+struct OpenChunk {
+  index::ChunkRow row;           // as the database has it
+  std::int64_t frames_kept = 0;  // the first ones: all with a row, but those the file has not got
+  // Video: how much of the file they are in, and how long it is.
+  std::int64_t bytes_kept = 0;
+  std::int64_t bytes = 0;
+};
+
+// A chunk whose records of extra data only the database has.
+struct UnwrittenExtra {
+  std::int64_t chunk = 0;
+  std::vector<imgstore::ExtraRecord> records;
+};
+
+struct RepairPlan {
+  std::vector<OpenChunk> open;                 // the last chunk, or none
+  std::vector<index::ChunkRow> without_index;  // closed chunks that have no npz and no yaml
+  std::vector<UnwrittenExtra> extra;
+  // Relative to the store: chunks and images that have no row, put aside; and what is no more than
+  // half a file that was to take another's place, removed.
+  std::vector<std::filesystem::path> without_row;
+  std::vector<std::filesystem::path> temporary;
+  bool has_lock = false;  // a .lock of a dead writer
+
+  bool changes_files() const { return !open.empty() || !without_index.empty() || !extra.empty(); }
+  bool is_empty() const {
+    return !changes_files() && without_row.empty() && temporary.empty() && !has_lock;
+  }
+  // A line for each thing to be done.
+  std::vector<std::string> steps() const;
+};
+
+// Changes nothing. `index` is the store's; `writer_died` says that .lock is a dead writer's.
+RepairPlan plan_repair(const std::filesystem::path& folder, const imgstore::StoreMetadata& metadata,
+                       const index::Index& index, bool writer_died);
+
+}  // namespace avstore::tools

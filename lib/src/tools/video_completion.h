@@ -1,0 +1,21 @@
+// Finishing a video file that its writer did not.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "avstore/types.h"
+#include "media/scan.h"
+
+namespace avstore::tools {
+
+// Copies packets of `from` into a new file: those of the frames with these PTS, in presentation
+// order, and of what they need. Their timestamps stay. Returns what the new file holds. Throws
+// Error: corrupt (not all of the frames are there), io.
+media::Scan complete_video(const std::filesystem::path& from, const std::filesystem::path& to,
+                           const std::string& muxer, Rational time_base,
+                           const std::vector<std::int64_t>& pts);
+
+}  // namespace avstore::tools
