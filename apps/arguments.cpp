@@ -2,12 +2,12 @@
 
 #include <avstore/format.h>
 #include <avstore/metadata.h>
+#include <avstore/text.h>
 #include <fmt/format.h>
 
 #include <charconv>
 #include <cmath>
 #include <limits>
-#include <numeric>
 
 namespace avstore::cli {
 namespace {
@@ -39,40 +39,6 @@ int narrow(std::int64_t number) {
     throw BadValue(fmt::format("{} is too large", number));
   }
   return static_cast<int>(number);
-}
-
-Rational reduced(std::int64_t num, std::int64_t den) {
-  const std::int64_t common = std::gcd(num, den);
-  return {num / common, den / common};
-}
-
-// A decimal fraction is kept exactly: 29.97 is 2997/100.
-std::optional<Rational> read_decimal(const std::string& text) {
-  constexpr std::size_t kMostDecimals = 6;
-  const std::size_t point = std::min(text.find('.'), text.size());
-  const std::string decimals = text.substr(std::min(point + 1, text.size()));
-  if (decimals.size() > kMostDecimals) {
-    return std::nullopt;
-  }
-  const auto digits = read_number<std::int64_t>(text.substr(0, point) + decimals);
-  std::int64_t scale = 1;
-  for (std::size_t i = 0; i < decimals.size(); ++i) {
-    scale *= 10;
-  }
-  return digits ? std::optional(reduced(*digits, scale)) : std::nullopt;
-}
-
-std::optional<Rational> read_rate(const std::string& text) {
-  const std::size_t slash = text.find('/');
-  if (slash == std::string::npos) {
-    return read_decimal(text);
-  }
-  const auto num = read_number<std::int64_t>(text.substr(0, slash));
-  const auto den = read_number<std::int64_t>(text.substr(slash + 1));
-  if (!num || !den || *den <= 0) {
-    return std::nullopt;
-  }
-  return reduced(*num, *den);
 }
 
 }  // namespace
@@ -114,6 +80,14 @@ double parse_positive_number(const std::string& text) {
   return number;
 }
 
+double parse_seconds(const std::string& text) {
+  const double number = parse_number(text);
+  if (number < 0) {
+    throw BadValue(fmt::format("{} is less than 0", text));
+  }
+  return number;
+}
+
 double parse_quality(const std::string& text) {
   const double number = parse_number(text);
   if (number < 0 || number > 100) {
@@ -121,28 +95,6 @@ double parse_quality(const std::string& text) {
         fmt::format("{} is not between 0 (smallest files) and 100 (best picture)", text));
   }
   return number;
-}
-
-Rational parse_rate(const std::string& text) {
-  constexpr std::int64_t kLargestPart = std::numeric_limits<int>::max();  // libav's own limit
-  const auto rate = read_rate(text);
-  if (!rate || rate->num <= 0 || rate->num > kLargestPart || rate->den > kLargestPart) {
-    throw BadValue(
-        fmt::format("'{}' is no frame rate; write it like 25, 29.97 or 30000/1001", text));
-  }
-  return *rate;
-}
-
-std::string parse_size(const std::string& text) {
-  const std::size_t cross = text.find('x');
-  const auto width = read_number<int>(text.substr(0, cross));
-  const auto height =
-      cross == std::string::npos ? std::nullopt : read_number<int>(text.substr(cross + 1));
-  if (!width || !height || *width <= 0 || *height <= 0) {
-    throw BadValue(
-        fmt::format("'{}' is no size; write WIDTHxHEIGHT in pixels, like 640x480", text));
-  }
-  return text;
 }
 
 std::pair<std::string, std::string> parse_assignment(const std::string& text) {
@@ -160,16 +112,6 @@ PixelFormat parse_pixel_format(const std::string& text) {
 std::string parse_format_name(const std::string& text) {
   const Format& format = find_format(text);
   return text == format.name + "+color" ? text : format.name;
-}
-
-Timing parse_timing(const std::string& text) {
-  if (text == "nominal") {
-    return Timing::nominal;
-  }
-  if (text == "real") {
-    return Timing::real;
-  }
-  throw BadValue(fmt::format("'{}' is no timing; there are nominal and real", text));
 }
 
 CLI::Option* add_path(CLI::App& arguments, const std::string& name, std::filesystem::path& path,
@@ -217,7 +159,7 @@ CLI::Option* add_overwrite(CLI::App& arguments, bool& overwrite, const std::stri
 CLI::Option* add_timing(CLI::App& arguments, Timing& timing) {
   const std::string otherwise = timing == Timing::real ? "real" : "nominal";
   return add_parsed(
-      arguments, "--timing", timing, parse_timing, "nominal|real",
+      arguments, "--timing", timing, timing_from_text, "nominal|real",
       "Timestamps in the video: evenly spaced at the nominal rate, which every reader "
       "seeks exactly, or each frame's own time, which players show at the right speed "
       "(default: " +
@@ -252,7 +194,7 @@ std::vector<CLI::Option*> add_encoder_options(CLI::App& arguments, EncoderOption
                  "Frames from one keyframe to the next (default: about half a second, at most 60)"),
       add_parsed(arguments, "--b-frames", encoder.b_frames, parse_small_natural, "N",
                  "B-frames between others (default: none)"),
-      add_parsed(arguments, "--fps", encoder.frame_rate, parse_rate, "RATE",
+      add_parsed(arguments, "--fps", encoder.frame_rate, rate_from_text, "RATE",
                  "Nominal frames per second, like 25, 29.97 or 30000/1001 (default: the source's)"),
       add_repeated(arguments, "--option", take_option, "KEY=VALUE",
                    "Any option of libavcodec or the encoder; may be given several times"),

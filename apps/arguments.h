@@ -32,13 +32,11 @@ int parse_small_count(const std::string& text);
 int parse_small_natural(const std::string& text);
 double parse_number(const std::string& text);
 double parse_positive_number(const std::string& text);
-double parse_quality(const std::string& text);    // 0 ... 100
-Rational parse_rate(const std::string& text);     // 25, 29.97, 30000/1001
-std::string parse_size(const std::string& text);  // 640x480
+double parse_seconds(const std::string& text);                                  // 0 or more
+double parse_quality(const std::string& text);                                  // 0 ... 100
 std::pair<std::string, std::string> parse_assignment(const std::string& text);  // key=value
 PixelFormat parse_pixel_format(const std::string& text);
 std::string parse_format_name(const std::string& text);
-Timing parse_timing(const std::string& text);
 
 namespace detail {
 

@@ -1,166 +1,275 @@
-// avstore record: a live source becomes a store.
+// avstore record: live sources become stores.
+#include <avstore/record.h>
+#include <avstore/text.h>
 #include <avstore/tools.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
-#include <map>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "arguments.h"
 #include "command.h"
 #include "interrupt.h"
 #include "messages.h"
-#include "progress_bar.h"
+#include "output.h"
+#include "record_status.h"
 
 namespace avstore::cli {
 namespace {
 
 struct Options {
-  std::string source;
-  std::filesystem::path store;
-  RecordOptions record;
-  std::string size, pixel_format;
-  bool frame_rate_given = false;
+  CLI::App* arguments = nullptr;
+  std::filesystem::path config;
+  CameraOptions camera;
+  std::optional<std::int64_t> frames;
+  std::optional<double> duration;
+  std::optional<MinFree> min_free;
+  std::optional<double> status_interval;
+  bool status_json = false;
   bool json = false;
 };
 
-void declare_input(CLI::App& arguments, Options& options) {
-  const auto take_option = [&options](const std::string& text) {
-    options.record.input_options.insert(parse_assignment(text));
-  };
-  const auto take_size = [](const std::string& text) { return parse_size(text); };
-  const auto take_pixels = [](const std::string& text) {
-    return std::string(parse_pixel_format(text).name());
+// These may stand beside --config; all else is in its file.
+constexpr std::array<std::string_view, 8> kBesideConfig = {
+    "--config",      "--frames",          "--duration", "--min-free",
+    "--status-json", "--status-interval", "--json",     "--help"};
+
+void declare_input(CLI::App& arguments, CameraOptions& camera) {
+  const auto take_option = [&camera](const std::string& text) {
+    camera.input_options.insert(parse_assignment(text));
   };
   const auto add = [](CLI::Option* option) { option->group("Input"); };
   add(arguments
-          .add_option("--input-format", options.record.input_format,
+          .add_option("--input-format", camera.input_format,
                       "What the source is, by libav's name of the device or format: v4l2, lavfi, "
-                      "rawvideo, rtsp, ... (default: found out by looking at it)")
+                      "rawvideo, rtsp, ... (default: found out by looking at it); or avstore-raw, "
+                      "frames with numbers and times as any program can send them")
           ->type_name("NAME"));
   add(add_repeated(arguments, "--input-option", take_option, "KEY=VALUE",
                    "Any option of the device or format; may be given several times"));
-  add(add_parsed(arguments, "--size", options.size, take_size, "WxH",
+  add(add_parsed(arguments, "--size", camera.size, size_from_text, "WxH",
                  "Size of the picture, for raw video and cameras"));
-  add(add_parsed(arguments, "--pixel-format", options.pixel_format, take_pixels, "NAME",
+  add(add_parsed(arguments, "--pixel-format", camera.pixel_format, parse_pixel_format, "NAME",
                  "Pixel format, for raw video and cameras: gray8, bgr24, yuv420p, ..."));
-  add(add_parsed(arguments, "--stream", options.record.stream, parse_small_natural, "N",
+  add(add_parsed(arguments, "--stream", camera.stream, parse_small_natural, "N",
                  "Which stream of the source, counted from 0 (default: the first of video)"));
+  add(add_parsed(arguments, "--clock", camera.clock, clock_from_text, "source|arrival",
+                 "Where frame_time comes from: the source's own timestamps, or the moment at which "
+                 "the frame came (default: source for avstore-raw, else arrival)"));
+  add(add_parsed(arguments, "--reconnect", camera.reconnect, parse_seconds, "SECONDS",
+                 "How long a source on a network is sought again once it is lost; 0: not at all "
+                 "(default: until it is back)"));
+  add(add_parsed(arguments, "--silence", camera.silence, parse_seconds, "SECONDS",
+                 "A source on a network of which nothing comes for so long is lost; 0: never "
+                 "(default: 10)"));
+  add(arguments
+          .add_option("--camera", camera.name,
+                      "The camera's name, for {camera} and the status (default: made from SOURCE)")
+          ->type_name("NAME"));
 }
 
 void declare_end(CLI::App& arguments, Options& options) {
-  add_parsed(arguments, "--frames", options.record.frames, parse_count, "N",
-             "Stop after so many frames");
-  add_parsed(arguments, "--duration", options.record.duration, parse_positive_number, "SECONDS",
+  add_parsed(arguments, "--frames", options.frames, parse_count, "N",
+             "Stop after so many frames of each camera");
+  add_parsed(arguments, "--duration", options.duration, parse_positive_number, "SECONDS",
              "Stop after so many seconds");
-}
-
-WhenFull parse_when_full(const std::string& text) {
-  static const std::map<std::string, WhenFull> kPolicies{
-      {"block", WhenFull::block}, {"drop", WhenFull::drop}, {"fail", WhenFull::fail}};
-  const auto found = kPolicies.find(text);
-  if (found == kPolicies.end()) {
-    throw BadValue("'" + text + "' is neither block nor drop nor fail");
-  }
-  return found->second;
+  add_parsed(arguments, "--min-free", options.min_free, min_free_from_text, "PART",
+             "Stop when the store's file system has less room: 5% or bytes such as 20G; 0 for "
+             "never (default: 5%)");
 }
 
 void declare_queue(CLI::App& arguments, WriterOptions& writer) {
-  add_parsed(arguments, "--when-full", writer.when_full, parse_when_full, "POLICY",
+  add_parsed(arguments, "--when-full", writer.when_full, when_full_from_text, "POLICY",
              "When encoding does not keep up and the queue is full: block the source (the "
              "default), drop the frame, which is counted and listed, or fail");
+  add_parsed(
+      arguments, "--durability", writer.durability, durability_from_text, "process|power",
+      "What frames that count as durable survive: that this program is killed (the default), "
+      "or a power cut too, which costs a wait for the disk about twice a second");
   add_parsed(arguments, "--queue", writer.queue_frames, parse_count, "N",
              "Frames that may wait to be encoded (default: 64, and never more than 256 MiB)");
 }
 
+void declare_status(CLI::App& arguments, Options& options) {
+  arguments.add_flag("--status-json", options.status_json,
+                     "While recording, and at the end, write a line of JSON for each camera");
+  add_parsed(arguments, "--status-interval", options.status_interval, parse_positive_number,
+             "SECONDS", "From one status to the next (default: 1)");
+}
+
 void declare(CLI::App& arguments, Options& options) {
-  WriterOptions& writer = options.record.writer;
+  options.arguments = &arguments;
+  CameraOptions& camera = options.camera;
+  WriterOptions& writer = camera.writer;
   arguments
-      .add_option("SOURCE", options.source, "A device, an address, a file, or - for standard input")
-      ->required()
+      .add_option("SOURCE", camera.source,
+                  "A device, an address, a file or FIFO, or - for standard input")
       ->type_name("");
-  add_path(arguments, "STORE", options.store, "The folder to make")->required();
+  add_path(arguments, "STORE", camera.store,
+           "The folder to make; in it {camera} and {time} stand for the camera's name and the "
+           "time at which the recording starts");
+  add_path(arguments, "--config", options.config,
+           "Record from many cameras, as this YAML file describes them, instead of one SOURCE")
+      ->type_name("FILE");
   declare_end(arguments, options);
+  declare_status(arguments, options);
   add_format(arguments, writer.format);
   add_description_options(arguments, writer);
   add_store_options(arguments, writer);
   declare_queue(arguments, writer);
   add_json(arguments, options.json);
-  declare_input(arguments, options);
+  declare_input(arguments, camera);
   add_encoder_options(arguments, writer.encoder);
-  arguments.get_option("--fps")->each(
-      [&options](const std::string&) { options.frame_rate_given = true; });
 }
 
-// Demuxers that must be told the rate or can ask a camera for it; others refuse the option.
-bool takes_frame_rate(std::string_view input_format) {
-  constexpr std::array<std::string_view, 10> kNames = {
-      "rawvideo", "v4l2",       "video4linux2", "x11grab", "fbdev",
-      "image2",   "image2pipe", "h264",         "hevc",    "mjpeg"};
-  return std::find(kNames.begin(), kNames.end(), input_format) != kNames.end();
-}
-
-RecordOptions with_input(const Options& options) {
-  RecordOptions record = options.record;
-  // Raw frames cannot be found out by looking, and only they need a size.
-  if (record.input_format.empty() && options.source == "-" && !options.size.empty()) {
-    record.input_format = "rawvideo";
+// /dev/video0 is "video0".
+std::string name_from_source(const std::string& source) {
+  std::string name;
+  for (const char c : std::filesystem::path(source).stem().string()) {
+    const bool fits = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    name += fits ? c : '_';
   }
-  if (record.input_format == "rawvideo" && (options.size.empty() || options.pixel_format.empty())) {
+  const bool has_any = name.find_first_not_of('_') != std::string::npos;
+  return has_any ? name : "camera";
+}
+
+RecordOptions one_camera(const Options& options) {
+  for (const char* needed : {"SOURCE", "STORE"}) {
+    if (options.arguments->get_option(needed)->count() == 0) {
+      throw CLI::ValidationError(needed, "is required, or --config");
+    }
+  }
+  RecordOptions recording;
+  recording.cameras = {options.camera};
+  CameraOptions& camera = recording.cameras.front();
+  if (camera.name.empty()) {
+    camera.name = name_from_source(camera.source);
+  }
+  const bool is_raw = camera.input_format == "rawvideo" ||
+                      (camera.input_format.empty() && camera.source == "-" && camera.size);
+  if (is_raw && (!camera.size || camera.pixel_format.empty())) {
     throw CLI::ValidationError("raw frames", "need --size and --pixel-format");
   }
-  if (!options.size.empty()) {
-    record.input_options.emplace("video_size", options.size);
-  }
-  if (!options.pixel_format.empty()) {
-    record.input_options.emplace("pixel_format", options.pixel_format);
-  }
-  if (options.frame_rate_given && takes_frame_rate(record.input_format)) {
-    const Rational rate = record.writer.encoder.frame_rate;
-    record.input_options.emplace("framerate", fmt::format("{}/{}", rate.num, rate.den));
-  }
-  return record;
+  return recording;
 }
 
-void report(const Options& options, const RecordResult& result, Output& out) {
-  if (options.json) {
-    auto dropped = nlohmann::ordered_json::array();
-    for (const FrameNames& names : result.dropped) {
-      dropped.push_back({{"frame_number", names.number.value}, {"frame_time", names.time.seconds}});
+RecordOptions many_cameras(const Options& options) {
+  for (const CLI::Option* option : options.arguments->get_options()) {
+    const std::string name = option->get_name();
+    const bool may =
+        std::find(kBesideConfig.begin(), kBesideConfig.end(), name) != kBesideConfig.end();
+    if (option->count() > 0 && !may) {
+      throw CLI::ValidationError(name, "cannot stand beside --config; it goes into the file");
     }
-    out.print_json({{"store", options.store.string()},
-                    {"frames", result.frames},
-                    {"seconds", result.seconds},
-                    {"dropped", dropped}});
-    return;
   }
-  out.print("{}: {} frames in {:.3f} s\n", options.store.string(), result.frames, result.seconds);
+  return read_rig(options.config);
+}
+
+StatusKind status_kind(const Options& options) {
+  return options.status_json          ? StatusKind::json
+         : messages_are_on_terminal() ? StatusKind::lines
+                                      : StatusKind::none;
+}
+
+std::string summary(const CameraResult& result) {
+  if (result.frames == 0) {
+    return fmt::format("{}: no frame came; {}", result.store.string(), reason_text(result.end));
+  }
+  return fmt::format("{}: {} frames in {:.3f} s; {}", result.store.string(), result.frames,
+                     result.seconds, reason_text(result.end));
+}
+
+void print_text(const CameraResult& result, Output& out) {
+  if (result.frames == 0 && result.end == RecordEnd::failed) {
+    return;  // the error says it all
+  }
+  out.write(summary(result) + "\n");
   for (const FrameNames& names : result.dropped) {
     out.print("dropped: frame_number {}, frame_time {}\n", names.number.value, names.time.seconds);
+  }
+  for (const Gap& gap : result.gaps) {
+    out.print("gap: before frame_index {}, {:.3f} s without a frame: {}\n", gap.index.value,
+              gap.end - gap.begin, gap.reason);
+  }
+}
+
+void report(const Options& options, const std::vector<CameraResult>& results, Output& out) {
+  if (options.status_json) {
+    for (const CameraResult& result : results) {
+      nlohmann::ordered_json end = {{"event", "end"}};
+      end.update(as_json(result));
+      out.write(json_text(end) + "\n");
+    }
+  } else if (options.json && options.config.empty()) {
+    out.print_json(as_json(results.front()));
+  } else if (options.json) {
+    auto all = nlohmann::ordered_json::array();
+    for (const CameraResult& result : results) {
+      all.push_back(as_json(result));
+    }
+    out.print_json(all);
+  } else {
+    for (const CameraResult& result : results) {
+      print_text(result, out);
+    }
   }
 }
 
 // Whoever reads no further than the summary must know.
-void tell_of_drops(const Options& options, const RecordResult& result) {
+void tell_of_drops(const CameraResult& result) {
   if (!result.dropped.empty()) {
     say(fmt::format("{}: {} of {} frames were dropped, because encoding did not keep up",
-                    options.store.string(), result.dropped.size(),
+                    result.store.string(), result.dropped.size(),
                     result.dropped.size() + static_cast<std::size_t>(result.frames)));
   }
 }
 
-int run(const Options& options, Output& out) {
-  RecordOptions recording = with_input(options);
-  catch_interrupts();
-  ProgressBar bar;
-  recording.progress = bar.callback();
-  recording.notice = say;
-  const std::string source = options.source == "-" ? "pipe:0" : options.source;
-  const RecordResult result = record(source, options.store, recording);
-  report(options, result, out);
-  tell_of_drops(options, result);
+// Says what went wrong, if anything did.
+int judge(const CameraResult& result, bool many) {
+  tell_of_drops(result);
+  if (result.end == RecordEnd::failed) {
+    say((many ? "camera '" + result.camera + "': " : "") + result.error);
+    return kFailed;
+  }
+  if (result.end == RecordEnd::min_free) {
+    say(result.store.string() + ": ended early, because its disk is nearly full (--min-free)");
+    return kFailed;
+  }
   return kDone;
+}
+
+bool nothing_came(const std::vector<CameraResult>& results) {
+  return std::all_of(results.begin(), results.end(), [](const CameraResult& result) {
+    return result.frames == 0 && result.end == RecordEnd::stopped;
+  });
+}
+
+int run(const Options& options, Output& out) {
+  const bool many = !options.config.empty();
+  RecordOptions recording = many ? many_cameras(options) : one_camera(options);
+  recording.frames = options.frames ? options.frames : recording.frames;
+  recording.duration = options.duration ? options.duration : recording.duration;
+  recording.min_free = options.min_free.value_or(recording.min_free);
+  recording.status_interval = options.status_interval.value_or(recording.status_interval);
+  recording.notice = say;
+  recording.go_on = [] { return !interrupted(); };
+  const StatusKind kind = status_kind(options);
+  recording.status = [&](const RecordStatus& status) { show_record_status(status, kind, out); };
+  catch_interrupts();
+  const std::vector<CameraResult> results = record(recording);
+  erase_status();
+  if (nothing_came(results)) {
+    throw Interrupted(many ? options.config.string() : recording.cameras.front().source);
+  }
+  report(options, results, out);
+  int status = kDone;
+  for (const CameraResult& result : results) {
+    status = std::max(status, judge(result, many));
+  }
+  return status;
 }
 
 }  // namespace
@@ -169,11 +278,12 @@ Command record_command(CLI::App& program) {
   return make_command<Options>(
       program,
       {"record",
-       "Record from a camera, a network stream or standard input until it ends, --frames or "
-       "--duration are reached, or Ctrl-C; frame_time is the time of arrival",
+       "Record from cameras, network streams or standard input until they end, --frames or "
+       "--duration are reached, the disk is nearly full, or Ctrl-C",
        "  avstore record /dev/video0 rig.store --input-format v4l2 --size 1280x720 --fps 30\n"
        "  camera | avstore record - rig.store --input-format rawvideo --size 640x480 "
-       "--pixel-format gray8 --fps 100"},
+       "--pixel-format gray8 --fps 100\n"
+       "  avstore record --config rig.yaml --duration 3600 --status-json"},
       declare, run);
 }
 

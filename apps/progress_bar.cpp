@@ -1,8 +1,6 @@
 #include "progress_bar.h"
 
 #include <fmt/format.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -14,18 +12,9 @@
 namespace avstore::cli {
 namespace {
 
-constexpr int kUsualWidth = 80;
 constexpr int kShortestBar = 5;
 constexpr int kLongestBar = 40;
 constexpr double kLongestTime = 100 * 3600.0;  // more than this is no estimate
-
-int terminal_width() {
-  winsize size{};
-  if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) {
-    return kUsualWidth;
-  }
-  return size.ws_col;
-}
 
 std::string clock_text(double seconds) {
   const auto whole = static_cast<std::int64_t>(std::lround(std::min(seconds, kLongestTime)));
@@ -72,7 +61,7 @@ void ProgressBar::update(std::int64_t done, std::int64_t total) {
   }
   next_ = now + std::chrono::milliseconds(100);
   const double seconds = std::chrono::duration<double>(now - start_).count();
-  show_status(progress_line(done, total, seconds, terminal_width()));
+  show_status({progress_line(done, total, seconds, terminal_width())});
 }
 
 Progress ProgressBar::callback() {

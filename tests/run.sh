@@ -175,9 +175,9 @@ static_analysis() {
 races() {
     local program
     configure "$threaded" -Dbuildtype=debug -Dtests=enabled -Db_sanitize=thread -Db_lundef=false
-    ninja -C "$threaded" tests/writing_test tests/reading_test tests/destination_test tests/following_test
+    ninja -C "$threaded" tests/writing_test tests/reading_test tests/destination_test tests/following_test tests/record_test
     export TSAN_OPTIONS=exitcode=86:suppressions=$root/tests/support/races.supp
-    for program in writing_test reading_test destination_test following_test; do
+    for program in writing_test reading_test destination_test following_test record_test; do
         "$threaded/tests/$program"
     done
 }

@@ -759,6 +759,74 @@ print(counts == sorted(counts) and seen[0]["recording"], counts[-1], seen[-1]["r
     misused "frames --follow with an end" "range without an end" frames follow.record --follow --range :5
 }
 
+rig_tests() {
+    cat >rig.yaml <<'EOF'
+store: "rig/{camera}.store"
+input-format: lavfi
+format: ffv1/mkv
+cameras:
+  - {name: left, source: "testsrc=size=160x96:rate=25,realtime", metadata: {side: left}}
+  - {name: right, source: "testsrc2=size=96x64:rate=50,realtime"}
+EOF
+    mkdir rig
+    works "record --config" record --config rig.yaml --frames 10 --status-json --status-interval 0.1
+    mv "$out" status.jsonl
+    same "record --config: both stores" "10 10" "$(sql rig/left.store 'SELECT count(*) FROM frames') $(sql rig/right.store 'SELECT count(*) FROM frames')"
+    same "record --status-json: states and ends" "True True ['frames', 'frames'] [10, 10]" "$(python3 -c '
+import json
+lines = [json.loads(line) for line in open("status.jsonl")]
+status = [l for l in lines if l["event"] == "status"]
+ends = [l for l in lines if l["event"] == "end"]
+members = {"event", "time", "seconds", "camera", "store", "state", "frames_arrived", "frames_per_second", "frames_encoded",
+           "frames_durable", "frames_dropped", "queue_frames", "queue_limit", "queue_bytes", "gaps", "disk_free", "disk_size",
+           "encoder", "trouble"}
+print(len(status) >= 4 and all(set(s) == members for s in status),
+      [s["frames_durable"] for s in status if s["camera"] == "left"][-1] == 10 and status[-1]["state"] == "ended",
+      [e["ended"] for e in ends], [e["frames"] for e in ends])')"
+    same "record --config: every frame" "$(ffmpeg -nostdin -loglevel error -f lavfi -i testsrc=size=160x96:rate=25 -frames:v 10 -pix_fmt rgb24 \
+        -f rawvideo - | md5_of)" "$(prints cat rig/left.store --pixel-format rgb24 | md5_of)"
+    matches "record --config: metadata" "side: left" "$(cat rig/left.store/metadata.yaml)"
+    fails "record --config: a store is there" "camera 'left'.*left.store.*there already" record --config rig.yaml
+    misused "record --config with options" "format cannot stand beside --config" record --config rig.yaml --format png
+    misused "record without a source" "SOURCE" record
+    misused "record --min-free" "no number of bytes" record - no.record --min-free much
+    sed 's/side: left/sid/; s/right,/right, colour: red,/' rig.yaml >wrong.yaml
+    fails "record --config: an unknown key" "wrong.yaml: line 6: camera 'right': unknown key 'colour'" record --config wrong.yaml
+    sed 's/left.store/x/; s/{camera}/{camera}-{time}/; s/testsrc2=/nosuchfilter=/' rig.yaml >failing.yaml
+    ends "record --config: one camera fails" 1 "camera 'right'.*nosuchfilter" record --config failing.yaml --frames 5
+    matches "record --config: the other does not" "left-.*.store: 5 frames in .*; as many as asked for" "$(cat "$out")"
+    fails "record: too little room" "GiB free" record "$live" no.record --input-format lavfi --min-free 99.99999%
+    nothing_left "record: too little room leaves nothing" no.record
+
+    rm -r rig
+    mkdir rig
+    "$avstore" record --config rig.yaml --json >"$out" 2>"$err" </dev/null &
+    local pid=$!
+    until_true 60 rows_at_least rig/left.store 10
+    until_true 60 rows_at_least rig/right.store 10
+    kill -s TERM $pid
+    wait $pid
+    same "SIGTERM while two cameras are recorded: status" "0 " "$? $(cat "$err")"
+    same "SIGTERM while two cameras are recorded: told" "['stopped', 'stopped']" "$(json '[c["ended"] for c in d]' <"$out")"
+    for store in rig/left.store rig/right.store; do
+        works "SIGTERM while two cameras are recorded: $store is whole" verify $store --deep
+    done
+
+    "$root"/apps/feeder.py --frames 12 --fps 200 --size 64x48 | timeout 60 "$avstore" record - fed.record --input-format avstore-raw \
+        --format ffv1/mkv >"$out" 2>"$err"
+    same "feeder.py: status" "0 " "${PIPESTATUS[1]} $(cat "$err")"
+    same "feeder.py: numbers" "$(seq -s ' ' 1000 1011)" "$(sql fed.record 'SELECT frame_number FROM frames' | xargs)"
+    same "feeder.py: extra data" "0,1000,0.004" "$(prints extra fed.record | cut -d , -f 1,2,4 | tail -n 1)"
+    same "feeder.py: every pixel" "$(python3 -c '
+import sys
+sys.path.insert(0, sys.argv[1])
+import feeder
+for i in range(12): sys.stdout.buffer.write(feeder.picture(64, 48, i))' "$root/apps" | md5_of)" "$(prints cat fed.record --pixel-format gray8 | md5_of)"
+    "$root"/apps/feeder.py --frames 100000 --fps 100 2>"$err" | timeout 60 "$avstore" record - few.record --input-format avstore-raw \
+        --frames 5 >"$out"
+    same "feeder.py ends when it is told to" "0  5" "${PIPESTATUS[1]} $(cat "$err") $(sql few.record 'SELECT count(*) FROM frames')"
+}
+
 # interrupted NAME SIGNAL MADE ARGUMENT...: work that a signal ends while MADE or something named alike is being made
 interrupted() {
     local name=$1 signal=$2 made=$3 pid; shift 3
@@ -999,6 +1067,7 @@ verify_tests
 formats_tests
 record_tests
 follow_tests
+rig_tests
 signal_tests
 output_tests
 permission_tests

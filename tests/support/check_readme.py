@@ -4,7 +4,7 @@
 usage: check_readme.py README.md AVSTORE
 
 A session is a block fenced as ```console: lines that begin with `$ ` are commands, which bash runs one after another in a fresh
-folder that holds the project's `data` (and AVSTORE as `avstore`); the lines below each are all that it prints, on standard
+folder that holds the project's `data` and `apps` (and AVSTORE as `avstore`); the lines below each are all that it prints, on standard
 output and standard error. `...` within a line stands for any text, a line that is `...` alone for any number of lines.
 """
 import os
@@ -39,7 +39,8 @@ def main():
     readme, program = (pathlib.Path(argument).resolve() for argument in sys.argv[1:])
     wrong = count = 0
     with tempfile.TemporaryDirectory(prefix="avstore-readme-") as folder:
-        (pathlib.Path(folder) / "data").symlink_to(readme.parent / "data")
+        for shown in ("data", "apps"):
+            (pathlib.Path(folder) / shown).symlink_to(readme.parent / shown)
         environment = dict(os.environ, PATH=f"{program.parent}:{os.environ['PATH']}")
         for command, expected in commands(readme.read_text(encoding="utf-8")):
             count += 1

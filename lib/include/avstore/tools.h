@@ -1,4 +1,4 @@
-// Work on whole stores: import, record, transcode, export, verify.
+// Work on whole stores: import, transcode, export, verify.
 #pragma once
 
 #include <cstdint>
@@ -58,31 +58,6 @@ struct ImportResult {
 // invalid_argument (more or fewer names than frames, the picture changes its size midway).
 ImportResult import_file(const std::filesystem::path& file, const std::filesystem::path& store,
                          const ImportOptions& options);
-
-struct RecordOptions {
-  WriterOptions writer;
-  std::string
-      input_format;  // libav demuxer or device: "v4l2", "lavfi", "rawvideo"; empty: by content
-  std::map<std::string, std::string> input_options;  // of that, by libav names
-  std::optional<int> stream;
-  std::optional<std::int64_t> frames;  // stop after so many in the store
-  std::optional<double> duration;      // stop after so many seconds of arrival time
-  std::int64_t first_number = 0;
-  Progress progress;  // stopping by this is the normal end of a recording
-  Notice notice;
-};
-
-struct RecordResult {
-  std::int64_t frames = 0;
-  double seconds = 0;               // from the first frame's arrival to the last's
-  std::vector<FrameNames> dropped;  // see WriterOptions::when_full
-};
-
-// Record from a live source: frame_number counts the frames that came, dropped ones too; frame_time
-// is the Unix time of arrival. The store is closed properly however this ends; what came before an
-// error is kept. Throws Error: not_found or io (the source does not open), as Writer does.
-RecordResult record(const std::string& source, const std::filesystem::path& store,
-                    const RecordOptions& options);
 
 struct TranscodeOptions {
   WriterOptions writer;  // metadata, creation time and zone come from the source store

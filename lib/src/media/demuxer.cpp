@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstring>
 #include <string_view>
+#include <thread>
 
 #include "media/av.h"
+#include "media/byte_stream.h"
 #include "media/log.h"
 
 namespace avstore::media {
@@ -92,6 +95,11 @@ const std::string& self_contained_formats() {
 
 }  // namespace
 
+bool knows_input_format(const std::string& name) {
+  avdevice_register_all();
+  return av_find_input_format(name.c_str()) != nullptr;
+}
+
 class Demuxer::Impl {
  public:
   Impl(const std::string& url, const DemuxerOptions& options)
@@ -130,6 +138,12 @@ class Demuxer::Impl {
 
   bool ends_with_partial_packet() const { return last_is_partial_; }
 
+  bool has_read_all() const {
+    AVIOContext* const bytes = file_->pb;
+    const std::int64_t size = bytes == nullptr ? -1 : avio_size(bytes);
+    return size >= 0 && avio_tell(bytes) >= size;
+  }
+
   std::vector<StreamInfo> video_streams() const {
     std::vector<StreamInfo> found;
     for (unsigned i = 0; i < file_->nb_streams; ++i) {
@@ -160,7 +174,7 @@ class Demuxer::Impl {
     do {
       av_packet_unref(raw);
       clear_log();
-      const int code = av_read_frame(file_.get(), raw);
+      const int code = read_patiently(raw);
       if (code == AVERROR_EOF) {
         damage_ = last_log_line();
         if (damage_.empty() && last_is_partial_) {
@@ -174,6 +188,19 @@ class Demuxer::Impl {
       }
     } while (raw->stream_index != stream_->index || raw->size == 0 || is_useless_part());
     return true;
+  }
+
+  int read_patiently(AVPacket* raw) {
+    constexpr auto kPause = std::chrono::milliseconds(1);
+    int code = av_read_frame(file_.get(), raw);
+    while (code == AVERROR(EAGAIN) && give_up_) {
+      if (give_up_()) {
+        return AVERROR_EXIT;
+      }
+      std::this_thread::sleep_for(kPause);
+      code = av_read_frame(file_.get(), raw);
+    }
+    return code;
   }
 
   // Nothing can be made of a part of an uncompressed frame.
@@ -230,6 +257,12 @@ class Demuxer::Impl {
     }
     if (give_up_) {
       raw->interrupt_callback = {ask_whether_to_give_up, &give_up_};
+      if (is_pipe(url_)) {
+        pipe_.emplace(url_, std::map<std::string, std::string>(), give_up_);
+        raw->pb = pipe_->context();
+      }
+      // Else a camera that sends nothing would be waited for in the driver, and not asked about.
+      raw->flags |= AVFMT_FLAG_NONBLOCK;
     }
     clear_log();
     const std::string opened = options.bytes ? beginning_of(url_, *options.bytes) : url_;
@@ -289,7 +322,8 @@ class Demuxer::Impl {
   }
 
   std::string url_;
-  std::function<bool()> give_up_;  // libav holds its address
+  std::function<bool()> give_up_;   // libav holds its address
+  std::optional<ByteStream> pipe_;  // what file_ reads, if that is a pipe
   InputContext file_;
   Bsf unpacker_;                // none unless asked for
   AVStream* stream_ = nullptr;  // owned by file_
@@ -348,6 +382,9 @@ bool Demuxer::counts_packets() const {
 }
 bool Demuxer::timestamps_in_decode_order() const {
   return impl_->decode_order();
+}
+bool Demuxer::has_read_all() const {
+  return impl_->has_read_all();
 }
 std::int64_t Demuxer::packets_read() const {
   return impl_->packets_read();

@@ -57,9 +57,13 @@ struct DemuxerOptions {
   // the net. Else only what is in the file itself is, since files come from strangers.
   bool leads_elsewhere = false;
   // Asked, on the thread that reads, while the source keeps us waiting; true ends the waiting, with
-  // Error(io). Interrupted system calls and most network protocols come to ask.
+  // Error(io). With it, pipes and devices are waited for in a way that lets it be asked; standard
+  // input is "-".
   std::function<bool()> give_up;
 };
+
+// Whether libav has a demuxer or device of that name.
+bool knows_input_format(const std::string& name);
 
 // Opens a file (or any URL libavformat takes) and reads one video stream of it, in file order.
 // For one thread at a time.
@@ -100,6 +104,9 @@ class Demuxer {
 
   // After the end: a line that says so if the file holds less than it claims; else empty.
   std::string truncation() const;
+
+  // After the end: whether all bytes were read of a source that says how many it has.
+  bool has_read_all() const;
 
   // After the end: whether only a part of the last packet was there.
   bool ends_with_partial_packet() const;

@@ -28,6 +28,7 @@
 #include "store/recording_lock.h"
 #include "store/store_folder.h"
 #include "store/thread_share.h"
+#include "store/writer_options.h"
 
 namespace avstore {
 namespace {
@@ -84,31 +85,6 @@ imgstore::StoreMetadata initial_metadata(const WriterOptions& options) {
   return metadata;
 }
 
-void require_valid(const WriterOptions& options) {
-  const auto require = [](bool ok, const char* message) {
-    if (!ok) {
-      throw Error(ErrorKind::invalid_argument, message);
-    }
-  };
-  require(options.chunk_size >= 0, "chunk size must be positive");
-  require(options.encoder.frame_rate.num >= 0 && options.encoder.frame_rate.den > 0,
-          "the nominal frame rate cannot be negative");
-  require(options.encoder.keyframe_interval >= 0, "keyframe interval must be positive");
-  require(options.encoder.b_frames >= 0, "the number of B-frames cannot be negative");
-  require(options.encoder.threads >= 0, "the number of threads cannot be negative");
-  const auto quality = options.encoder.quality.value_or(0);
-  require(quality >= 0 && quality <= 100, "quality goes from 0 to 100");
-  require(options.timing == Timing::nominal || find_format(options.format).extension != ".avi",
-          "AVI counts frames and cannot hold real times; choose MP4 or Matroska");
-  const Format& format = find_format(options.format);
-  const EncoderOptions& encoder = options.encoder;
-  require(format.video ||
-              ((encoder.encoder.empty() || encoder.encoder == "auto") && encoder.preset.empty() &&
-               encoder.keyframe_interval == 0 && encoder.b_frames == 0),
-          "images have no choice of encoder, no presets, keyframe interval or B-frames");
-  require(options.queue_frames > 0, "the queue must hold at least one frame");
-}
-
 }  // namespace
 
 class Writer::Impl {
@@ -117,7 +93,7 @@ class Writer::Impl {
       : options_(std::move(options)), threads_(options_.encoder.threads), folder_(path) {
     decoded_ = media::decodes_sensor_data(options_.format);
     options_.format = find_format(options_.format).name;
-    require_valid(options_);
+    store::require_valid(options_);
     require_known_encoding();
     if (options_.encoder.frame_rate.num == 0) {
       options_.encoder.frame_rate = kUsualFrameRate;
@@ -142,7 +118,7 @@ class Writer::Impl {
     try {
       store::ClosedStore store = store::open_closed_store(folder_, options_.on_warning);
       options_ = store::options_of(store, std::move(options_));
-      require_valid(options_);
+      store::require_valid(options_);
       if (options_.encoder.frame_rate.num == 0) {
         options_.encoder.frame_rate = kUsualFrameRate;
       }

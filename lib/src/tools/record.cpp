@@ -1,163 +1,317 @@
-// avstore record: a live source becomes a store.
+// A rig of cameras: started together, watched, stopped together.
+#include "avstore/record.h"
+
+#include <algorithm>
 #include <chrono>
-#include <functional>
+#include <cmath>
+#include <ctime>
 #include <memory>
-#include <optional>
+#include <mutex>
+#include <set>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "avstore/error.h"
-#include "avstore/tools.h"
-#include "media/video_source.h"
-#include "tools/pixel_input.h"
-#include "tools/progress_meter.h"
-#include "tools/store_copy.h"
+#include "store/store_folder.h"
+#include "store/writer_options.h"
+#include "tools/camera.h"
+#include "tools/frame_source.h"
 
 namespace avstore {
 namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+constexpr auto kTick = std::chrono::milliseconds(20);
+constexpr double kLookAtRoomEvery = 0.5;  // seconds
+
+void require(bool ok, const std::string& message) {
+  if (!ok) {
+    throw Error(ErrorKind::invalid_argument, message);
+  }
+}
 
 double unix_now() {
   using std::chrono::duration;
   return duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-media::DemuxerOptions demuxer_options(const RecordOptions& options, std::function<bool()> give_up) {
-  media::DemuxerOptions made;
-  made.stream = options.stream;
-  made.input_format = options.input_format;
-  made.leads_elsewhere = true;  // as network streams do; whoever records names the source
-  made.options = options.input_options;
-  made.give_up = std::move(give_up);
-  return made;
+double seconds_since(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-class Recording {
- public:
-  Recording(std::string source, const RecordOptions& options)
-      : name_(std::move(source)), options_(options) {}
+// In this machine's time zone, fit for the name of a file.
+std::string time_for_names() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  ::localtime_r(&now, &parts);
+  std::string text(64, '\0');
+  text.resize(std::strftime(text.data(), text.size(), "%Y-%m-%d_%H-%M-%S", &parts));
+  return text;
+}
 
-  RecordResult run(const std::filesystem::path& store) {
-    auto source = unless_given_up([this] {
-      return std::make_unique<media::VideoSource>(
-          name_, demuxer_options(options_, [this] { return give_up(); }), 0, true);
-    });
-    if (source) {
-      record(*source, store);
+// Fills in what stands in braces.
+fs::path store_name(const std::string& pattern, const std::string& camera,
+                    const std::string& time) {
+  std::string name;
+  for (std::size_t at = 0; at < pattern.size();) {
+    const std::size_t open = std::min(pattern.find('{', at), pattern.size());
+    name += pattern.substr(at, open - at);
+    if (open == pattern.size()) {
+      break;
     }
-    if (frames_ == 0) {
-      throw Interrupted(name_);
+    const std::size_t close = pattern.find('}', open);
+    const std::string what =
+        close == std::string::npos ? pattern.substr(open) : pattern.substr(open, close - open + 1);
+    require(what == "{camera}" || what == "{time}",
+            pattern + ": there is no " + what + " in names; write {camera} or {time}");
+    name += what == "{camera}" ? camera : time;
+    at = close + 1;
+  }
+  return name;
+}
+
+// The folder itself or, before it is made, one that it is to lie in.
+fs::path existing_part(const fs::path& folder) {
+  std::error_code error;
+  fs::path part = fs::absolute(folder, error);
+  while (part.has_relative_path() && !fs::exists(part, error)) {
+    part = part.parent_path();
+  }
+  return part;
+}
+
+// Room on the file system that a store is on; none where it does not say.
+std::optional<fs::space_info> room(const fs::path& store) {
+  std::error_code error;
+  const fs::space_info space = fs::space(existing_part(store), error);
+  return error || space.capacity == 0 ? std::nullopt : std::optional(space);
+}
+
+bool is_short(const fs::space_info& space, const MinFree& wanted) {
+  const double part = wanted.fraction * static_cast<double>(space.capacity);
+  return static_cast<double>(space.available) < std::max(part, static_cast<double>(wanted.bytes));
+}
+
+std::string amount(const MinFree& free, const fs::space_info& space) {
+  constexpr double kGibi = 1024.0 * 1024 * 1024;
+  const auto digits = [](double value) {
+    const std::string text = std::to_string(value);
+    return text.substr(0, text.find('.') + 2);
+  };
+  const double wanted = std::max(free.fraction * static_cast<double>(space.capacity),
+                                 static_cast<double>(free.bytes));
+  return digits(static_cast<double>(space.available) / kGibi) + " GiB free, and " +
+         digits(wanted / kGibi) + " GiB are to stay so (--min-free)";
+}
+
+bool is_fit_for_names(const std::string& name) {
+  const auto fits = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_' || c == '.';
+  };
+  return !name.empty() && name.front() != '.' && std::all_of(name.begin(), name.end(), fits);
+}
+
+void require_room(const fs::path& store, const MinFree& min_free) {
+  const auto space = room(store);
+  if (space && is_short(*space, min_free)) {
+    throw Error(ErrorKind::io,
+                store.string() + ": its file system has " + amount(min_free, *space));
+  }
+}
+
+void check_camera(const CameraOptions& camera, const MinFree& min_free) {
+  require(is_fit_for_names(camera.name),
+          "'" + camera.name + "' is no name; take letters, digits, '-', '_' and '.'");
+  tools::require_valid_source(camera);
+  require(!camera.store.empty(), "no store is given");
+  store::require_valid(camera.writer);
+  store::require_free(camera.store, camera.writer.overwrite);
+  require_room(camera.store, min_free);
+}
+
+// All that can be known to be wrong before anything is begun.
+void check(const RecordOptions& options) {
+  require(!options.cameras.empty(), "there is no camera to record");
+  require(options.frames.value_or(1) > 0 && options.duration.value_or(1) > 0,
+          "a recording has at least a frame and lasts");
+  require(options.status_interval > 0, "the interval of the status must be greater than 0");
+  require(options.min_free.fraction >= 0 && options.min_free.fraction < 1,
+          "the part of a file system that is to stay free is less than all of it");
+  std::set<std::string> names;
+  std::set<fs::path> stores;
+  std::set<std::string> pipes;
+  for (const CameraOptions& camera : options.cameras) {
+    const std::string who =
+        options.cameras.size() > 1 ? "camera '" + camera.name + "': " : std::string();
+    try {
+      check_camera(camera, options.min_free);
+      require(names.insert(camera.name).second, "another camera has the same name");
+      require(stores.insert(fs::weakly_canonical(camera.store)).second,
+              camera.store.string() + ": another camera has the same store");
+      require(camera.source != "-" || pipes.insert(camera.source).second,
+              "another camera has standard input already");
+    } catch (const Error& error) {
+      throw Error(error.kind(), who + error.what());
     }
-    return {frames_, last_time_ - first_time_, std::move(dropped_)};
+  }
+}
+
+class Rig {
+ public:
+  explicit Rig(const RecordOptions& options) : options_(options), start_(options.cameras.size()) {
+    const std::string time = time_for_names();
+    for (CameraOptions& camera : options_.cameras) {
+      camera.store = store_name(camera.store.string(), camera.name, time);
+    }
+    check(options_);
+    terms_.frames = options.frames;
+    terms_.duration = options.duration;
+    terms_.threads_each = fair_share();
+    terms_.notice = [this](const std::string& text) {
+      const std::lock_guard lock(notices_);
+      if (options_.notice) {
+        options_.notice(text);
+      }
+    };
+  }
+
+  std::vector<CameraResult> run() {
+    for (const CameraOptions& camera : options_.cameras) {
+      cameras_.push_back(std::make_unique<tools::Camera>(camera, terms_, start_));
+    }
+    counted_.resize(cameras_.size());
+    watch();
+    std::vector<CameraResult> results;
+    for (const auto& camera : cameras_) {
+      results.push_back(camera->finish());
+    }
+    report();
+    return results;
   }
 
  private:
-  void record(media::VideoSource& source, const std::filesystem::path& store) {
-    WriterOptions writer_options = with_frame_rate(source.demuxer().stream().frame_rate);
-    writer_options.on_warning = tools::warnings_of(store, options_.notice);
-    tools::PixelInput input(find_format(writer_options.format), name_, options_.notice,
-                            writer_options.encoding);
-    tools::ProgressMeter meter(options_.progress, options_.frames.value_or(0), name_);
-    Writer writer(store, writer_options);
-    try {
-      while (!enough()) {
-        const auto frame = unless_given_up([&source] { return source.next(); });
-        if (!frame) {
-          tell_of_loss(source);
-          break;
-        }
-        take(input.prepare(frame->image), writer);
-        if (!meter.advance()) {
-          given_up_ = true;
-          break;
-        }
+  // One camera has all cores, as every encoder by itself would.
+  int fair_share() const {
+    const auto cores = static_cast<int>(std::thread::hardware_concurrency());
+    const auto cameras = static_cast<int>(options_.cameras.size());
+    return cameras == 1 ? 0 : std::max(1, cores / cameras);
+  }
+
+  void watch() {
+    double next_look = 0;
+    double next_status = 0;
+    while (!all_ended()) {
+      if (options_.go_on && !options_.go_on()) {
+        stop_all();
       }
-    } catch (...) {
-      end(writer);  // what was recorded before the source failed is kept
-      throw;
-    }
-    end(writer);
-    if (frames_ == 0 && !given_up_) {
-      throw Error(ErrorKind::io, name_ + ": gave no frame");
-    }
-  }
-
-  void tell_of_loss(const media::VideoSource& source) const {
-    const std::string truncation = given_up_ ? "" : source.truncation();
-    if (!truncation.empty() && options_.notice) {
-      options_.notice(name_ + ": " + truncation);
-    }
-  }
-
-  void end(Writer& writer) {
-    dropped_ = writer.dropped();
-    if (frames_ == 0) {
-      writer.abandon();
-    } else {
-      writer.close();
-    }
-  }
-
-  WriterOptions with_frame_rate(Rational source) const {
-    WriterOptions options = options_.writer;
-    if (options.encoder.frame_rate.num == 0 && source.num > 0) {
-      options.encoder.frame_rate = source;
-    }
-    return options;
-  }
-
-  // Asked while the source keeps us waiting.
-  bool give_up() {
-    const auto wanted = options_.frames.value_or(0);
-    given_up_ = given_up_ || enough() || (options_.progress && !options_.progress(frames_, wanted));
-    return given_up_;
-  }
-
-  // A wait for the source that we broke off ourselves is an error to libav, but not to us: then
-  // there is no result.
-  template <typename Wait>
-  auto unless_given_up(const Wait& wait) const -> decltype(wait()) {
-    try {
-      return wait();
-    } catch (const Error&) {
-      if (!given_up_) {
-        throw;
+      const double now = seconds_since(begin_);
+      if (now >= next_look) {
+        look_at_room();
+        next_look = now + kLookAtRoomEvery;
       }
-      return {};
+      if (now >= next_status) {
+        report();
+        next_status = std::max(next_status + options_.status_interval, now);
+      }
+      std::this_thread::sleep_for(kTick);
     }
   }
 
-  bool enough() const {
-    const bool frames = options_.frames && frames_ >= *options_.frames;
-    const bool time =
-        options_.duration && frames_ > 0 && unix_now() - first_time_ >= *options_.duration;
-    return frames || time;
+  bool all_ended() const {
+    return std::all_of(cameras_.begin(), cameras_.end(),
+                       [](const auto& camera) { return camera->ended(); });
   }
 
-  void take(const Image& image, Writer& writer) {
-    last_time_ = unix_now();
-    if (arrived_ == 0) {
-      first_time_ = last_time_;
+  void stop_all() {
+    for (const auto& camera : cameras_) {
+      camera->stop(RecordEnd::stopped);
     }
-    const FrameNumber number(options_.first_number + arrived_++);
-    frames_ += writer.add(image, number, FrameTime(last_time_)) ? 1 : 0;
   }
 
-  std::string name_;
-  const RecordOptions& options_;
-  bool given_up_ = false;
-  std::int64_t arrived_ = 0;
-  std::int64_t frames_ = 0;  // of these in the store
-  std::vector<FrameNames> dropped_;
-  double first_time_ = 0;
-  double last_time_ = 0;
+  void look_at_room() {
+    for (std::size_t i = 0; i < cameras_.size(); ++i) {
+      const auto space = room(options_.cameras[i].store);
+      if (space && is_short(*space, options_.min_free) && !cameras_[i]->ended()) {
+        cameras_[i]->stop(RecordEnd::min_free);
+      }
+    }
+  }
+
+  void report() {
+    const double now = seconds_since(begin_);
+    if (!options_.status) {
+      return;
+    }
+    RecordStatus status;
+    status.time = unix_now();
+    status.seconds = now;
+    for (std::size_t i = 0; i < cameras_.size(); ++i) {
+      CameraStatus camera = cameras_[i]->status();
+      const double passed = now - reported_;
+      camera.frames_per_second =
+          passed > 0 ? static_cast<double>(camera.frames_arrived - counted_[i]) / passed : 0;
+      counted_[i] = camera.frames_arrived;
+      if (const auto space = room(camera.store)) {
+        camera.disk_free = space->available;
+        camera.disk_size = space->capacity;
+      }
+      status.cameras.push_back(std::move(camera));
+    }
+    reported_ = now;
+    options_.status(status);
+  }
+
+  RecordOptions options_;
+  tools::RigTerms terms_;
+  tools::StartLine start_;
+  std::mutex notices_;
+  Clock::time_point begin_ = Clock::now();
+  double reported_ = 0;
+  std::vector<std::int64_t> counted_;                    // frames, at the status before
+  std::vector<std::unique_ptr<tools::Camera>> cameras_;  // gone before what they refer to
 };
 
 }  // namespace
 
-RecordResult record(const std::string& source, const std::filesystem::path& store,
-                    const RecordOptions& options) {
-  return Recording(source, options).run(store);
+std::string to_text(CameraState state) {
+  switch (state) {
+    case CameraState::opening:
+      return "opening";
+    case CameraState::recording:
+      return "recording";
+    case CameraState::reconnecting:
+      return "reconnecting";
+    case CameraState::ended:
+      return "ended";
+  }
+  return {};
+}
+
+std::string to_text(RecordEnd end) {
+  switch (end) {
+    case RecordEnd::source_ended:
+      return "source_ended";
+    case RecordEnd::frames:
+      return "frames";
+    case RecordEnd::duration:
+      return "duration";
+    case RecordEnd::stopped:
+      return "stopped";
+    case RecordEnd::min_free:
+      return "min_free";
+    case RecordEnd::failed:
+      return "failed";
+  }
+  return {};
+}
+
+std::vector<CameraResult> record(const RecordOptions& options) {
+  return Rig(options).run();
 }
 
 }  // namespace avstore

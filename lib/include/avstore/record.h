@@ -1,0 +1,153 @@
+// Recording from live sources: one camera, or a rig of many.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "avstore/image.h"
+#include "avstore/types.h"
+#include "avstore/writer.h"
+
+namespace avstore {
+
+// Where frame_time comes from.
+enum class FrameClock {
+  arrival,  // Unix time at which the frame came here
+  source,   // the source's own timestamps: those of "avstore-raw" as they are; of others that are
+            // no Unix time (most count from a moment of their own), the first one stands for its
+            // frame's arrival
+};
+
+// One camera, and the store that it is recorded into.
+struct CameraOptions {
+  std::string name;    // unique within a rig; letters, digits, '-', '_' and '.'
+  std::string source;  // a device, an address, a file or FIFO; "-" for standard input
+  // libav's demuxer or device ("v4l2", "lavfi", "rawvideo", "rtsp"), or "avstore-raw" for frames
+  // with numbers and times (see lib/README.md). Empty: "rawvideo" for standard input with a size,
+  // else found out by looking at it.
+  std::string input_format;
+  std::map<std::string, std::string> input_options;  // of that, by libav's names
+  std::optional<int> stream;
+  // What to ask a camera for, and what raw video is; else what the source has.
+  std::optional<std::pair<int, int>> size;  // width, height
+  PixelFormat pixel_format;
+  // Empty: the source's if it is "avstore-raw", else the arrival's.
+  std::optional<FrameClock> clock;
+  std::int64_t first_number =
+      0;  // where the frames of a source that has no numbers are counted from
+
+  // Sources on a network (an address with "://", "unix:") are sought again once they are lost,
+  // which they are too when nothing comes for `silence` seconds (0: no limit). After `reconnect`
+  // seconds the source is given up; 0: at once.
+  std::optional<double> reconnect;  // empty: never given up
+  double silence = 10;
+
+  // {camera} stands for the name, {time} for the time at which the recording starts, in this
+  // machine's time zone: 2024-03-01_13-30-00.
+  std::filesystem::path store;
+  WriterOptions writer;  // encoder.threads 0: a fair share of the cores
+};
+
+enum class CameraState {
+  opening,
+  recording,
+  reconnecting,
+  ended,
+};
+
+// Why a camera's recording ended.
+enum class RecordEnd {
+  source_ended,
+  frames,    // as many as asked for
+  duration,  // as long as asked for
+  stopped,   // by RecordOptions::go_on
+  min_free,  // the store's file system has less room than is to stay free
+  failed,
+};
+std::string to_text(CameraState state);  // "opening", ...
+std::string to_text(RecordEnd end);      // "source_ended", ...
+
+// A moment of a camera's recording.
+struct CameraStatus {
+  std::string camera;
+  std::filesystem::path store;
+  CameraState state = CameraState::opening;
+  std::string trouble;              // reconnecting: what is wrong; ended by failure: the error
+  std::int64_t frames_arrived = 0;  // from the source, dropped ones too
+  double frames_per_second = 0;     // that arrived since the status before
+  std::int64_t gaps = 0;            // times the source was lost and came back
+  WriterStatistics writer;
+  std::size_t queue_limit = 0;  // frames
+  std::uint64_t disk_free = 0;  // bytes left on the store's file system
+  std::uint64_t disk_size = 0;
+};
+
+struct RecordStatus {
+  double time = 0;     // Unix
+  double seconds = 0;  // since the start
+  std::vector<CameraStatus> cameras;
+};
+
+// The part of a file system that stays free, the larger of both.
+struct MinFree {
+  double fraction = 0;
+  std::uint64_t bytes = 0;
+};
+
+struct RecordOptions {
+  std::vector<CameraOptions> cameras;
+  std::optional<std::int64_t> frames;  // stop each camera after so many in its store
+  std::optional<double> duration;      // and after so many seconds from its first frame
+  MinFree min_free{0.05, 0};           // stop those cameras whose store has less room
+  // Called from the calling thread: the status every `status_interval` seconds and at the end, and
+  // ten times a second whether to go on; false ends all recordings properly.
+  std::function<void(const RecordStatus&)> status;
+  double status_interval = 1;
+  std::function<bool()> go_on;
+  // A line of text for each thing the user should know that is no error. From any thread, one at a
+  // time.
+  std::function<void(const std::string&)> notice;
+};
+
+// A time without frames, because the source was lost. The store keeps it as extra data of the first
+// frame after it: {"gap": {"begin": ..., "end": ..., "reason": ...}}.
+struct Gap {
+  FrameIndex index;  // of the first frame after it
+  double begin = 0;  // Unix time of arrival of the last frame before it
+  double end = 0;    // and of the first one after it
+  std::string reason;
+};
+
+struct CameraResult {
+  std::string camera;
+  std::filesystem::path store;
+  std::int64_t frames = 0;          // in the store; 0: there is no store
+  double seconds = 0;               // from the first frame's arrival to the last's
+  std::vector<FrameNames> dropped;  // see WriterOptions::when_full
+  std::vector<Gap> gaps;
+  RecordEnd end = RecordEnd::source_ended;
+  std::string error;  // why it failed
+};
+
+// Record from all cameras at once, each on a thread of its own: the first frames are taken when all
+// sources are open or have failed, or ten seconds have passed. A camera that fails ends alone; what
+// came before is kept, and the others go on. Every store is closed properly however this ends.
+// frame_number is the source's own
+// ("avstore-raw"), or counts the frames that came, dropped ones too.
+//
+// Throws Error before anything is begun: invalid_argument (options that cannot be, two cameras of
+// one name or store), exists (a store is there already), unsupported, io (less room than
+// `min_free`). What goes wrong later is in the results, which come in the order of the cameras.
+std::vector<CameraResult> record(const RecordOptions& options);
+
+// A rig as a YAML file describes it, see README.md. Throws Error: not_found, io, and
+// invalid_argument, with file, line, camera and key, for anything in it that is not understood.
+RecordOptions read_rig(const std::filesystem::path& file);
+
+}  // namespace avstore

@@ -1,0 +1,33 @@
+#include "store/writer_options.h"
+
+#include "avstore/error.h"
+#include "avstore/format.h"
+
+namespace avstore::store {
+
+void require_valid(const WriterOptions& options) {
+  const auto require = [](bool ok, const char* message) {
+    if (!ok) {
+      throw Error(ErrorKind::invalid_argument, message);
+    }
+  };
+  require(options.chunk_size >= 0, "chunk size must be positive");
+  require(options.encoder.frame_rate.num >= 0 && options.encoder.frame_rate.den > 0,
+          "the nominal frame rate cannot be negative");
+  require(options.encoder.keyframe_interval >= 0, "keyframe interval must be positive");
+  require(options.encoder.b_frames >= 0, "the number of B-frames cannot be negative");
+  require(options.encoder.threads >= 0, "the number of threads cannot be negative");
+  const auto quality = options.encoder.quality.value_or(0);
+  require(quality >= 0 && quality <= 100, "quality goes from 0 to 100");
+  require(options.timing == Timing::nominal || find_format(options.format).extension != ".avi",
+          "AVI counts frames and cannot hold real times; choose MP4 or Matroska");
+  const Format& format = find_format(options.format);
+  const EncoderOptions& encoder = options.encoder;
+  require(format.video ||
+              ((encoder.encoder.empty() || encoder.encoder == "auto") && encoder.preset.empty() &&
+               encoder.keyframe_interval == 0 && encoder.b_frames == 0),
+          "images have no choice of encoder, no presets, keyframe interval or B-frames");
+  require(options.queue_frames > 0, "the queue must hold at least one frame");
+}
+
+}  // namespace avstore::store

@@ -1,0 +1,11 @@
+// What can be said of a writer's options before there is a writer.
+#pragma once
+
+#include "avstore/writer.h"
+
+namespace avstore::store {
+
+// Throws Error: unsupported (unknown format), invalid_argument (what cannot be).
+void require_valid(const WriterOptions& options);
+
+}  // namespace avstore::store

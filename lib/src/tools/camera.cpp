@@ -1,0 +1,338 @@
+#include "tools/camera.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <exception>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "avstore/error.h"
+#include "tools/store_copy.h"
+
+namespace avstore::tools {
+namespace {
+
+// A source that is lost is sought again after this long, then twice as long each time, up to most.
+constexpr double kFirstWait = 0.25;
+constexpr double kLongestWait = 10;
+
+double unix_now() {
+  using std::chrono::duration;
+  return duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+// Of a moment not far from `now`, as no clock that counts from the machine's or the stream's start
+// gives.
+bool is_unix_time(double seconds, double now) {
+  constexpr double kDay = 24 * 3600.0;
+  return std::abs(seconds - now) < kDay;
+}
+
+std::string gap_record(const Gap& gap) {
+  const nlohmann::ordered_json record = {
+      {"gap", {{"begin", gap.begin}, {"end", gap.end}, {"reason", gap.reason}}}};
+  return record.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
+}  // namespace
+
+void StartLine::arrive() {
+  const std::lock_guard lock(mutex_);
+  --missing_;
+  complete_.notify_all();
+}
+
+void StartLine::wait() {
+  constexpr auto kLongest = std::chrono::seconds(10);
+  std::unique_lock lock(mutex_);
+  complete_.wait_for(lock, kLongest, [this] { return missing_ == 0; });
+}
+
+Camera::Camera(CameraOptions options, const RigTerms& terms, StartLine& start)
+    : options_(std::move(options)),
+      terms_(terms),
+      name_(source_name(options_)),
+      on_network_(is_on_network(options_)) {
+  thread_ = std::thread([this, &start] { run(start); });
+}
+
+Camera::~Camera() {
+  stop(RecordEnd::stopped);
+  finish();
+}
+
+void Camera::stop(RecordEnd why) {
+  const std::lock_guard lock(mutex_);
+  if (!end_) {
+    end_ = why;
+    stopping_.notify_all();
+  }
+}
+
+bool Camera::ended() const {
+  const std::lock_guard lock(mutex_);
+  return state_ == CameraState::ended;
+}
+
+CameraStatus Camera::status() const {
+  const std::lock_guard lock(mutex_);
+  CameraStatus status;
+  status.camera = options_.name;
+  status.store = options_.store;
+  status.state = state_;
+  status.trouble = trouble_;
+  status.frames_arrived = arrived_;
+  status.gaps = static_cast<std::int64_t>(gaps_.size());
+  status.queue_limit = options_.writer.queue_frames;
+  if (writer_) {
+    status.writer = writer_->statistics();
+  }
+  return status;
+}
+
+CameraResult Camera::finish() {
+  if (thread_.joinable()) {
+    thread_.join();
+  }
+  return result_;
+}
+
+// --- The camera's own thread ---
+
+void Camera::run(StartLine& start) {
+  const bool opened = open_source();
+  start.arrive();
+  if (opened) {
+    start.wait();
+    try {
+      set_state(CameraState::recording);
+      record();
+    } catch (const std::exception& error) {
+      end(RecordEnd::failed, error.what());
+    }
+  }
+  end_writer();
+  source_.reset();
+  const std::lock_guard lock(mutex_);
+  result_.camera = options_.name;
+  result_.store = options_.store;
+  result_.frames = frames_;
+  result_.seconds = last_time_ - first_time_;
+  result_.gaps = gaps_;
+  result_.end = end_.value_or(RecordEnd::source_ended);
+  state_ = CameraState::ended;
+  trouble_ = result_.error;
+}
+
+bool Camera::open_source() {
+  try {
+    source_ = open();
+    return true;
+  } catch (const std::exception& error) {
+    if (!over()) {
+      end(RecordEnd::failed, error.what());
+    }
+    return false;
+  }
+}
+
+std::unique_ptr<FrameSource> Camera::open() {
+  return open_frame_source(options_, terms_.threads_each, [this] { return give_up(); });
+}
+
+void Camera::record() {
+  last_activity_ = unix_now();
+  const WriterOptions options = writer_options();
+  PixelInput input(find_format(options.format), name_, terms_.notice, options.encoding);
+  // Where a name has several levels. What is wrong with that, the writer will say.
+  std::error_code ignored;
+  std::filesystem::create_directories(options_.store.parent_path(), ignored);
+  Writer writer(options_.store, options);
+  {
+    const std::lock_guard lock(mutex_);
+    writer_.emplace(std::move(writer));
+  }
+  while (const auto frame = next_frame()) {
+    take(*frame, input.prepare(frame->image));
+  }
+  if (frames_ == 0 && !over()) {
+    throw Error(ErrorKind::io, name_ + ": gave no frame");
+  }
+  tell_of_loss();
+  stop(RecordEnd::source_ended);  // unless it was something else
+}
+
+WriterOptions Camera::writer_options() const {
+  WriterOptions options = options_.writer;
+  options.on_warning = warnings_of(options_.store, terms_.notice);
+  if (options.encoder.frame_rate.num == 0 && source_->frame_rate().num > 0) {
+    options.encoder.frame_rate = source_->frame_rate();
+  }
+  return options;
+}
+
+// None at the end, whatever it is.
+std::optional<LiveFrame> Camera::next_frame() {
+  while (!over()) {
+    std::string reason = "the connection ended";
+    try {
+      if (auto frame = source_->next()) {
+        last_activity_ = unix_now();
+        return frame;
+      }
+      if (!on_network_ || options_.reconnect == 0 || source_->is_complete()) {
+        return std::nullopt;
+      }
+    } catch (const Error& error) {
+      if (over()) {
+        return std::nullopt;
+      }
+      reason = silent_ ? "nothing came for " + std::to_string(std::lround(options_.silence)) + " s"
+                       : error.what();
+      if (!on_network_ || options_.reconnect == 0) {
+        throw Error(error.kind(), silent_ ? name_ + ": " + reason : reason);
+      }
+    }
+    seek_again(reason);
+  }
+  return std::nullopt;
+}
+
+// Returns when the source is there again or all is over.
+void Camera::seek_again(const std::string& reason) {
+  source_.reset();
+  lost_because_ = reason;
+  if (terms_.notice) {
+    terms_.notice(options_.name + ": lost " + name_ + " (" + reason + "); seeking it again");
+  }
+  set_state(CameraState::reconnecting, reason);
+  const double lost_at = unix_now();
+  for (double pause = kFirstWait; wait(pause); pause = std::min(2 * pause, kLongestWait)) {
+    try {
+      last_activity_ = waits_for_connection(options_) ? 0 : unix_now();
+      silent_ = false;
+      source_ = open();
+      offset_.reset();
+      last_activity_ = unix_now();
+      set_state(CameraState::recording);
+      return;
+    } catch (const Error& error) {
+      set_state(CameraState::reconnecting, silent_ ? reason : error.what());
+    }
+    if (options_.reconnect && unix_now() - lost_at >= *options_.reconnect) {
+      throw Error(ErrorKind::io, name_ + ": was lost and did not come back: " + reason);
+    }
+  }
+}
+
+// False if all is over by then.
+bool Camera::wait(double seconds) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
+  while (std::chrono::steady_clock::now() < end) {
+    if (over()) {
+      return false;
+    }
+    std::unique_lock lock(mutex_);
+    stopping_.wait_for(lock, std::chrono::milliseconds(100), [this] { return end_.has_value(); });
+  }
+  return !over();
+}
+
+void Camera::take(const LiveFrame& frame, Image image) {
+  const double before = last_time_;
+  last_time_ = unix_now();
+  std::int64_t count = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    count = arrived_++;
+  }
+  if (count == 0) {
+    first_time_ = last_time_;
+  }
+  const FrameNumber number(frame.number.value_or(options_.first_number + count));
+  const bool added = writer_->add(std::move(image), number, time_of(frame, last_time_));
+  if (!added) {
+    return;
+  }
+  ++frames_;
+  if (!frame.extra.empty()) {
+    writer_->add_extra(frame.extra);
+  }
+  if (!lost_because_.empty() && frames_ > 1) {
+    const Gap gap{FrameIndex(frames_ - 1), before, last_time_,
+                  std::exchange(lost_because_, std::string())};
+    writer_->add_extra(gap_record(gap));
+    const std::lock_guard lock(mutex_);
+    gaps_.push_back(gap);
+  }
+}
+
+FrameTime Camera::time_of(const LiveFrame& frame, double arrival) {
+  const bool is_raw = options_.input_format == kRawStreamFormat;
+  const FrameClock usual = is_raw ? FrameClock::source : FrameClock::arrival;
+  if (options_.clock.value_or(usual) == FrameClock::arrival || !frame.seconds) {
+    return FrameTime(arrival);
+  }
+  if (!offset_) {
+    offset_ = is_raw || is_unix_time(*frame.seconds, arrival) ? 0 : arrival - *frame.seconds;
+  }
+  return FrameTime(*frame.seconds + *offset_);
+}
+
+void Camera::end_writer() {
+  if (!writer_) {
+    return;
+  }
+  try {
+    if (frames_ == 0) {
+      writer_->abandon();
+    } else {
+      writer_->close();
+    }
+  } catch (const std::exception& error) {
+    end(RecordEnd::failed, error.what());
+  }
+  result_.dropped = writer_->dropped();
+}
+
+void Camera::tell_of_loss() {
+  const std::string truncation = over() ? "" : source_->truncation();
+  if (!truncation.empty() && terms_.notice) {
+    terms_.notice(name_ + ": " + truncation);
+  }
+}
+
+// Asked while the source keeps us waiting.
+bool Camera::give_up() {
+  const bool limited = on_network_ && options_.silence > 0 && last_activity_ > 0;
+  silent_ = limited && unix_now() - last_activity_ > options_.silence;
+  return silent_ || over();
+}
+
+bool Camera::over() {
+  if (terms_.frames && frames_ >= *terms_.frames) {
+    stop(RecordEnd::frames);
+  } else if (terms_.duration && frames_ > 0 && unix_now() - first_time_ >= *terms_.duration) {
+    stop(RecordEnd::duration);
+  }
+  const std::lock_guard lock(mutex_);
+  return end_.has_value();
+}
+
+// A failure counts more than what ended the recording before it: closing may fail too.
+void Camera::end(RecordEnd why, const std::string& error) {
+  const std::lock_guard lock(mutex_);
+  if (why == RecordEnd::failed && result_.error.empty()) {
+    end_ = why;
+    result_.error = error;
+  }
+}
+
+void Camera::set_state(CameraState state, const std::string& trouble) {
+  const std::lock_guard lock(mutex_);
+  state_ = state;
+  trouble_ = trouble;
+}
+
+}  // namespace avstore::tools

@@ -1,0 +1,111 @@
+// One camera's recording, on a thread of its own.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "avstore/record.h"
+#include "avstore/writer.h"
+#include "tools/frame_source.h"
+#include "tools/pixel_input.h"
+
+namespace avstore::tools {
+
+// What all cameras of a rig share.
+struct RigTerms {
+  std::optional<std::int64_t> frames;
+  std::optional<double> duration;
+  int threads_each = 0;  // 0: as many as there are cores
+  std::function<void(const std::string&)> notice;
+};
+
+// Where cameras wait for one another, so that they begin together. For any thread.
+class StartLine {
+ public:
+  explicit StartLine(std::size_t cameras) : missing_(cameras) {}
+
+  void arrive();
+  // Returns when all have arrived. One that is not there after some seconds begins later: a source
+  // that says nothing must not keep the others from recording.
+  void wait();
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable complete_;
+  std::size_t missing_;
+};
+
+class Camera {
+ public:
+  // Begins at once; the first frame is taken when the others are at the start as well. Both
+  // references must outlive this.
+  Camera(CameraOptions options, const RigTerms& terms, StartLine& start);
+  ~Camera();
+  Camera(const Camera&) = delete;
+  Camera& operator=(const Camera&) = delete;
+
+  // Ends the recording properly, soon; the first reason given counts.
+  void stop(RecordEnd why);
+  bool ended() const;
+  // All but what the file system and the time between two calls tell.
+  CameraStatus status() const;
+  // Waits for the end.
+  CameraResult finish();
+
+ private:
+  void run(StartLine& start);
+  bool open_source();
+  void record();
+  std::optional<LiveFrame> next_frame();
+  void seek_again(const std::string& reason);
+  bool wait(double seconds);
+  void take(const LiveFrame& frame, Image image);
+  FrameTime time_of(const LiveFrame& frame, double arrival);
+  void note_gap(FrameTime time);
+  void end_writer();
+  void tell_of_loss();
+
+  std::unique_ptr<FrameSource> open();
+  WriterOptions writer_options() const;
+  bool give_up();
+  bool over();
+  void end(RecordEnd why, const std::string& error = {});
+  void set_state(CameraState state, const std::string& trouble = {});
+
+  const CameraOptions options_;
+  const RigTerms& terms_;
+  const std::string name_;  // of the source, for messages
+  const bool on_network_;
+
+  // Of the recording thread alone.
+  std::unique_ptr<FrameSource> source_;
+  std::optional<double> offset_;  // from the source's clock to Unix time; none yet since it opened
+  double first_time_ = 0;         // of arrival
+  double last_time_ = 0;
+  double last_activity_ = 0;  // when the source last gave something, or was opened
+  bool silent_ = false;       // it was left because nothing came
+  std::string lost_because_;  // not empty: the next frame ends a gap
+  std::int64_t frames_ = 0;   // in the store
+
+  mutable std::mutex mutex_;  // guards what follows
+  std::condition_variable stopping_;
+  CameraState state_ = CameraState::opening;
+  std::string trouble_;
+  std::int64_t arrived_ = 0;
+  std::optional<RecordEnd> end_;
+  std::optional<Writer> writer_;  // set once; its statistics may be asked for at any time
+  std::vector<Gap> gaps_;
+  CameraResult result_;
+
+  std::thread thread_;
+};
+
+}  // namespace avstore::tools
