@@ -173,11 +173,11 @@ static_analysis() {
 
 # Recording and reading, by several threads at once.
 races() {
-    local program
+    local program programs=(writing_test reading_test destination_test following_test record_test hardware_test)
     configure "$threaded" -Dbuildtype=debug -Dtests=enabled -Db_sanitize=thread -Db_lundef=false
-    ninja -C "$threaded" tests/writing_test tests/reading_test tests/destination_test tests/following_test tests/record_test
+    ninja -C "$threaded" "${programs[@]/#/tests/}"
     export TSAN_OPTIONS=exitcode=86:suppressions=$root/tests/support/races.supp
-    for program in writing_test reading_test destination_test following_test record_test; do
+    for program in "${programs[@]}"; do
         "$threaded/tests/$program"
     done
 }

@@ -288,6 +288,15 @@ import_tests() {
     fails "--option unknown" "nosuch" import clip.mp4 no.store --option nosuch=1
     fails "--encoder unknown" "nosuch" import clip.mp4 no.store --encoder nosuch
     nothing_left "refused options leave nothing" no.store
+    works "--encoder software" import clip.mp4 options.store --overwrite --format h264/mkv --encoder software
+    matches "--encoder software: info" "Format +h264/mkv .*made by libx264" "$(prints info options.store)"
+    same "--encoder software: info --json" "libx264 0 libx264" "$(prints info options.store --json |
+        json 'd["encoder"] + " " + " ".join(str(e["first_chunk"]) + " " + e["encoder"] for e in d["encoders"])')"
+    av import clip.mp4 options.store --overwrite --format ffv1/mkv --encoder hardware
+    matches "--encoder hardware of a format that has none: says so" "ffv1 encodes instead" "$(cat "$err")"
+    fails "--encoder by name that hardware lacks: the driver's reason" "h264_vaapi.*vaapi device" import clip.mp4 no.store \
+        --format h264/mkv --encoder h264_vaapi --encoder-device /no/such/node
+    nothing_left "--encoder by name that hardware lacks" no.store
 }
 
 names_tests() {
@@ -641,6 +650,8 @@ formats_tests() {
     works "formats --json" formats --json
     same "formats --json: libx264" "True" "$(json '[e["available"] for f in d if f["format"] == "avc1/mp4" for e in f["encoders"]
         if e["encoder"] == "libx264"][0]' <"$out")"
+    same "formats --json: hardware" "h264_nvenc h264_vaapi h264_qsv" "$(json '" ".join(e["encoder"] for f in d if f["format"] == "avc1/mp4"
+        for e in f["encoders"] if e["hardware"])' <"$out")"
     same "formats --json: reasons for all others" "True" "$(json 'all(e["available"] or e["why_not"] for f in d for e in f["encoders"])' <"$out")"
 }
 

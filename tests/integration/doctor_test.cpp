@@ -25,6 +25,11 @@ TEST_CASE("doctor finds what works") {
   std::map<std::string, int> works;
   for (const avstore::DoctorCheck& check : report.checks) {
     INFO(check.format << " " << check.encoder << " " << check.pixels.name() << ": " << check.what);
+    if (check.encoder.starts_with("h264_") &&
+        check.result == avstore::DoctorCheck::Result::missing) {
+      CHECK(!check.what.empty());  // few machines have all hardware
+      continue;
+    }
     CHECK(check.result == avstore::DoctorCheck::Result::works);
     CHECK((check.what == "exact") == (check.format == "ffv1/mkv" || check.format == "png" ||
                                       check.format == "pgm" || check.format == "npy"));
