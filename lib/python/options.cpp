@@ -13,8 +13,14 @@ namespace py = pybind11;
 
 template <typename T>
 void take(const py::dict& given, const char* key, T& field) {
-  if (given.contains(key)) {
+  if (!given.contains(key)) {
+    return;
+  }
+  try {
     field = given[key].cast<T>();
+  } catch (const py::cast_error&) {  // such as a number out of the type's range
+    throw Error(ErrorKind::invalid_argument,
+                std::string(key) + " cannot be " + py::repr(given[key]).cast<std::string>());
   }
 }
 

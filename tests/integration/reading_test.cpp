@@ -238,6 +238,9 @@ TEST_CASE("keyframes are those that ffprobe finds, also where nothing was read b
     std::int64_t frame = 25 * chunk;
     for (const std::string& key :
          probe(chunk_file(store, "h264/mkv", chunk), "-show_entries frame=key_frame")) {
+      if (key.empty() || (key.front() != '0' && key.front() != '1')) {
+        continue;  // ffprobe tells of side data too
+      }
       if (key.front() == '1') {
         expected.emplace_back(frame);
       }

@@ -7,6 +7,7 @@ import numpy as np
 
 from . import _native
 from .arguments import Path, Progress, native_writer_options, path_text
+from .errors import paths_not_found
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -59,6 +60,7 @@ class Alignment:
         return f"<avstore.Alignment: {len(self)} places of {len(self.stores)} stores>"
 
 
+@paths_not_found()
 def align(stores: Iterable[Path], by: Literal["number", "time"] = "number",
           policy: Literal["drop", "hold", "black"] = "drop", tolerance: Optional[float] = None,
           save_index: bool = True) -> Alignment:

@@ -57,8 +57,16 @@ class WriterOptions(EncoderOptions, total=False):
     when_full: WhenFull  # what becomes of a frame for which there is no room; default "block"
 
 
-def integer(value: Integer, what: str) -> int:
-    """An int of any kind of number that has no fraction."""
+def integer(value: Integer, what: str, bits: int = 64) -> int:
+    """An int of any kind of number that has no fraction and fits so many bits."""
+    number = whole(value, what)
+    if not -2**(bits - 1) <= number < 2**(bits - 1):
+        raise InvalidArgument(f"{what} cannot be {number}")
+    return number
+
+
+def whole(value: Integer, what: str) -> int:
+    """An int, however large, of any kind of number that has no fraction."""
     try:
         return operator.index(value)  # type: ignore[arg-type]
     except TypeError:
@@ -225,4 +233,4 @@ def native_writer_options(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def frame_range(start: Integer, stop: Optional[Integer]) -> Tuple[int, int]:
-    return max(integer(start, "start"), 0), INT64_MAX if stop is None else min(integer(stop, "stop"), INT64_MAX)
+    return max(integer(start, "start"), 0), INT64_MAX if stop is None else integer(stop, "stop")

@@ -5,8 +5,10 @@ avstore catches the right ones. Messages name the file concerned.
 """
 from __future__ import annotations
 
+import contextlib
 import sys
 import warnings
+from typing import Iterator
 
 __all__ = ["AvstoreWarning", "Corrupt", "EndOfStore", "Error", "Exists", "Interrupted", "InvalidArgument", "NotFound",
            "StorageError", "StoreNotFound", "Unsupported"]
@@ -24,7 +26,7 @@ class NotFound(Error, KeyError):
 
 
 class StoreNotFound(NotFound, FileNotFoundError):
-    """There is no store at that path."""
+    """There is no store, or no file, at that path."""
 
 
 class EndOfStore(Error, EOFError, IndexError):
@@ -59,11 +61,20 @@ class AvstoreWarning(UserWarning):
     """Something is wrong that could be worked around, or was done otherwise than asked for."""
 
 
+@contextlib.contextmanager
+def paths_not_found() -> Iterator[None]:
+    """What is not found in here is a path. Also a decorator."""
+    try:
+        yield
+    except NotFound as error:
+        raise StoreNotFound(str(error)) from None
+
+
 def warn(text: str) -> None:
     """Warn at the line outside this package that made the call."""
     level = 2
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__package__") == __package__:
+    while frame.f_back is not None and str(frame.f_globals.get("__package__")).split(".")[0] == __package__:
         frame = frame.f_back
         level += 1
     warnings.warn(text, AvstoreWarning, stacklevel=level)

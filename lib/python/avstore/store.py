@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Iterator, List, Optional, Tuple, Union, o
 import numpy as np
 
 from . import _native
-from .arguments import INT64_MAX, INT64_MIN, Integer, Path, integer, integers, path_text
-from .errors import EndOfStore, InvalidArgument, NotFound, StoreNotFound
+from .arguments import INT64_MAX, INT64_MIN, Integer, Path, integer, integers, path_text, whole
+from .errors import EndOfStore, InvalidArgument, NotFound, paths_not_found
 from .frame import Frame, FrameInfo
 
 if TYPE_CHECKING:
@@ -107,11 +107,9 @@ class Store:
         self._options = {"pixel_format": pixel_format, "raw_sensor": raw_sensor, "threads": threads,
                          "save_index": save_index, "writable": writable}
         self._given_path = os.path.abspath(path_text(path))
-        try:
+        with paths_not_found():
             self._reader = _native.Reader(path_text(path), pixel_format or "", bool(raw_sensor),
-                                          integer(threads, "threads"), bool(save_index), bool(writable))
-        except NotFound as error:
-            raise StoreNotFound(str(error)) from None
+                                          integer(threads, "threads", 32), bool(save_index), bool(writable))
         fields = self._reader.info()
         self._metadata_json = fields.pop("metadata_json")
         self._info = _store_info(fields)
@@ -311,7 +309,7 @@ class Store:
     # --- what was asked for ---
 
     def _place(self, index: Any) -> int:
-        place = integer(index, "frame index")
+        place = whole(index, "frame index")
         if place < -len(self) or place > INT64_MAX:
             raise EndOfStore(f"{self.path}: no frame_index {place}; the store has {len(self)} frames")
         return place + len(self) if place < 0 else place
@@ -329,7 +327,7 @@ class Store:
         return np.where(places < 0, places + len(self), places)
 
     def _number(self, number: Integer, nearest: bool) -> int:
-        value = integer(number, "frame number")
+        value = whole(number, "frame number")
         if INT64_MIN <= value <= INT64_MAX:
             return value
         if not nearest:

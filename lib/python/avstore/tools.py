@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, List, NamedTuple, Optional, Tuple
 from . import _native
 from .arguments import Integer, Path, Progress, Timing, frame_range, integer, native_encoder_options, \
     native_writer_options, path_text
+from .errors import paths_not_found
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -82,6 +83,7 @@ def encoders(format: str) -> List[Encoder]:
     return [Encoder(*fields) for fields in _native.encoders(format)]
 
 
+@paths_not_found()
 def import_video(file: Path, store: Path, *, copy: bool = False, stream: Optional[Integer] = None,
                  start_time: Optional[float] = None, first_number: Integer = 0, number_step: Integer = 1,
                  allow_truncated: bool = False, progress: Optional[Progress] = None,
@@ -99,10 +101,11 @@ def import_video(file: Path, store: Path, *, copy: bool = False, stream: Optiona
     """
     return ImportResult(*_native.import_video(
         path_text(file), path_text(store), native_writer_options(options), copy,
-        None if stream is None else integer(stream, "stream"), None if start_time is None else float(start_time),
+        None if stream is None else integer(stream, "stream", 32), None if start_time is None else float(start_time),
         integer(first_number, "first_number"), integer(number_step, "number_step"), allow_truncated, progress))
 
 
+@paths_not_found()
 def transcode(source: Path, destination: Path, *, start: Integer = 0, stop: Optional[Integer] = None,
               save_index: bool = True, progress: Optional[Progress] = None, **options: "Unpack[WriterOptions]") -> int:
     """Write the frames [start, stop) of a store anew in another format; returns how many.
@@ -114,6 +117,7 @@ def transcode(source: Path, destination: Path, *, start: Integer = 0, stop: Opti
                              frame_range(start, stop), save_index, progress)
 
 
+@paths_not_found()
 def export(store: Path, file: Path, *, start: Integer = 0, stop: Optional[Integer] = None, timing: Timing = "real",
            overwrite: bool = False, save_index: bool = True, progress: Optional[Progress] = None,
            **options: "Unpack[EncoderOptions]") -> ExportResult:
@@ -127,6 +131,7 @@ def export(store: Path, file: Path, *, start: Integer = 0, stop: Optional[Intege
                                         frame_range(start, stop), overwrite, save_index, progress))
 
 
+@paths_not_found()
 def verify(store: Path, *, deep: bool = False, progress: Optional[Progress] = None) -> VerifyResult:
     """Compare the database with the files. deep: decode every frame, in a row and from each keyframe.
 
@@ -135,11 +140,13 @@ def verify(store: Path, *, deep: bool = False, progress: Optional[Progress] = No
     return VerifyResult(*_native.verify(path_text(store), deep, progress))
 
 
+@paths_not_found()
 def rebuild_index(store: Path) -> int:
     """Make the database anew from the chunks and the index files beside them; returns the number of frames."""
     return _native.rebuild_index(path_text(store))
 
 
+@paths_not_found()
 def reindex(store: Path, *, progress: Optional[Progress] = None) -> ReindexResult:
     """Renumber the frames before the one with number 0: -1 is the one before it, -2 the one before that, and so on.
 
@@ -149,6 +156,7 @@ def reindex(store: Path, *, progress: Optional[Progress] = None) -> ReindexResul
     return ReindexResult(*_native.reindex(path_text(store), progress))
 
 
+@paths_not_found()
 def empty(store: Path) -> None:
     """Remove all frames and extra data of a store for good; its metadata stays. Raises Exists if it is being recorded."""
     _native.empty(path_text(store))

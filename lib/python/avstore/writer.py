@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from . import _native
-from .arguments import INT64_MAX, INT64_MIN, Integer, Path, integer, integers, json_text, native_writer_options, path_text
+from .arguments import Integer, Path, integer, integers, json_text, native_writer_options, path_text
 from .errors import Error, InvalidArgument
 from .store import FrameTable
 
@@ -86,10 +86,7 @@ class Writer:
         if self._shape not in (None, array.shape) or self._dtype not in (None, array.dtype):
             raise InvalidArgument(f"{self._path}: an image of shape {array.shape} and type {array.dtype}; the store is made for "
                                   f"{self._shape or 'any shape'} and {self._dtype or 'any type'}")
-        value = integer(number, "frame number")
-        if not INT64_MIN <= value <= INT64_MAX:
-            raise InvalidArgument(f"{self._path}: frame number {value} does not fit 64 bits")
-        return self._writer.add(array, value, float(time))
+        return self._writer.add(array, integer(number, "frame number"), float(time))
 
     def add_extra(self, record: Optional[Mapping[str, Any]] = None, /, **values: Any) -> None:
         """Tie a record to the newest frame: ``w.add_extra(force=0.5)``, or of a mapping.

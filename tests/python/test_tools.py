@@ -1,0 +1,192 @@
+"""Work on whole stores, against other programs."""
+import os
+import signal
+import zipfile
+
+import numpy as np
+import pytest
+
+import avstore
+from conftest import DATA, HEIGHT, WIDTH, chunk_files, code_of, decoded, write_store
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    path = tmp_path_factory.mktemp("tools") / "s"
+    return write_store(path, numbers=range(100, 140), keyframe_interval=5, metadata={"a": 1})
+
+
+# --- import ---
+
+def test_importing_keeps_the_video(folder):
+    result = avstore.import_video(DATA / "clip.mp4", folder / "s", copy=True, first_number=np.uint16(50), number_step=2,
+                                  start_time=np.float32(10), chunk_size=100, metadata={"k": [1]})
+    assert result == (250, "avc1/mp4", True)
+    s = avstore.open(folder / "s", pixel_format="gray8")
+    assert s.frames.number.tolist() == list(range(50, 550, 2))
+    assert np.allclose(s.frames.time, 10 + np.arange(250) / 25)
+    assert s.metadata == {"k": [1]} and s.info.chunk_count > 1
+    assert np.array_equal(avstore.open(folder / "s").stack([249, 0]), decoded(DATA / "clip.mp4", (240, 320, 3), "bgr24")[[249, 0]])
+
+
+def test_importing_anew(folder):
+    result = avstore.import_video(DATA / "clip.mp4", folder / "s", format="ffv1/mkv", chunk_size=1000)
+    assert result == (250, "ffv1/mkv", False)
+    planes = [decoded(video, (360, 320), "yuv420p") for video in (DATA / "clip.mp4", folder / "s/000000.mkv")]
+    assert np.array_equal(*planes)
+
+
+def test_what_cannot_be_imported(folder):
+    (folder / "text.mp4").write_text("no video")
+    with pytest.raises(avstore.Corrupt, match="text.mp4"):
+        avstore.import_video(folder / "text.mp4", folder / "s")
+    with pytest.raises(avstore.NotFound, match="none.mp4"):
+        avstore.import_video(folder / "none.mp4", folder / "s")
+    with pytest.raises(TypeError, match="colour"):
+        avstore.import_video(DATA / "clip.mp4", folder / "s", colour=True)
+    assert not (folder / "s").exists()
+
+
+# --- transcode and export ---
+
+def test_transcoding_without_loss(store, folder):
+    said = []
+    assert avstore.transcode(store, folder / "t", format="ffv1/mkv", start=5, stop=np.int64(35), chunk_size=100,
+                             progress=lambda done, total: said.append((done, total))) == 30
+    s, t = avstore.open(store), avstore.open(folder / "t")
+    assert t.info.format == "ffv1/mkv" and t.metadata == {"a": 1} and t.created == s.created
+    assert t.frames.number.tolist() == list(range(105, 135))
+    original = np.concatenate([decoded(chunk, (HEIGHT, WIDTH), "gray", "extractplanes=y") for chunk in chunk_files(store)])
+    assert np.array_equal(decoded(folder / "t/000000.mkv", (HEIGHT, WIDTH), "gray"), original[5:35])
+    assert said and all(0 <= done <= total == 30 for done, total in said)
+
+
+def test_exporting_copies(store, folder):
+    # 5 to 30 are whole keyframe intervals
+    assert avstore.export(store, folder / "cut.mp4", start=5, stop=30) == (25, 0)
+    result = avstore.export(avstore.open(store), folder / "all.mkv", timing="nominal")
+    assert result.frames == 40 and result.frames_encoded == 0
+    original = np.concatenate([decoded(chunk, (HEIGHT, WIDTH), "gray", "extractplanes=y") for chunk in chunk_files(store)])
+    assert np.array_equal(decoded(folder / "cut.mp4", (HEIGHT, WIDTH), "gray", "extractplanes=y"), original[5:30])
+    assert np.array_equal(decoded(folder / "all.mkv", (HEIGHT, WIDTH), "gray", "extractplanes=y"), original)
+    with pytest.raises(FileExistsError, match="cut.mp4"):
+        avstore.export(store, folder / "cut.mp4")
+    assert avstore.export(store, folder / "cut.mp4", start=7, stop=30, overwrite=True, quality=90, timing="nominal").frames == 23
+    assert [code_of(image) for image in decoded(folder / "cut.mp4", (HEIGHT, WIDTH), "gray")] == list(range(7, 30))
+    with pytest.raises(TypeError, match="chunk_size"):
+        avstore.export(store, folder / "x.mp4", chunk_size=5)
+
+
+def test_work_is_stopped(store, folder):
+    with pytest.raises(avstore.Interrupted):
+        avstore.transcode(store, folder / "t", progress=lambda done, total: False)
+    with pytest.raises(ZeroDivisionError):
+        avstore.transcode(store, folder / "t", progress=lambda done, total: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        avstore.verify(store, deep=True, progress=lambda done, total: 1 / 0)
+    assert list(folder.iterdir()) == []
+
+
+def test_control_c_stops_work(store, folder):
+    def interrupt(done, total):
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        avstore.transcode(store, folder / "t", progress=interrupt)
+    assert list(folder.iterdir()) == []
+
+
+# --- upkeep ---
+
+def test_verifying(folder):
+    store = write_store(folder / "s", "h264/mkv")
+    assert avstore.verify(store, deep=True) == (40, 3, []) and avstore.verify(store).ok
+    chunk = chunk_files(store)[2]
+    chunk.write_bytes(chunk.read_bytes()[:-500])
+    damaged = avstore.verify(store)
+    assert not damaged.ok and "000002" in damaged.findings[0]
+    with pytest.raises(FileNotFoundError):
+        avstore.verify(folder / "none")
+
+
+def test_an_index_made_anew(folder):
+    store = write_store(folder / "s")
+    (store / ".index.sqlite").write_bytes(b"no database")
+    assert avstore.rebuild_index(store) == 40
+    assert avstore.open(store).frames.number.tolist() == list(range(40))
+
+
+def test_a_damaged_index_is_told_of(folder):
+    store = write_store(folder / "s")
+    (store / ".index.sqlite").write_bytes(b"no database")
+    with pytest.warns(avstore.AvstoreWarning, match="made anew") as caught:
+        s = avstore.open(store)
+    assert caught[0].filename == __file__ and len(s) == 40
+
+
+def test_reindexing(folder):
+    store = write_store(folder / "s", "png", 10, numbers=[7, 8, 9, 0, 1, 2, 3, 4, 5, 6])
+    assert avstore.reindex(store) == (10, 3, 3)
+    assert avstore.open(store).frames.number.tolist() == [-3, -2, -1, 0, 1, 2, 3, 4, 5, 6]
+    with zipfile.ZipFile(store / "000000/index.npz") as archive:
+        assert "_frame_number_before_reindex.npy" in archive.namelist()
+    with pytest.raises(ValueError, match="number 0"):
+        avstore.reindex(write_store(folder / "t", "png", 3, numbers=[1, 2, 3]))
+
+
+def test_emptying(folder):
+    store = write_store(folder / "s")
+    avstore.empty(store)
+    assert len(avstore.open(store)) == 0 and chunk_files(store) == []
+    with avstore.create(folder / "t") as w:
+        w.add(np.zeros((4, 4), np.uint8), 0, 0)
+        w.sync()
+        with pytest.raises(FileExistsError):
+            avstore.empty(folder / "t")
+
+
+# --- align ---
+
+def test_aligning_by_number(folder):
+    left = write_store(folder / "l", "png", 6, numbers=[1, 2, 3, 4, 5, 6])
+    right = write_store(folder / "r", "png", 3, numbers=[2, 4, 8], times=[0.5, 0.6, 0.7])
+    a = avstore.align([left, right])
+    assert a.number.tolist() == [2, 4] and a.frame_index.tolist() == [[1, 0], [3, 1]] and len(a) == 2
+    assert a.frame_time[:, 1].tolist() == [0.5, 0.6] and (a.shown == "match").all()
+    a = avstore.align([left, avstore.open(right)], policy="hold")
+    assert a.shown.tolist() == [["match", "black"], ["match", "match"], ["match", "hold"], ["match", "match"], ["match", "hold"],
+                                ["match", "hold"], ["hold", "match"]]
+    a.write([folder / "l2", folder / "r2"], format="npy")
+    assert [code_of(frame) for frame in avstore.open(folder / "l2")] == [0, 1, 2, 3, 4, 5, 5]
+    assert avstore.open(folder / "r2").frames.number.tolist() == [1, 2, 3, 4, 5, 6, 8]
+    a.write_side_by_side(folder / "both", format="png")
+    both = avstore.open(folder / "both")
+    assert both[2].shape == (HEIGHT, 2 * WIDTH)
+    assert [code_of(both[2][:, :WIDTH]), code_of(both[2][:, WIDTH:])] == [2, 0]
+
+
+def test_aligning_by_time(folder):
+    left = write_store(folder / "l", "png", 4, times=[0, 1, 2, 3])
+    right = write_store(folder / "r", "png", 4, times=[1.1, 2.4, 3.05, 4])
+    a = avstore.align([left, right], by="time", tolerance=np.float32(0.125))
+    assert a.frame_index.tolist() == [[1, 0], [3, 2]] and a.tolerance == 0.125
+    for arguments in ({"by": "place"}, {"policy": "guess"}, {"tolerance": -1, "by": "time"}):
+        with pytest.raises(ValueError):
+            avstore.align([left, right], **arguments)
+    with pytest.raises(ValueError):
+        avstore.align([left])
+
+
+# --- formats ---
+
+def test_formats_and_encoders(folder):
+    names = [format.name for format in avstore.formats()]
+    assert names[0] == "avc1/mp4" and {"ffv1/mkv", "png", "npy"} <= set(names)
+    for format in avstore.formats():
+        assert format.video == bool(avstore.encoders(format.name))
+        if format.lossless:
+            dtype = np.uint16 if "gray16" in format.lossless_pixels else np.uint8
+            write_store(folder / format.name.replace("/", "-"), format.name, 2, dtype=dtype)
+    assert "libx264" in [encoder.name for encoder in avstore.encoders("avc1/mp4") if encoder.available]
+    with pytest.raises(ValueError, match="mp5"):
+        avstore.encoders("mp5")
