@@ -1,3 +1,6 @@
+// The names with and without 64 are one call each, and both are to be defined here.
+#undef _FILE_OFFSET_BITS
+
 #include "support/disk_calls.h"
 
 #include <dlfcn.h>
@@ -7,6 +10,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <cstdarg>
 #include <cstdio>
 #include <set>
 #include <stdexcept>
@@ -89,6 +93,15 @@ bool rename_fails(const char* from, const char* to) {
          fails_now(*state);
 }
 
+// The permissions follow the flags only where a file may be made.
+bool has_mode(int flags) {
+  return (flags & O_CREAT) != 0 || (flags & O_TMPFILE) == O_TMPFILE;
+}
+
+bool open_fails(const char* path, int flags, int folder = AT_FDCWD) {
+  return (flags & O_ACCMODE) != O_RDONLY && fails(DiskCall::open, path, folder);
+}
+
 template <typename Function>
 Function* real(const char* name) {
   return reinterpret_cast<Function*>(::dlsym(RTLD_NEXT, name));
@@ -97,8 +110,10 @@ Function* real(const char* name) {
 }  // namespace
 
 DiskCalls::DiskCalls(const fs::path& folder)
-    : DiskCalls(folder, {DiskCall::write, DiskCall::fsync, DiskCall::mkdir, DiskCall::rename,
-                         DiskCall::remove, DiskCall::unlink, DiskCall::unlinkat}) {}
+    : DiskCalls(folder, {DiskCall::open, DiskCall::write, DiskCall::pwrite, DiskCall::ftruncate,
+                         DiskCall::fsync, DiskCall::fdatasync, DiskCall::mkdir, DiskCall::rename,
+                         DiskCall::remove, DiskCall::unlink, DiskCall::unlinkat, DiskCall::rmdir}) {
+}
 
 DiskCalls::DiskCalls(const fs::path& folder, std::initializer_list<DiskCall> kinds)
     : state_(std::make_unique<State>()) {
@@ -134,10 +149,70 @@ void DiskCalls::exit(std::int64_t nth, int status) {
 
 using avstore::test::DiskCall;
 using avstore::test::fails;
+using avstore::test::has_mode;
+using avstore::test::open_fails;
 using avstore::test::real;
 using avstore::test::rename_fails;
 
+namespace {
+
+ssize_t pwrite_unless_it_fails(int descriptor, const void* bytes, std::size_t count, off64_t at) {
+  return fails(DiskCall::pwrite, descriptor)
+             ? -1
+             : real<ssize_t(int, const void*, std::size_t, off64_t)>("pwrite64")(descriptor, bytes,
+                                                                                 count, at);
+}
+
+int ftruncate_unless_it_fails(int descriptor, off64_t length) {
+  return fails(DiskCall::ftruncate, descriptor)
+             ? -1
+             : real<int(int, off64_t)>("ftruncate64")(descriptor, length);
+}
+
+int open_unless_it_fails(const char* path, int flags, mode_t mode) {
+  return open_fails(path, flags) ? -1
+                                 : real<int(const char*, int, ...)>("open64")(path, flags, mode);
+}
+
+mode_t mode_of(int flags, std::va_list arguments) {
+  return has_mode(flags) ? va_arg(arguments, mode_t) : 0;
+}
+
+}  // namespace
+
 extern "C" {
+int open(const char* path, int flags, ...) {
+  std::va_list arguments;
+  va_start(arguments, flags);
+  const mode_t mode = mode_of(flags, arguments);
+  va_end(arguments);
+  return open_unless_it_fails(path, flags, mode);
+}
+int open64(const char* path, int flags, ...) {
+  std::va_list arguments;
+  va_start(arguments, flags);
+  const mode_t mode = mode_of(flags, arguments);
+  va_end(arguments);
+  return open_unless_it_fails(path, flags, mode);
+}
+ssize_t pwrite(int descriptor, const void* bytes, std::size_t count, off_t at) {
+  return pwrite_unless_it_fails(descriptor, bytes, count, at);
+}
+ssize_t pwrite64(int descriptor, const void* bytes, std::size_t count, off64_t at) {
+  return pwrite_unless_it_fails(descriptor, bytes, count, at);
+}
+int ftruncate(int descriptor, off_t length) noexcept {
+  return ftruncate_unless_it_fails(descriptor, length);
+}
+int ftruncate64(int descriptor, off64_t length) noexcept {
+  return ftruncate_unless_it_fails(descriptor, length);
+}
+int fdatasync(int descriptor) {
+  return fails(DiskCall::fdatasync, descriptor) ? -1 : real<int(int)>("fdatasync")(descriptor);
+}
+int rmdir(const char* path) noexcept {
+  return fails(DiskCall::rmdir, path) ? -1 : real<int(const char*)>("rmdir")(path);
+}
 ssize_t write(int descriptor, const void* bytes, std::size_t count) {
   return fails(DiskCall::write, descriptor)
              ? -1

@@ -13,8 +13,22 @@
 
 namespace avstore::test {
 
-// What is intercepted, by the name of the call.
-enum class DiskCall { write, fsync, mkdir, rename, remove, unlink, unlinkat };
+// What is intercepted, by the name of the call. Files that are opened by fopen, and so by
+// std::ofstream, count from their first write on.
+enum class DiskCall {
+  open,       // to write, also if the file is there already
+  write,      // libav*, avstore
+  pwrite,     // SQLite
+  ftruncate,  // SQLite
+  fsync,
+  fdatasync,
+  mkdir,
+  rename,
+  remove,
+  unlink,
+  unlinkat,
+  rmdir
+};
 
 // While it lives, calls on what lies below a folder are counted. There may be one at a time, and
 // no other thread may be at work when it begins or ends. A child process has a copy of its own.

@@ -5,10 +5,13 @@
 #include <cerrno>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "avstore/error.h"
 #include "base/files.h"
+#include "index/index.h"
 #include "support/catch.h"
+#include "support/index_rows.h"
 #include "support/media_folder.h"
 #include "support/outcome.h"
 #include "support/processes.h"
@@ -20,7 +23,7 @@ namespace fs = std::filesystem;
 using namespace avstore::test;  // NOLINT
 using Names = std::vector<std::string>;
 
-// The library opens a new file, calls write, fsync and rename.
+// The library calls open, write, fsync and rename.
 void replace(const fs::path& file) {
   avstore::base::write_file_atomically(file, std::string_view("new"));
 }
@@ -35,17 +38,17 @@ TEST_CASE("disk calls: counted below the folder, of the kinds asked for") {
   {
     const DiskCalls calls(folder.path() / "a");
     replace(folder.path() / "a" / "file");
-    CHECK(calls.count() == 3);
+    CHECK(calls.count() == 4);
     replace(folder.path() / "ab" / "file");
     replace(beside.path() / "file");
-    CHECK(calls.count() == 3);
-    fs::rename(beside.path() / "file", folder.path() / "a" / "file");
     CHECK(calls.count() == 4);
+    fs::rename(beside.path() / "file", folder.path() / "a" / "file");
+    CHECK(calls.count() == 5);
     fs::create_directory_symlink(folder.path() / "a", beside.path() / "link");
     fs::remove(beside.path() / "link" / "file");
-    CHECK(calls.count() == 5);
+    CHECK(calls.count() == 6);
     fs::remove(beside.path() / "link");
-    CHECK(calls.count() == 5);
+    CHECK(calls.count() == 6);
   }
   const DiskCalls renames(folder.path(), {DiskCall::rename, DiskCall::mkdir});
   replace(folder.path() / "a" / "file");
@@ -57,7 +60,7 @@ TEST_CASE("disk calls: the one that is to fail fails, and does nothing") {
   const TemporaryFolder folder;
   const fs::path file = folder.path() / "file";
   write_text(file, "old");
-  const int nth = GENERATE(1, 2, 3);
+  const int nth = GENERATE(1, 2, 3, 4);
   {
     DiskCalls calls(folder.path());
     calls.fail(nth, ENOSPC);
@@ -75,13 +78,32 @@ TEST_CASE("disk calls: the process ends before the one where it is to end") {
   const TemporaryFolder folder;
   const fs::path file = folder.path() / "file";
   write_text(file, "old");
-  const int nth = GENERATE(1, 3, 4);
+  const int nth = GENERATE(1, 2, 4, 5);
+  const bool complete = nth == 5;
   CHECK(run_child([&] {
           DiskCalls calls(folder.path());
           calls.exit(nth, 42);
           replace(file);
           return 0;
-        }) == (nth > 3 ? 0 : 42));
-  CHECK(read_text(file) == (nth > 3 ? "new" : "old"));
-  CHECK(names_in(folder.path()).size() == (nth > 3 ? 1 : 2));
+        }) == (complete ? 0 : 42));
+  CHECK(read_text(file) == (complete ? "new" : "old"));
+  // The new file is beside the old one from its opening until its renaming.
+  CHECK(names_in(folder.path()).size() == (nth == 1 || complete ? 1 : 2));
+}
+
+TEST_CASE("disk calls: those of SQLite too") {
+  const TemporaryFolder folder;
+  DiskCalls calls(folder.path(), {DiskCall::pwrite});
+  avstore::index::Index index = avstore::index::Index::create(folder.path() / "database");
+  append_plain(index, 10);
+  index.commit();
+  REQUIRE(calls.count() > 0);
+  calls.fail(calls.count() + 1, ENOSPC);
+  append_plain(index, 20);
+  CHECK(kind_of_error([&] { index.commit(); }, "full") == avstore::ErrorKind::io);
+  index.rollback();
+  CHECK(same(rows_of(index), plain_rows(10)));
+  append_plain(index, 30);
+  index.commit();
+  CHECK(same(rows_of(index), plain_rows(30)));
 }
