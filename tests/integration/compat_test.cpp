@@ -8,6 +8,7 @@
 #include "avstore/extra.h"
 #include "avstore/image.h"
 #include "avstore/reader.h"
+#include "avstore/record.h"
 #include "avstore/tools.h"
 #include "avstore/writer.h"
 #include "support/catch.h"
@@ -17,6 +18,27 @@
 #include "support/programs.h"
 
 namespace {
+
+// Raw frames of 32x24. Throws what the recording failed with.
+void record_raw(const std::filesystem::path& raw, const std::filesystem::path& store,
+                const std::string& encoding, const std::string& pixels) {
+  avstore::CameraOptions camera;
+  camera.name = "raw";
+  camera.source = raw.string();
+  camera.input_format = "rawvideo";
+  camera.size = {32, 24};
+  camera.pixel_format = PixelFormat::from_name(pixels);
+  camera.store = store;
+  camera.writer = options_of("npy");
+  camera.writer.encoding = encoding;
+  avstore::RecordOptions options;
+  options.cameras = {camera};
+  options.min_free = {0, 0};
+  const avstore::CameraResult result = avstore::record(options).at(0);
+  if (!result.error.empty()) {
+    throw avstore::Error(avstore::ErrorKind::io, result.error);
+  }
+}
 
 namespace fs = std::filesystem;
 namespace pixel = avstore::pixel;
@@ -249,12 +271,7 @@ TEST_CASE("frames of the layout that an encoding means are taken as the sensor's
     run("ffmpeg -v error -f lavfi -i color=c=0xC03020:s=32x24 -frames:v 1 -f rawvideo -pix_fmt " +
         one.pixels + " " + quoted(raw));
   }
-  avstore::RecordOptions options;
-  options.writer = options_of("npy");
-  options.writer.encoding = one.encoding;
-  options.input_format = "rawvideo";
-  options.input_options = {{"video_size", "32x24"}, {"pixel_format", one.pixels}};
-  avstore::record(raw.string(), folder.path() / "store", options);
+  record_raw(raw, folder.path() / "store", one.encoding, one.pixels);
   const auto picture = packed(folder.path() / "store", pixel::bgr24);
   CAPTURE(one.encoding);
   const std::size_t inside = 3 * (10 * kWide + 10);  // B, G, R
@@ -299,13 +316,8 @@ TEST_CASE("frames that cannot be data of the encoding are refused, and so are fo
 TEST_CASE("a source whose pixels have another order than the encoding is refused") {
   const TemporaryFolder folder;
   write_text(folder.path() / "raw", std::string(std::size_t{3} * 32 * 24, 'x'));
-  avstore::RecordOptions options;
-  options.writer = options_of("npy");
-  options.writer.encoding = "cv_rgb";
-  options.input_format = "rawvideo";
-  options.input_options = {{"video_size", "32x24"}, {"pixel_format", "bgr24"}};
   CHECK_THAT(outcome_of([&] {
-               avstore::record((folder.path() / "raw").string(), folder.path() / "store", options);
+               record_raw(folder.path() / "raw", folder.path() / "store", "cv_rgb", "bgr24");
              }),
              Contains("bgr24, not cv_rgb"));
 }

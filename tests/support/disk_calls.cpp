@@ -12,9 +12,11 @@
 #include <cerrno>
 #include <cstdarg>
 #include <cstdio>
+#include <mutex>
 #include <set>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 namespace avstore::test {
 
@@ -29,6 +31,8 @@ struct DiskCalls::State {
   std::atomic<int> error = 0;
   std::atomic<std::int64_t> last = 0;
   std::atomic<int> exit_status = 0;
+  std::function<void(const DiskEvent&)> observer;
+  std::mutex observing;
 };
 
 namespace {
@@ -102,6 +106,43 @@ bool open_fails(const char* path, int flags, int folder = AT_FDCWD) {
   return (flags & O_ACCMODE) != O_RDONLY && fails(DiskCall::open, path, folder);
 }
 
+bool is_observed(const fs::path& path) {
+  DiskCalls::State* state = watching;
+  return state != nullptr && state->observer && is_below(path, state->folder);
+}
+
+void note(const DiskEvent& event) {
+  DiskCalls::State* state = watching;
+  const int error = errno;
+  const std::lock_guard lock(state->observing);
+  state->observer(event);
+  errno = error;
+}
+
+// Of calls that return a negative number if they fail.
+template <typename Result>
+Result noted(Result result, DiskCall call, const fs::path& path) {
+  if (result >= 0 && is_observed(path)) {
+    note({call, path, {}, 0, {}, false, false});
+  }
+  return result;
+}
+
+ssize_t noted_write(ssize_t result, DiskCall call, int descriptor, const void* bytes,
+                    std::int64_t offset) {
+  const fs::path path = path_of(descriptor);
+  if (result > 0 && is_observed(path)) {
+    note({call,
+          path,
+          {},
+          offset,
+          std::string(static_cast<const char*>(bytes), static_cast<std::size_t>(result)),
+          false,
+          false});
+  }
+  return result;
+}
+
 template <typename Function>
 Function* real(const char* name) {
   return reinterpret_cast<Function*>(::dlsym(RTLD_NEXT, name));
@@ -138,6 +179,10 @@ void DiskCalls::fail(std::int64_t nth, int error) {
   state_->failing = nth;
 }
 
+void DiskCalls::observe(std::function<void(const DiskEvent&)> observer) {
+  state_->observer = std::move(observer);
+}
+
 void DiskCalls::exit(std::int64_t nth, int status) {
   state_->exit_status = status;
   state_->last = nth;
@@ -148,30 +193,54 @@ void DiskCalls::exit(std::int64_t nth, int status) {
 // ---- in place of the C library's -----------------------------------------------------------
 
 using avstore::test::DiskCall;
+using avstore::test::DiskEvent;
 using avstore::test::fails;
 using avstore::test::has_mode;
+using avstore::test::is_observed;
+using avstore::test::note;
+using avstore::test::noted;
+using avstore::test::noted_write;
 using avstore::test::open_fails;
+using avstore::test::path_of;
 using avstore::test::real;
 using avstore::test::rename_fails;
+using avstore::test::resolved;
 
 namespace {
 
 ssize_t pwrite_unless_it_fails(int descriptor, const void* bytes, std::size_t count, off64_t at) {
-  return fails(DiskCall::pwrite, descriptor)
-             ? -1
-             : real<ssize_t(int, const void*, std::size_t, off64_t)>("pwrite64")(descriptor, bytes,
-                                                                                 count, at);
+  if (fails(DiskCall::pwrite, descriptor)) {
+    return -1;
+  }
+  const ssize_t done = real<ssize_t(int, const void*, std::size_t, off64_t)>("pwrite64")(
+      descriptor, bytes, count, at);
+  return noted_write(done, DiskCall::pwrite, descriptor, bytes, at);
 }
 
 int ftruncate_unless_it_fails(int descriptor, off64_t length) {
-  return fails(DiskCall::ftruncate, descriptor)
-             ? -1
-             : real<int(int, off64_t)>("ftruncate64")(descriptor, length);
+  if (fails(DiskCall::ftruncate, descriptor)) {
+    return -1;
+  }
+  const int result = real<int(int, off64_t)>("ftruncate64")(descriptor, length);
+  const auto path = path_of(descriptor);
+  if (result == 0 && is_observed(path)) {
+    note({DiskCall::ftruncate, path, {}, length, {}, false, false});
+  }
+  return result;
 }
 
 int open_unless_it_fails(const char* path, int flags, mode_t mode) {
-  return open_fails(path, flags) ? -1
-                                 : real<int(const char*, int, ...)>("open64")(path, flags, mode);
+  if (open_fails(path, flags)) {
+    return -1;
+  }
+  const bool writes = (flags & O_ACCMODE) != O_RDONLY;
+  struct stat64 status {};
+  const bool was_there = !writes || ::stat64(path, &status) == 0;
+  const int descriptor = real<int(const char*, int, ...)>("open64")(path, flags, mode);
+  if (descriptor >= 0 && writes && is_observed(resolved(path))) {
+    note({DiskCall::open, resolved(path), {}, 0, {}, !was_there, (flags & O_TRUNC) != 0});
+  }
+  return descriptor;
 }
 
 mode_t mode_of(int flags, std::va_list arguments) {
@@ -208,34 +277,61 @@ int ftruncate64(int descriptor, off64_t length) noexcept {
   return ftruncate_unless_it_fails(descriptor, length);
 }
 int fdatasync(int descriptor) {
-  return fails(DiskCall::fdatasync, descriptor) ? -1 : real<int(int)>("fdatasync")(descriptor);
+  return fails(DiskCall::fdatasync, descriptor) ? -1
+                                                : noted(real<int(int)>("fdatasync")(descriptor),
+                                                        DiskCall::fdatasync, path_of(descriptor));
 }
 int rmdir(const char* path) noexcept {
-  return fails(DiskCall::rmdir, path) ? -1 : real<int(const char*)>("rmdir")(path);
+  return fails(DiskCall::rmdir, path)
+             ? -1
+             : noted(real<int(const char*)>("rmdir")(path), DiskCall::rmdir, resolved(path));
 }
 ssize_t write(int descriptor, const void* bytes, std::size_t count) {
-  return fails(DiskCall::write, descriptor)
-             ? -1
-             : real<ssize_t(int, const void*, std::size_t)>("write")(descriptor, bytes, count);
+  if (fails(DiskCall::write, descriptor)) {
+    return -1;
+  }
+  const ssize_t done =
+      real<ssize_t(int, const void*, std::size_t)>("write")(descriptor, bytes, count);
+  return done > 0 && is_observed(path_of(descriptor))
+             ? noted_write(done, DiskCall::write, descriptor, bytes,
+                           ::lseek64(descriptor, 0, SEEK_CUR) - done)
+             : done;
 }
 int fsync(int descriptor) {
-  return fails(DiskCall::fsync, descriptor) ? -1 : real<int(int)>("fsync")(descriptor);
+  return fails(DiskCall::fsync, descriptor)
+             ? -1
+             : noted(real<int(int)>("fsync")(descriptor), DiskCall::fsync, path_of(descriptor));
 }
 int mkdir(const char* path, mode_t mode) noexcept {
-  return fails(DiskCall::mkdir, path) ? -1 : real<int(const char*, mode_t)>("mkdir")(path, mode);
+  return fails(DiskCall::mkdir, path) ? -1
+                                      : noted(real<int(const char*, mode_t)>("mkdir")(path, mode),
+                                              DiskCall::mkdir, resolved(path));
 }
 int rename(const char* from, const char* to) noexcept {
-  return rename_fails(from, to) ? -1 : real<int(const char*, const char*)>("rename")(from, to);
+  if (rename_fails(from, to)) {
+    return -1;
+  }
+  const auto source = resolved(from);
+  const int result = real<int(const char*, const char*)>("rename")(from, to);
+  if (result == 0 && is_observed(source)) {
+    note({DiskCall::rename, source, resolved(to), 0, {}, false, false});
+  }
+  return result;
 }
 int remove(const char* path) noexcept {
-  return fails(DiskCall::remove, path) ? -1 : real<int(const char*)>("remove")(path);
+  return fails(DiskCall::remove, path)
+             ? -1
+             : noted(real<int(const char*)>("remove")(path), DiskCall::remove, resolved(path));
 }
 int unlink(const char* path) noexcept {
-  return fails(DiskCall::unlink, path) ? -1 : real<int(const char*)>("unlink")(path);
+  return fails(DiskCall::unlink, path)
+             ? -1
+             : noted(real<int(const char*)>("unlink")(path), DiskCall::unlink, resolved(path));
 }
 int unlinkat(int folder, const char* path, int flags) noexcept {
   return fails(DiskCall::unlinkat, path, folder)
              ? -1
-             : real<int(int, const char*, int)>("unlinkat")(folder, path, flags);
+             : noted(real<int(int, const char*, int)>("unlinkat")(folder, path, flags),
+                     DiskCall::unlinkat, resolved(folder, path));
 }
 }

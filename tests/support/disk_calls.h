@@ -8,8 +8,10 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <initializer_list>
 #include <memory>
+#include <string>
 
 namespace avstore::test {
 
@@ -30,6 +32,17 @@ enum class DiskCall {
   rmdir
 };
 
+// A call that was made and did what it should.
+struct DiskEvent {
+  DiskCall call = DiskCall::write;
+  std::filesystem::path path;  // of the file or folder, without links
+  std::filesystem::path to;    // rename
+  std::int64_t offset = 0;     // write, pwrite; ftruncate: the length
+  std::string bytes;           // write, pwrite
+  bool created = false;        // open: the file was not there before
+  bool emptied = false;        // open
+};
+
 // While it lives, calls on what lies below a folder are counted. There may be one at a time, and
 // no other thread may be at work when it begins or ends. A child process has a copy of its own.
 class DiskCalls {
@@ -47,6 +60,10 @@ class DiskCalls {
   // The `nth` call, from 1 and from the beginning of this object's life, does nothing and fails
   // with that errno.
   void fail(std::int64_t nth, int error);
+
+  // Called after each call that succeeds, one at a time, by the thread that made it. To be set
+  // before anything is done in the folder.
+  void observe(std::function<void(const DiskEvent&)> observer);
 
   // The `nth` call is not made: the process ends there and then, with that exit status.
   void exit(std::int64_t nth, int status);

@@ -101,15 +101,16 @@ bool lock(int descriptor) {
          (errno != EAGAIN && errno != EACCES);  // a file system without locks is no obstacle
 }
 
-bool is_locked(const fs::path& file) {
+// Empty where that cannot be found out.
+std::optional<bool> is_locked(const fs::path& file) {
   const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor < 0) {
-    return false;
+    return std::nullopt;
   }
   struct flock range = whole_file(F_RDLCK);
-  const bool locked = ::fcntl(descriptor, F_OFD_GETLK, &range) == 0 && range.l_type != F_UNLCK;
+  const bool told = ::fcntl(descriptor, F_OFD_GETLK, &range) == 0;
   ::close(descriptor);
-  return locked;
+  return told ? std::optional(range.l_type != F_UNLCK) : std::nullopt;
 }
 
 // Whether the name still leads to the file that is open. Its last owner may have removed it.
@@ -142,8 +143,10 @@ RecordingLock::RecordingLock(const fs::path& folder) : file_(folder / kLockFile)
     }
   } while (!is_in_place(file_, descriptor_));
   const std::string text = to_text({::getpid(), start_of(::getpid()), this_boot()});
-  if (::ftruncate(descriptor_, 0) != 0 ||
-      ::pwrite(descriptor_, text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) {
+  // Whenever this is killed, somebody's name is in it; and it must not be empty after a power cut.
+  if (::pwrite(descriptor_, text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()) ||
+      ::ftruncate(descriptor_, static_cast<off_t>(text.size())) != 0 ||
+      ::fdatasync(descriptor_) != 0) {
     const int error = errno;
     ::close(descriptor_);
     errno = error;
@@ -170,9 +173,8 @@ RecordingState recording_state(const fs::path& folder) {
   if (owner) {
     state.owner = "process " + std::to_string(owner->process);
   }
-  state.recording = is_locked(file) || (owner && is_alive(*owner)) ? Recording::yes
-                    : owner                                        ? Recording::left
-                                                                   : Recording::untold;
+  const bool yes = is_locked(file).value_or(owner && is_alive(*owner));
+  state.recording = yes ? Recording::yes : owner ? Recording::left : Recording::untold;
   return state;
 }
 

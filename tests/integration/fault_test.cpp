@@ -1,0 +1,126 @@
+// Recording while each call that changes the disk fails in turn: the recording ends with an error
+// that says so, what was durable stays readable, and nothing hangs.
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "avstore/error.h"
+#include "avstore/tools.h"
+#include "support/catch.h"
+#include "support/disk_calls.h"
+#include "support/drawn_store.h"
+#include "support/media_folder.h"
+
+namespace fs = std::filesystem;
+using namespace avstore;
+using namespace avstore::test;
+
+namespace {
+
+constexpr int kFrames = 14;
+
+WriterOptions options_for(const std::string& format, Durability durability) {
+  WriterOptions options = options_of(format, 6);
+  if (is_video(format)) {
+    options.encoder.keyframe_interval = 4;
+  }
+  options.durability = durability;
+  return options;
+}
+
+struct Outcome {
+  std::int64_t durable = 0;  // before the error, as the writer said
+  std::optional<Error> error;
+};
+
+Outcome record(const fs::path& store, const WriterOptions& options) {
+  Outcome outcome;
+  std::optional<Writer> writer;
+  try {
+    writer.emplace(store, options);
+    for (int i = 0; i < kFrames; ++i) {
+      add(*writer, i);
+      if (i % 5 == 0) {
+        writer->add_extra("{\"place\": " + std::to_string(i) + "}");
+      }
+      if (i == 8) {
+        writer->sync();
+      }
+      outcome.durable = writer->durable_count();
+    }
+    writer->close();
+    outcome.durable = kFrames;
+  } catch (const Error& error) {
+    outcome.error = error;
+    if (writer) {
+      outcome.durable = std::max(outcome.durable, writer->durable_count());
+    }
+  }
+  return outcome;
+}
+
+void check_what_is_left(const fs::path& store, const Outcome& outcome) {
+  if (outcome.durable == 0 && !fs::exists(store / "metadata.yaml")) {
+    return;
+  }
+  Reader reader(store);
+  const std::int64_t count = reader.info().frame_count;
+  CHECK(count >= outcome.durable);
+  CHECK(count <= kFrames);
+  CHECK(wrong_codes(store).empty());
+  repair(store, {});
+  const VerifyResult found = verify(store, {true, {}});
+  CAPTURE(found.findings, found.repairs);
+  CHECK(found.findings.empty());
+  CHECK(found.repairs.empty());
+  CHECK(found.frames == count);
+}
+
+std::int64_t count_calls(const WriterOptions& options) {
+  const TemporaryFolder folder;
+  const DiskCalls calls(folder.path());
+  REQUIRE(!record(folder.path() / "store", options).error);
+  return calls.count();
+}
+
+// Some calls may fail without harm: what is removed or tidied up at the end.
+void fail_each(const std::string& format, Durability durability, int error) {
+  const WriterOptions options = options_for(format, durability);
+  const std::int64_t calls = count_calls(options);
+  std::int64_t silent = 0;
+  REQUIRE(calls > 20);
+  for (std::int64_t nth = 1; nth <= calls; ++nth) {
+    CAPTURE(format, nth, calls, std::strerror(error));
+    const TemporaryFolder folder;
+    const fs::path store = folder.path() / "store";
+    Outcome outcome;
+    {
+      DiskCalls faults(folder.path());
+      faults.fail(nth, error);
+      outcome = record(store, options);
+    }
+    if (outcome.error) {
+      CAPTURE(outcome.error->what());
+      CHECK(outcome.error->kind() == ErrorKind::io);
+      CHECK(std::string(outcome.error->what()).find(folder.path().string()) != std::string::npos);
+    } else {
+      ++silent;
+    }
+    check_what_is_left(store, outcome);
+  }
+  CHECK(silent <= calls / 4);
+}
+
+}  // namespace
+
+TEST_CASE("Any call that fails for want of room ends a recording well") {
+  const std::string format = GENERATE("avc1/mp4", "h264/mkv", "mjpeg/avi", "png");
+  fail_each(format, Durability::process, ENOSPC);
+}
+
+TEST_CASE("Any call that fails with an I/O error ends a recording well") {
+  const std::string format = GENERATE("avc1/mp4", "png");
+  fail_each(format, Durability::power, EIO);
+}

@@ -1,0 +1,387 @@
+// Power cuts, modelled: what a recording does to the disk is logged, and its folder made anew as
+// any moment could have left it, with what was not synced dropped, torn or kept. At level `power`
+// every frame that was durable by then must be there, exact.
+//
+// The model is stricter than file systems are: of a file's data only what was synced counts, of
+// folders' entries only what the folder's sync covers or, in their order, some that came after.
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "avstore/tools.h"
+#include "support/catch.h"
+#include "support/disk_calls.h"
+#include "support/drawn_store.h"
+#include "support/media_folder.h"
+#include "support/programs.h"
+
+namespace fs = std::filesystem;
+using namespace avstore;
+using namespace avstore::test;
+
+namespace {
+
+constexpr int kFrames = 60;
+constexpr std::size_t kSector = 512;
+
+// How many frames were durable once so many events had happened.
+struct Mark {
+  std::size_t events = 0;
+  std::int64_t durable = 0;
+};
+
+struct DiskLog {
+  std::vector<DiskEvent> events;
+  std::vector<Mark> marks;
+
+  std::int64_t durable_at(std::size_t cut) const {
+    std::int64_t durable = 0;
+    for (const Mark& mark : marks) {
+      durable = mark.events <= cut ? mark.durable : durable;
+    }
+    return durable;
+  }
+};
+
+// A file as it is, as it is sure to be on the disk, and what was done in between.
+struct File {
+  std::string now, synced;
+  std::vector<DiskEvent> pending;
+};
+using FilePtr = std::shared_ptr<File>;
+
+// Names in folders; a null file is a folder.
+using Names = std::map<fs::path, FilePtr>;
+
+void write_into(std::string& text, std::size_t offset, std::string_view bytes) {
+  if (text.size() < offset + bytes.size()) {
+    text.resize(offset + bytes.size(), '\0');
+  }
+  text.replace(offset, bytes.size(), bytes);
+}
+
+class Disk {
+ public:
+  void apply(const DiskEvent& event) {
+    switch (event.call) {
+      case DiskCall::open:
+        if (event.created) {
+          now_[event.path] = std::make_shared<File>();
+          entries_.push_back({event.path, now_[event.path]});
+        } else if (event.emptied) {
+          truncate(event, 0);
+        }
+        break;
+      case DiskCall::write:
+      case DiskCall::pwrite:
+        if (const FilePtr file = find(event.path)) {
+          write_into(file->now, static_cast<std::size_t>(event.offset), event.bytes);
+          file->pending.push_back(event);
+        }
+        break;
+      case DiskCall::ftruncate:
+        truncate(event, static_cast<std::size_t>(event.offset));
+        break;
+      case DiskCall::fsync:
+      case DiskCall::fdatasync:
+        sync(event.path);
+        break;
+      case DiskCall::mkdir:
+        now_[event.path] = nullptr;
+        entries_.push_back({event.path, nullptr});
+        break;
+      case DiskCall::rename:
+        rename(event.path, event.to);
+        break;
+      case DiskCall::remove:
+      case DiskCall::unlink:
+      case DiskCall::unlinkat:
+      case DiskCall::rmdir:
+        now_.erase(event.path);
+        entries_.push_back({event.path, nullptr, true});
+        break;
+    }
+  }
+
+  // What a power cut leaves. `keep` of the writes and entries that nothing has synced yet are
+  // there, from 0 to 1.
+  void write_out(const fs::path& from, const fs::path& to, double keep,
+                 std::mt19937& random) const {
+    Names names = synced_;
+    const std::size_t kept = entries_.empty() ? 0
+                             : keep >= 1      ? entries_.size()
+                             : keep <= 0      ? 0
+                                              : random() % (entries_.size() + 1);
+    for (std::size_t i = 0; i < kept; ++i) {
+      change(names, entries_[i]);
+    }
+    for (const auto& [path, file] : names) {
+      const fs::path place = to / path.lexically_relative(from);
+      if (!file) {
+        fs::create_directories(place);
+      } else {
+        fs::create_directories(place.parent_path());
+        std::ofstream(place, std::ios::binary) << left_of(*file, keep, random);
+      }
+    }
+  }
+
+  // As it is without a power cut.
+  std::map<fs::path, std::string> contents() const {
+    std::map<fs::path, std::string> all;
+    for (const auto& [path, file] : now_) {
+      if (file) {
+        all[path] = file->now;
+      }
+    }
+    return all;
+  }
+
+ private:
+  // A change of a folder. Its file is as it is when the disk is looked at.
+  struct Entry {
+    fs::path path;
+    FilePtr file;
+    bool removed = false;
+    fs::path from = {};  // renamed
+  };
+
+  FilePtr find(const fs::path& path) const {
+    const auto found = now_.find(path);
+    return found == now_.end() ? nullptr : found->second;
+  }
+
+  void truncate(const DiskEvent& event, std::size_t size) {
+    if (const FilePtr file = find(event.path)) {
+      file->now.resize(size, '\0');
+      DiskEvent change = event;
+      change.call = DiskCall::ftruncate;
+      change.offset = static_cast<std::int64_t>(size);
+      file->pending.push_back(change);
+    }
+  }
+
+  static void change(Names& names, const Entry& entry) {
+    if (entry.removed) {
+      names.erase(entry.path);
+      return;
+    }
+    if (!entry.from.empty()) {
+      move(names, entry.from, entry.path);
+      return;
+    }
+    names[entry.path] = entry.file;
+  }
+
+  // A folder with what is in it.
+  static void move(Names& names, const fs::path& from, const fs::path& to) {
+    Names moved;
+    for (auto name = names.begin(); name != names.end();) {
+      const std::string text = name->first.string();
+      if (text == from.string() || text.starts_with(from.string() + "/")) {
+        moved[to.string() + text.substr(from.string().size())] = name->second;
+        name = names.erase(name);
+      } else {
+        ++name;
+      }
+    }
+    names.insert(moved.begin(), moved.end());
+    for (const auto& [path, file] : moved) {
+      names[path] = file;
+    }
+  }
+
+  void rename(const fs::path& from, const fs::path& to) {
+    entries_.push_back({to, find(from), false, from});
+    move(now_, from, to);
+  }
+
+  // Of a folder, all changes in it; those before them in other folders stay open.
+  void sync(const fs::path& path) {
+    if (const FilePtr file = find(path)) {
+      file->synced = file->now;
+      file->pending.clear();
+      return;
+    }
+    std::vector<Entry> open;
+    for (const Entry& entry : entries_) {
+      if (entry.path.parent_path() == path) {
+        change(synced_, entry);
+      } else {
+        open.push_back(entry);
+      }
+    }
+    entries_ = std::move(open);
+  }
+
+  static std::string left_of(const File& file, double keep, std::mt19937& random) {
+    std::string text = file.synced;
+    std::uniform_real_distribution<double> draw(0, 1);
+    for (const DiskEvent& event : file.pending) {
+      if (event.call == DiskCall::ftruncate) {
+        if (draw(random) < keep) {
+          text.resize(static_cast<std::size_t>(event.offset), '\0');
+        }
+        continue;
+      }
+      const auto offset = static_cast<std::size_t>(event.offset);
+      for (std::size_t at = 0; at < event.bytes.size();) {
+        const std::size_t size =
+            std::min(kSector - (offset + at) % kSector, event.bytes.size() - at);
+        if (draw(random) < keep) {
+          write_into(text, offset + at, std::string_view(event.bytes).substr(at, size));
+        }
+        at += size;
+      }
+    }
+    return text;
+  }
+
+  Names now_, synced_;
+  std::vector<Entry> entries_;  // not synced, in order
+};
+
+DiskLog log_recording(const fs::path& store, const WriterOptions& options) {
+  DiskLog log;
+  std::mutex mutex;
+  DiskCalls calls(store.parent_path());
+  calls.observe([&](const DiskEvent& event) {
+    const std::lock_guard lock(mutex);
+    log.events.push_back(event);
+  });
+  Writer writer(store, options);
+  const auto mark = [&](std::int64_t durable) {
+    const std::lock_guard lock(mutex);
+    log.marks.push_back({log.events.size(), durable});
+  };
+  for (int i = 0; i < kFrames; ++i) {
+    add(writer, i);
+    if (i % 7 == 6) {
+      writer.add_extra("{\"place\": " + std::to_string(i) + "}");
+    }
+    if (i % 20 == 19) {
+      writer.sync();
+    }
+    mark(writer.durable_count());
+  }
+  writer.close();
+  mark(kFrames);
+  return log;
+}
+
+// The frames that a store gives, none made up. None where there is no store.
+std::int64_t count_of(const fs::path& store) {
+  if (!fs::exists(store / "metadata.yaml")) {
+    return 0;
+  }
+  Reader reader(store);
+  const std::int64_t count = reader.info().frame_count;
+  for (const FrameInfo& info : reader.infos({0, count})) {
+    CHECK(info.number.value == info.index.value);
+  }
+  return count;
+}
+
+WriterOptions options_for(const std::string& format, Durability durability) {
+  WriterOptions options = options_of(format, 22);
+  if (is_video(format)) {
+    options.encoder.keyframe_interval = 5;
+  }
+  options.durability = durability;
+  return options;
+}
+
+struct Cut {
+  std::size_t at = 0;
+  double keep = 0;
+};
+
+Cut draw_cut(const DiskLog& log, std::mt19937& random) {
+  static const std::vector<double> kKept{0, 0.5, 0.9, 1};
+  return {random() % (log.events.size() + 1), kKept.at(random() % kKept.size())};
+}
+
+// The store's folder after the cut, below `to`.
+void make_anew(const DiskLog& log, const Cut& cut, const fs::path& from, const fs::path& to,
+               std::mt19937& random) {
+  Disk disk;
+  for (std::size_t i = 0; i < cut.at; ++i) {
+    disk.apply(log.events[i]);
+  }
+  disk.write_out(from, to, cut.keep, random);
+}
+
+}  // namespace
+
+TEST_CASE("The model of the disk has what the disk has") {
+  const std::string format = GENERATE("avc1/mp4", "h264/mkv", "mjpeg/avi", "png");
+  const TemporaryFolder folder;
+  const fs::path root = fs::canonical(folder.path());
+  const DiskLog log = log_recording(root / "store", options_for(format, Durability::power));
+  Disk disk;
+  for (const DiskEvent& event : log.events) {
+    disk.apply(event);
+  }
+  std::map<fs::path, std::string> there;
+  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(root)) {
+    if (entry.is_regular_file()) {
+      there[entry.path()] = read_text(entry.path());
+    }
+  }
+  REQUIRE(there.size() > 4);
+  CHECK((disk.contents() == there));
+}
+
+TEST_CASE("A power cut takes no frame that was durable") {
+  const std::string format = GENERATE("avc1/mp4", "h264/mkv", "mjpeg/avi", "png");
+  constexpr int kCuts = 250;
+  const TemporaryFolder folder;
+  const fs::path root = fs::canonical(folder.path());
+  const DiskLog log = log_recording(root / "store", options_for(format, Durability::power));
+  std::mt19937 random(1);
+  for (int i = 0; i < kCuts; ++i) {
+    const Cut cut = draw_cut(log, random);
+    CAPTURE(format, i, cut.at, log.events.size(), cut.keep);
+    const TemporaryFolder after;
+    make_anew(log, cut, root, after.path(), random);
+    const fs::path store = after.path() / "store";
+    const std::int64_t durable = log.durable_at(cut.at);
+    const std::int64_t count = count_of(store);
+    CHECK(count >= durable);
+    if (count == 0) {
+      continue;
+    }
+    CHECK(wrong_codes(store).empty());
+    if (i % 5 == 0) {
+      repair(store, {});
+      const VerifyResult found = verify(store, {true, {}});
+      CAPTURE(found.findings);
+      CHECK(found.findings.empty());
+      CHECK(found.frames >= durable);
+      CHECK(wrong_codes(store).empty());
+    }
+  }
+}
+
+TEST_CASE("The model of the disk loses what was not synced") {
+  const TemporaryFolder folder;
+  const fs::path root = fs::canonical(folder.path());
+  const DiskLog log = log_recording(root / "store", options_for("avc1/mp4", Durability::process));
+  std::mt19937 random(1);
+  Disk disk;
+  const std::size_t cut = log.events.size() / 2;
+  for (std::size_t i = 0; i < cut; ++i) {
+    disk.apply(log.events[i]);
+  }
+  const TemporaryFolder after;
+  disk.write_out(root, after.path(), 0, random);
+  REQUIRE(log.durable_at(cut) > 0);
+  const fs::path chunk = after.path() / "store" / "000000.mp4";
+  CHECK((!fs::exists(chunk) || fs::file_size(chunk) == 0));
+}
