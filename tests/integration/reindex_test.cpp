@@ -11,6 +11,7 @@
 #include "avstore/extra.h"
 #include "avstore/reader.h"
 #include "avstore/tools.h"
+#include "avstore/writer.h"
 #include "imgstore/motif_hdf5.h"
 #include "support/catch.h"
 #include "support/disk_calls.h"
@@ -127,10 +128,22 @@ TEST_CASE("reindex refuses a store without exactly one frame of number 0") {
              Contains("none: 0 frames have number 0"));
   CHECK_THAT(error_of([&] { avstore::reindex(folder.path() / "two", {}); }).what(),
              Contains("two: 2 frames have number 0"));
+}
+
+TEST_CASE("reindex refuses a store that is being recorded, or may be") {
+  const TemporaryFolder folder;
+  avstore::Writer writer(folder.path() / "live", vienna_options("png"));
+  for (const Name& name : names_of_late_camera()) {
+    add(writer, draw(avstore::pixel::gray8, 1).view, name);
+  }
+  writer.sync();
+  CHECK_THAT(error_of([&] { avstore::reindex(folder.path() / "live", {}); }).what(),
+             Contains("live: is being recorded"));
+  // As other programs leave it.
   write_extra_store(folder.path() / "open", names_of_late_camera(), 1, vienna_options("png"));
   write_text(folder.path() / "open" / ".lock", "");
   CHECK_THAT(error_of([&] { avstore::reindex(folder.path() / "open", {}); }).what(),
-             Contains("is being recorded"));
+             Contains(".lock: is there, so somebody may be writing"));
   CHECK(numbers(folder.path() / "open") == kOld);
 }
 
