@@ -72,16 +72,17 @@ Image blank_like(const ImageView& first) {
 class Probes {
  public:
   ProbeAnswer ask(const std::string& key, Trial trial, Clock::time_point deadline) {
+    const std::string where = "encoder " + trial.encoder + ": ";
     const std::shared_ptr<Asked> asked = find_or_start(key, std::move(trial), deadline);
     if (!asked) {
-      return {false, "there was no time left to try it"};
+      return {false, where + "there was no time left to try it"};
     }
     const bool given_up = asked->given_up;
     if (asked->answer.wait_until(given_up ? Clock::now() : deadline) == std::future_status::ready) {
       return asked->answer.get();
     }
     asked->given_up = true;
-    return {false, "has not answered in time"};
+    return {false, where + "has not answered in time"};
   }
 
  private:
