@@ -53,6 +53,7 @@ Timing timing_of(const std::string& name) {
 EncoderOptions encoder_options(const py::dict& given) {
   EncoderOptions options;
   take(given, "encoder", options.encoder);
+  take(given, "device", options.device);
   take(given, "quality", options.quality);
   take(given, "preset", options.preset);
   take(given, "keyframe_interval", options.keyframe_interval);

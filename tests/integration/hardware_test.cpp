@@ -203,6 +203,7 @@ TEST_CASE("a driver that hangs is given up") {
   Recording first("auto");
   first.write(3);  // while it hangs
   CHECK(only_encoder(first) == "libx264");
+  drivers.be_patient();
   Recording second("auto");
   second.height = first.height;
   second.write(3);

@@ -10,6 +10,7 @@ extern "C" {
 }
 
 #include <condition_variable>
+#include <cstdlib>
 #include <cstring>
 #include <mutex>
 #include <set>
@@ -214,6 +215,7 @@ int send_inner(const AVCodecContext& outer, AVCodecContext* inner, const AVFrame
 }  // namespace
 
 EncoderDrivers::EncoderDrivers() : state_(std::make_unique<State>()) {
+  ::setenv("AVSTORE_TRIAL_SECONDS", "600", 1);
   const std::lock_guard lock(active_mutex());
   active = state_.get();
 }
@@ -240,6 +242,10 @@ void EncoderDrivers::limit_sessions(const std::string& encoder, int count) {
 void EncoderDrivers::hang(const std::string& encoder) {
   const std::lock_guard lock(state_->mutex);
   state_->drivers[encoder].hangs = true;
+  ::setenv("AVSTORE_TRIAL_SECONDS", "0.1", 1);
+}
+void EncoderDrivers::be_patient() {
+  ::setenv("AVSTORE_TRIAL_SECONDS", "600", 1);
 }
 void EncoderDrivers::fail(const std::string& encoder, int session, EncoderCall call, int nth) {
   const std::lock_guard lock(state_->mutex);

@@ -24,6 +24,7 @@ enum class EncoderCall {
 // libav names; those not mentioned work as they do, or not. From any thread.
 class EncoderDrivers {
  public:
+  // Trials of hardware may take as long as a busy machine needs.
   EncoderDrivers();
   // Lets hanging drivers go on, and waits until their encoders are closed.
   ~EncoderDrivers();
@@ -33,8 +34,10 @@ class EncoderDrivers {
   void install(const std::string& encoder);
   // At most so many may be open at a time.
   void limit_sessions(const std::string& encoder, int count);
-  // Opening it does not return.
+  // Opening it does not return. Trials are given up soon.
   void hang(const std::string& encoder);
+  // Trials have time again.
+  void be_patient();
   // The `nth` call, from 1, on the `session`th encoder opened, from 1, fails. Hardware is tried out
   // in a session of its own first.
   void fail(const std::string& encoder, int session, EncoderCall call, int nth);

@@ -30,7 +30,10 @@ INT64_MIN, INT64_MAX = -2**63, 2**63 - 1
 class EncoderOptions(TypedDict, total=False):
     """How video is compressed. The defaults suit a live rig: fast presets, no look-ahead, no B-frames."""
 
-    encoder: str  # a libav encoder by name, such as "libx264"; default: the first of the format's that opens
+    # "auto": hardware if it works, else software (the default); "hardware"; "nvenc", "vaapi" or "qsv": of that kind only;
+    # "software"; or a libav encoder by name, such as "libx264".
+    encoder: str
+    device: str  # which one encodes: a render node for VAAPI and Quick Sync, the number of a GPU for NVENC
     quality: float  # 0 (smallest files) to 100 (best picture); default 75
     preset: str  # the encoder's own name for its trade of speed against size
     keyframe_interval: int  # frames from one keyframe to the next; default: about half a second
@@ -184,6 +187,7 @@ def yaml_text(value: Any) -> str:
 
 _CONVERTED: dict[str, Callable[[Any], Any]] = {
     "encoder": str,
+    "device": str,
     "quality": float,
     "preset": str,
     "keyframe_interval": lambda value: integer(value, "keyframe_interval"),

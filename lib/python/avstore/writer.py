@@ -162,7 +162,9 @@ def create(path: Path, format: str = "avc1/mp4", shape: Optional[Sequence[Intege
     Options (None stands for the default):
 
     quality: 0 (smallest files) to 100 (best picture); default 75.
-    encoder: by libav's name, such as "libx264"; default: the first of the format's that opens.
+    encoder: "auto" (hardware if it works, else software), the default; "hardware"; "nvenc", "vaapi" or "qsv" for one kind of
+        it; "software"; or an encoder by libav's name, such as "libx264". One that fails is replaced by the next.
+    device: which one encodes: a render node such as "/dev/dri/renderD129" (VAAPI, Quick Sync), a GPU's number (NVENC).
     preset: the encoder's own trade of speed against size; default: a fast one.
     keyframe_interval: frames from one keyframe to the next; default: about half a second, at most 60. A read at random
         decodes half of that on average.

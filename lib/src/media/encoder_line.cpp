@@ -65,7 +65,7 @@ EncoderLine::EncoderLine(const VideoFormat& format, const EncoderOptions& option
     : format_(&format), options_(options), line_(line_for(format, options.encoder)) {}
 
 Encoder EncoderLine::open(Rational time_base, const ImageView& first) {
-  const auto deadline = Clock::now() + kProbeTime;
+  const auto deadline = Clock::now() + probe_time();
   std::optional<Error> last;
   while (!line_.empty()) {
     try {

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <atomic>
+#include <cmath>
 #include <cstdint>
+#include <cstdlib>
 #include <future>
 #include <map>
 #include <memory>
@@ -70,16 +72,17 @@ Image blank_like(const ImageView& first) {
 class Probes {
  public:
   ProbeAnswer ask(const std::string& key, Trial trial, Clock::time_point deadline) {
+    const std::string where = "encoder " + trial.encoder + ": ";
     const std::shared_ptr<Asked> asked = find_or_start(key, std::move(trial), deadline);
     if (!asked) {
-      return {false, "there was no time left to try it"};
+      return {false, where + "there was no time left to try it"};
     }
     const bool given_up = asked->given_up;
     if (asked->answer.wait_until(given_up ? Clock::now() : deadline) == std::future_status::ready) {
       return asked->answer.get();
     }
     asked->given_up = true;
-    return {false, fmt::format("has not answered for {} s", kProbeTime.count())};
+    return {false, where + "has not answered in time"};
   }
 
  private:
@@ -128,6 +131,16 @@ Probes& probes() {
 
 }  // namespace
 
+std::chrono::milliseconds probe_time() {
+  constexpr double kUsual = 2;
+  constexpr double kLongest = 600;
+  const char* told = std::getenv("AVSTORE_TRIAL_SECONDS");
+  char* end = nullptr;
+  const double seconds = told == nullptr ? kUsual : std::strtod(told, &end);
+  const bool valid = end != told && seconds >= 0 && seconds <= kLongest;
+  return std::chrono::milliseconds(std::lround((valid ? seconds : kUsual) * 1000));
+}
+
 ProbeAnswer probe_encoder(const VideoFormat& format, const std::string& encoder,
                           const EncoderOptions& options, Rational time_base, const ImageView& first,
                           Clock::time_point deadline) {
@@ -167,7 +180,7 @@ std::string why_not_in_software(const media::VideoFormat& format, const std::str
 std::vector<EncoderAvailability> probe_encoders(const Format& format, int width, int height) {
   const media::VideoFormat& entry = media::find_video_format(format.name);
   std::vector<EncoderAvailability> found;
-  const auto deadline = std::chrono::steady_clock::now() + media::kProbeTime;
+  const auto deadline = std::chrono::steady_clock::now() + media::probe_time();
   for (const media::EncoderChoice& choice : entry.encoders) {
     const PixelFormat input =
         format.lossless && choice.name == "libx264" ? pixel::yuv420p : pixel::bgr24;

@@ -15,8 +15,10 @@ struct ProbeAnswer {
   std::string why_not;
 };
 
-// How long trying encoders may take in all, before a recording goes on without them.
-constexpr std::chrono::seconds kProbeTime{2};
+// How long trying encoders may take in all, before a recording goes on without them: 2 s, or as
+// many as the environment variable AVSTORE_TRIAL_SECONDS says. Cards that sleep while nobody uses
+// them may take longer to wake up.
+std::chrono::milliseconds probe_time();
 
 // Opens the encoder for frames like `first` and has it encode one, unless this process has done so
 // before. That happens on a thread of its own: a driver that has not answered by `deadline` is
