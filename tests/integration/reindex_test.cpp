@@ -130,7 +130,7 @@ TEST_CASE("reindex refuses a store without exactly one frame of number 0") {
   write_extra_store(folder.path() / "open", names_of_late_camera(), 1, vienna_options("png"));
   write_text(folder.path() / "open" / ".lock", "");
   CHECK_THAT(error_of([&] { avstore::reindex(folder.path() / "open", {}); }).what(),
-             Contains("is being recorded"));
+             Contains("somebody may be writing to the store"));
   CHECK(numbers(folder.path() / "open") == kOld);
 }
 
