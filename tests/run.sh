@@ -5,7 +5,7 @@
 # usage: run.sh [--quick]
 #
 # --quick leaves out the static analysis (clang-tidy), the build with sanitizers and the fuzzing, which take most of the time.
-# What is made lies in build-tests, build-sanitize, build-threads and build-fuzz; the log of each step in build-tests/logs.
+# What is made lies in build-tests, build-lean, build-sanitize, build-threads and build-fuzz; the log of each step in build-tests/logs.
 #
 # shellcheck disable=SC2317 # functions are called by way of check()
 set -uo pipefail
@@ -23,6 +23,7 @@ cd "$root" || exit 1
 build=$root/build-tests
 sanitized=$root/build-sanitize
 threaded=$root/build-threads
+lean=$root/build-lean
 installed=$build/installed
 logs=$build/logs
 passed=0 failed=0 skipped=0
@@ -182,6 +183,13 @@ races() {
     done
 }
 
+# Without the libraries that may be left out: what has to do with them.
+lean_tests=(align_test bloscpack_test compat_test extra_test golden_test pixels_test)
+build_lean() {
+    configure "$lean" --werror -Dbuildtype=debugoptimized -Dtests=enabled -Dblosc=disabled -Dhdf5=disabled
+    ninja -C "$lean" apps/avstore "${lean_tests[@]/#/tests/}"
+}
+
 # ------------------------------------------------------------------------------------------------------------------- what is run
 
 packages=("${build_packages[@]}" "${test_packages[@]}")
@@ -223,6 +231,11 @@ fi
 if ! $quick; then
     echo "Static analysis (some minutes)"
     check "clang-tidy" static_analysis
+    echo "Testing without Blosc and HDF5"
+    check "build without Blosc and HDF5" build_lean
+    if $well; then
+        catch2_programs "$lean" "${lean_tests[@]}"
+    fi
     echo "Testing with the address and undefined behaviour sanitizers (some minutes)"
     # An exit status that the program has for nothing else, so that no test of a refusal takes it for one.
     # libhdf5 asks for as much memory as a damaged file says, and copes when there is not so much.

@@ -989,6 +989,9 @@ golden_tests() {
     same "extra --ignore-corrupt" 0 "$status"
     matches "extra --ignore-corrupt says what it leaves out" '000001\.extra_data\.h5.*left out' "$(cat "$err")"
     same "extra --ignore-corrupt leaves out that chunk" 105 "$(wc -l <"$out")"
+    fails "transcode: a damaged chunk of extra data" "000001.extra_data.h5" transcode motif_extra_h5 motif.store --format npy
+    works "transcode --ignore-corrupt" transcode motif_extra_h5 motif.store --format npy --ignore-corrupt
+    same "transcode --ignore-corrupt leaves out that chunk" 105 "$(prints extra motif.store | wc -l)"
 }
 
 # Whole stores: renumbering, aligning, local times, trying everything out.

@@ -322,6 +322,19 @@ TEST_CASE("a source whose pixels have another order than the encoding is refused
              Contains("bgr24, not cv_rgb"));
 }
 
+TEST_CASE("coded video that is copied is no sensor data") {
+  const TemporaryFolder folder;
+  avstore::ImportOptions options;
+  options.copy = true;
+  options.writer.encoding = "cv_bayerbg";
+  CHECK_THAT(outcome_of([&] {
+               avstore::import_file(fs::path(AVSTORE_DATA) / "clip.mp4", folder.path() / "store",
+                                    options);
+             }),
+             Contains("invalid_argument: ") && Contains("cv_bayerbg"));
+  CHECK_FALSE(fs::exists(folder.path() / "store"));
+}
+
 TEST_CASE("verify finds frames that are no data of the store's encoding") {
   const TemporaryFolder folder;
   const fs::path store = folder.path() / "store";

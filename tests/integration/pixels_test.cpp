@@ -99,7 +99,7 @@ Fidelity expected_fidelity(const std::string& format, PixelFormat pixels) {
     return is_in({"gray8", "gray16"}) ? Fidelity::exact : Fidelity::gray;
   }
   if (format == "bmp" || format == "ppm") {
-    return is_in({"gray16"})                    ? Fidelity::refused
+    return is_in({"gray16"}) ? (format == "ppm" ? Fidelity::close : Fidelity::refused)
            : is_in({"gray8", "bgr24", "rgb24"}) ? Fidelity::exact
                                                 : Fidelity::close;
   }

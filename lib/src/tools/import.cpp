@@ -101,6 +101,11 @@ void require_whole(const std::string& truncation, const std::string& file,
 ImportResult import_file(const fs::path& file, const fs::path& store,
                          const ImportOptions& options) {
   require_file(file);
+  if (options.copy && !options.writer.encoding.empty()) {
+    throw Error(ErrorKind::invalid_argument,
+                file.string() + ": video that is copied is no " + options.writer.encoding +
+                    " data; leave the encoding out, or import without copying (--copy)");
+  }
   std::optional<ImportResult> result;
   store::make_store(store, options.writer.overwrite, [&](const fs::path& folder) {
     ImportOptions encoding = options;
