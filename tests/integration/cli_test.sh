@@ -798,7 +798,7 @@ print(len(status) >= 4 and all(set(s) == members for s in status),
         -f rawvideo - | md5_of)" "$(prints cat rig/left.store --pixel-format rgb24 | md5_of)"
     matches "record --config: metadata" "side: left" "$(cat rig/left.store/metadata.yaml)"
     fails "record --config: a store is there" "camera 'left'.*left.store.*there already" record --config rig.yaml
-    misused "record --config with options" "format cannot stand beside --config" record --config rig.yaml --format png
+    misused "record --config with options" "--format: cannot stand beside --config" record --config rig.yaml --format png
     misused "record without a source" "SOURCE" record
     misused "record --min-free" "no number of bytes" record - no.record --min-free much
     sed 's/side: left/sid/; s/right,/right, colour: red,/' rig.yaml >wrong.yaml

@@ -101,9 +101,10 @@ CameraResult Camera::finish() {
 // --- The camera's own thread ---
 
 void Camera::run(StartLine& start) {
-  const bool opened = open_source();
+  // Writers share the cores when their chunks begin, so all of them are there before a frame is.
+  const bool ready = prepare();
   start.arrive();
-  if (opened) {
+  if (ready) {
     start.wait();
     try {
       set_state(CameraState::recording);
@@ -125,9 +126,10 @@ void Camera::run(StartLine& start) {
   trouble_ = result_.error;
 }
 
-bool Camera::open_source() {
+bool Camera::prepare() {
   try {
     source_ = open();
+    make_writer();
     return true;
   } catch (const std::exception& error) {
     if (!over()) {
@@ -141,18 +143,19 @@ std::unique_ptr<FrameSource> Camera::open() {
   return open_frame_source(options_, terms_.threads_each, [this] { return give_up(); });
 }
 
-void Camera::record() {
-  last_activity_ = unix_now();
-  const WriterOptions options = writer_options();
-  PixelInput input(find_format(options.format), name_, terms_.notice, options.encoding);
+void Camera::make_writer() {
   // Where a name has several levels. What is wrong with that, the writer will say.
   std::error_code ignored;
   std::filesystem::create_directories(options_.store.parent_path(), ignored);
-  Writer writer(options_.store, options);
-  {
-    const std::lock_guard lock(mutex_);
-    writer_.emplace(std::move(writer));
-  }
+  Writer writer(options_.store, writer_options());
+  const std::lock_guard lock(mutex_);
+  writer_.emplace(std::move(writer));
+}
+
+void Camera::record() {
+  last_activity_ = unix_now();
+  PixelInput input(find_format(options_.writer.format), name_, terms_.notice,
+                   options_.writer.encoding);
   while (const auto frame = next_frame()) {
     take(*frame, input.prepare(frame->image));
   }

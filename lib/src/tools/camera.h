@@ -62,7 +62,8 @@ class Camera {
 
  private:
   void run(StartLine& start);
-  bool open_source();
+  bool prepare();
+  void make_writer();
   void record();
   std::optional<LiveFrame> next_frame();
   void seek_again(const std::string& reason);
