@@ -44,6 +44,11 @@ WhenFull when_full_of(const std::string& name) {
       name);
 }
 
+Durability durability_of(const std::string& name) {
+  return choice<Durability>({{"process", Durability::process}, {"power", Durability::power}},
+                            "durability", name);
+}
+
 }  // namespace
 
 Timing timing_of(const std::string& name) {
@@ -53,6 +58,7 @@ Timing timing_of(const std::string& name) {
 EncoderOptions encoder_options(const py::dict& given) {
   EncoderOptions options;
   take(given, "encoder", options.encoder);
+  take(given, "device", options.device);
   take(given, "quality", options.quality);
   take(given, "preset", options.preset);
   take(given, "keyframe_interval", options.keyframe_interval);
@@ -84,6 +90,9 @@ WriterOptions writer_options(const py::dict& given) {
   }
   if (given.contains("when_full")) {
     options.when_full = when_full_of(given["when_full"].cast<std::string>());
+  }
+  if (given.contains("durability")) {
+    options.durability = durability_of(given["durability"].cast<std::string>());
   }
   return options;
 }

@@ -9,8 +9,8 @@
 
 namespace avstore::python {
 
-// Keys: encoder, quality, preset, keyframe_interval, b_frames, frame_rate (as (num, den)), threads,
-// options. Those that are left out keep the library's defaults.
+// Keys: encoder, device, quality, preset, keyframe_interval, b_frames, frame_rate (as (num, den)),
+// threads, options. Those that are left out keep the library's defaults.
 EncoderOptions encoder_options(const pybind11::dict& given);
 
 // The fields of WriterOptions by name but for on_warning, with those of the encoder beside them.
