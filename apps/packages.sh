@@ -8,12 +8,13 @@ build_packages=(
     g++ meson ninja-build pkg-config
     libavcodec-dev libavdevice-dev libavformat-dev libavutil-dev libswscale-dev
     libblosc-dev libcli11-dev libfmt-dev libhdf5-dev libhowardhinnant-date-dev libsqlite3-dev libyaml-dev libzip-dev nlohmann-json3-dev
-    zlib1g-dev
+    zlib1g-dev pybind11-dev python3-dev python3-numpy
 )
 # shellcheck disable=SC2034
-test_packages=(catch2 ffmpeg python3 python3-numpy python3-yaml sqlite3 unzip)
+test_packages=(catch2 ffmpeg python3 python3-numpy python3-yaml sqlite3 unzip
+    python3-dask python3-distributed python3-matplotlib python3-pandas python3-pytest python3-xarray)
 # shellcheck disable=SC2034
-lint_packages=(clang-format clang-tidy shellcheck)
+lint_packages=(clang-format clang-tidy mypy python3-mesonpy python3-pip python3-venv shellcheck)
 # shellcheck disable=SC2034
 bench_packages=(ffmpeg python3 python3-numpy python3-opencv)
 # libFuzzer is in libclang-rt-dev.

@@ -51,7 +51,7 @@ fuzz() {
 install_missing "${build_packages[@]}" "${fuzz_packages[@]}"
 if [[ ! -f $build/build.ninja ]]; then
     # Optimized a little: more runs in the same time than without, and compiled faster than with more.
-    CC=clang CXX=clang++ meson setup "$build" "$root" -Dfuzz=enabled -Dtests=disabled -Dbuildtype=debug -Doptimization=1 \
+    CC=clang CXX=clang++ meson setup "$build" "$root" -Dfuzz=enabled -Dtests=disabled -Dpython=disabled -Dbuildtype=debug -Doptimization=1 \
         -Db_sanitize=address,undefined -Db_lundef=false
 fi
 ninja -C "$build" fuzzers

@@ -125,6 +125,13 @@ command_line() {
         bash tests/integration/cli_test.sh "$folder/apps/avstore" "$folder/cli-test"
 }
 
+# python_module FOLDER: its tests, on Debian's Python, for which it was built.
+python_module() {
+    local folder=$1
+    counted "Python module" "$logs/python-$(basename "$folder").log" \
+        env PYTHONPATH="$folder/lib/python" /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/python
+}
+
 # ----------------------------------------------------------------------------------------------------------- tests of their own
 
 # Another version lays code out in other ways.
@@ -167,6 +174,25 @@ readme() {
     python3 tests/support/check_readme.py README.md "$build/apps/avstore"
 }
 
+# `pip install .` in an environment of its own, which must find nothing of the build folder.
+pip_install() {
+    rm -rf "$build/environment"
+    /usr/bin/python3 -m venv --system-site-packages "$build/environment"
+    # With the settings of the other build, whose objects the compiler's cache gives again.
+    rm -rf "$root/build-pip"
+    "$build/environment/bin/pip" install --no-index --no-build-isolation --no-deps \
+        --config-settings=builddir=build-pip --config-settings=setup-args=-Dbuildtype=debugoptimized \
+        --config-settings=setup-args=-Dwerror=true .
+    cd "$build"
+    "$build/environment/bin/avstore" --version
+    "$build/environment/bin/python" - "$root/data/clip.mp4" "$build/environment/clip.store" <<'END'
+import sys, avstore
+assert sys.prefix in avstore.__file__, avstore.__file__
+avstore.import_video(*sys.argv[1:], copy=True)
+assert avstore.open(sys.argv[2])[125].shape == (240, 320, 3)
+END
+}
+
 static_analysis() {
     find lib/src apps -name '*.cpp' -print0 | sort -z |
         xargs -0 -n 1 -P "$(nproc)" clang-tidy -p "$build" --quiet
@@ -175,7 +201,7 @@ static_analysis() {
 # Recording and reading, by several threads at once.
 races() {
     local program programs=(writing_test reading_test destination_test following_test record_test hardware_test)
-    configure "$threaded" -Dbuildtype=debug -Dtests=enabled -Db_sanitize=thread -Db_lundef=false
+    configure "$threaded" -Dbuildtype=debug -Dtests=enabled -Dpython=disabled -Db_sanitize=thread -Db_lundef=false
     ninja -C "$threaded" "${programs[@]/#/tests/}"
     export TSAN_OPTIONS=exitcode=86:suppressions=$root/tests/support/races.supp
     for program in "${programs[@]}"; do
@@ -212,6 +238,7 @@ require "test videos" bash tests/support/make_media.sh "$AVSTORE_TEST_MEDIA"
 echo "Testing"
 catch2_programs "$build"
 command_line "$build"
+python_module "$build"
 check "public headers stand alone" public_headers
 check "installation and example" installation
 check "sessions in README.md" readme
@@ -229,6 +256,7 @@ else
 fi
 
 if ! $quick; then
+    check "pip install" pip_install
     echo "Static analysis (some minutes)"
     check "clang-tidy" static_analysis
     echo "Testing without Blosc and HDF5"
@@ -242,7 +270,7 @@ if ! $quick; then
     export ASAN_OPTIONS=exitcode=86:allocator_may_return_null=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1:exitcode=86
     # Optimizing sanitized code takes the compiler four times as long, and saves the tests less than that.
     export LSAN_OPTIONS=suppressions=$root/tests/support/leaks.supp:print_suppressions=0
-    check "build with sanitizers" build_tree "$sanitized" -Dbuildtype=debug -Dtests=enabled \
+    check "build with sanitizers" build_tree "$sanitized" -Dbuildtype=debug -Dtests=enabled -Dpython=disabled \
         -Db_sanitize=address,undefined -Db_lundef=false
     if $well; then
         catch2_programs "$sanitized" --timeout-multiplier 4

@@ -79,11 +79,12 @@ py::dict columns(const Alignment& alignment) {
 
 // Runs `write` with the options given.
 template <typename Write>
-void write_supervised(const py::dict& given, bool save_index, const py::object& progress,
-                      const Write& write) {
+void write_supervised(const py::dict& given, bool save_index, bool ignore_corrupt_extra,
+                      const py::object& progress, const Write& write) {
   AlignedWriterOptions options;
   options.writer = writer_options(given);
   options.save_index = save_index;
+  options.ignore_corrupt_extra = ignore_corrupt_extra;
   Supervision supervision(progress);
   const Warnings warnings;
   options.progress = supervision.progress();
@@ -93,17 +94,20 @@ void write_supervised(const py::dict& given, bool save_index, const py::object& 
 }
 
 void write_stores(const Alignment& alignment, const std::vector<std::string>& destinations,
-                  const py::dict& given, bool save_index, const py::object& progress) {
-  write_supervised(given, save_index, progress, [&](const AlignedWriterOptions& options) {
-    write_aligned(alignment, to_paths(destinations), options);
-  });
+                  const py::dict& given, bool save_index, bool ignore_corrupt_extra,
+                  const py::object& progress) {
+  write_supervised(given, save_index, ignore_corrupt_extra, progress,
+                   [&](const AlignedWriterOptions& options) {
+                     write_aligned(alignment, to_paths(destinations), options);
+                   });
 }
 
 void write_one(const Alignment& alignment, const std::string& destination, const py::dict& given,
-               bool save_index, const py::object& progress) {
-  write_supervised(given, save_index, progress, [&](const AlignedWriterOptions& options) {
-    write_side_by_side(alignment, destination, options);
-  });
+               bool save_index, bool ignore_corrupt_extra, const py::object& progress) {
+  write_supervised(given, save_index, ignore_corrupt_extra, progress,
+                   [&](const AlignedWriterOptions& options) {
+                     write_side_by_side(alignment, destination, options);
+                   });
 }
 
 }  // namespace
@@ -112,9 +116,10 @@ void bind_align(py::module_& module) {
   using namespace py::literals;
   py::class_<Alignment>(module, "Alignment")
       .def("columns", &columns)
-      .def("write", &write_stores, "destinations"_a, "options"_a, "save_index"_a, "progress"_a)
+      .def("write", &write_stores, "destinations"_a, "options"_a, "save_index"_a,
+           "ignore_corrupt_extra"_a, "progress"_a)
       .def("write_side_by_side", &write_one, "destination"_a, "options"_a, "save_index"_a,
-           "progress"_a);
+           "ignore_corrupt_extra"_a, "progress"_a);
   module.def("align", &align_stores, "stores"_a, "by"_a, "policy"_a, "tolerance"_a, "save_index"_a);
 }
 

@@ -29,11 +29,11 @@ py::list all_formats() {
 }
 
 // The fields of avstore.Encoder, in their order.
-py::list encoders(const std::string& name) {
-  const auto found = without_gil([&] { return probe_encoders(find_format(name)); });
+py::list encoders(const std::string& name, int width, int height) {
+  const auto found = without_gil([&] { return probe_encoders(find_format(name), width, height); });
   py::list all;
   for (const EncoderAvailability& each : found) {
-    all.append(py::make_tuple(each.encoder, each.available, each.why_not));
+    all.append(py::make_tuple(each.encoder, each.hardware, each.available, each.why_not));
   }
   return all;
 }
@@ -42,7 +42,7 @@ py::list encoders(const std::string& name) {
 
 void bind_formats(py::module_& module) {
   module.def("formats", &all_formats);
-  module.def("encoders", &encoders, py::arg("format"));
+  module.def("encoders", &encoders, py::arg("format"), py::arg("width"), py::arg("height"));
 }
 
 }  // namespace avstore::python

@@ -44,6 +44,11 @@ WhenFull when_full_of(const std::string& name) {
       name);
 }
 
+Durability durability_of(const std::string& name) {
+  return choice<Durability>({{"process", Durability::process}, {"power", Durability::power}},
+                            "durability", name);
+}
+
 }  // namespace
 
 Timing timing_of(const std::string& name) {
@@ -85,6 +90,9 @@ WriterOptions writer_options(const py::dict& given) {
   }
   if (given.contains("when_full")) {
     options.when_full = when_full_of(given["when_full"].cast<std::string>());
+  }
+  if (given.contains("durability")) {
+    options.durability = durability_of(given["durability"].cast<std::string>());
   }
   return options;
 }

@@ -117,7 +117,8 @@ PixelFormat usual_format(const py::array& array) {
   for (const Layout& layout : kLayouts) {
     const PixelFormat format = PixelFormat::from_name(layout.format);
     const bool usual = format == pixel::gray8 || format == pixel::gray16 ||
-                       format == pixel::bgr24 || format == pixel::bgra;
+                       format == pixel::bgr24 || format == pixel::bgra || format == pixel::bgr48 ||
+                       format == pixel::bgra64;
     if (usual && fits(array, layout)) {
       return format;
     }

@@ -24,7 +24,7 @@ struct ArrayImage {
 };
 
 // `format` says what the numbers mean. Empty: gray (two dimensions), B, G, R or B, G, R, A of
-// uint8, gray of uint16, and arrays as they are otherwise. Planar YUV 4:2:0 is an array of 3/2 of
+// uint8 and uint16, and arrays as they are otherwise. Planar YUV 4:2:0 is an array of 3/2 of
 // the image's rows. Throws Error(invalid_argument) where shape or type do not fit.
 ArrayImage to_image(const pybind11::array& array, const PixelFormat& format);
 

@@ -44,10 +44,15 @@ py::tuple to_tuple(const FrameInfo& info) {
 // The fields of avstore.StoreInfo but for those that Python makes itself.
 py::dict to_dict(const StoreInfo& info) {
   using namespace py::literals;
-  return py::dict("path"_a = info.path.string(), "store_class"_a = info.store_class,
-                  "format"_a = info.format, "encoding"_a = info.encoding,
-                  "encoder"_a = info.encoder, "shape"_a = py::tuple(py::cast(info.shape)),
-                  "color"_a = info.color, "dtype"_a = info.dtype,
+  py::list encoders;
+  for (const EncoderRun& run : info.encoders) {
+    encoders.append(py::make_tuple(run.first_chunk, run.encoder));
+  }
+  return py::dict("encoders"_a = py::tuple(encoders), "path"_a = info.path.string(),
+                  "store_class"_a = info.store_class, "format"_a = info.format,
+                  "encoding"_a = info.encoding, "encoder"_a = info.encoder,
+                  "shape"_a = py::tuple(py::cast(info.shape)), "color"_a = info.color,
+                  "dtype"_a = info.dtype,
                   "nominal_frame_rate"_a =
                       py::make_tuple(info.nominal_frame_rate.num, info.nominal_frame_rate.den),
                   "chunk_size"_a = info.chunk_size, "chunk_count"_a = info.chunk_count,
@@ -55,9 +60,10 @@ py::dict to_dict(const StoreInfo& info) {
                   "timezone_local"_a = info.timezone_local, "uuid"_a = info.uuid,
                   "metadata_yaml"_a = info.metadata_yaml,
                   "metadata_json"_a = metadata_to_json(info.metadata_yaml),
-                  "open_for_writing"_a = info.open_for_writing, "unfinished"_a = info.unfinished,
-                  "number_min"_a = info.number_min.value, "number_max"_a = info.number_max.value,
-                  "time_min"_a = info.time_min.seconds, "time_max"_a = info.time_max.seconds);
+                  "open_for_writing"_a = info.open_for_writing, "recording"_a = info.recording,
+                  "unfinished"_a = info.unfinished, "number_min"_a = info.number_min.value,
+                  "number_max"_a = info.number_max.value, "time_min"_a = info.time_min.seconds,
+                  "time_max"_a = info.time_max.seconds);
 }
 
 // A reader that threads may share: one at a time uses it, and the others wait without the GIL. In
@@ -97,6 +103,10 @@ class SharedReader {
   py::dict info() {
     const StoreInfo info = use([](Reader& reader) { return reader.info(); });
     return to_dict(info);
+  }
+
+  std::int64_t refresh() {
+    return use([](Reader& reader) { return reader.refresh(); });
   }
 
   py::tuple find_index(std::int64_t index) {
@@ -279,6 +289,7 @@ void bind_reader(py::module_& module) {
            "pixel_format"_a, "raw_sensor"_a, "threads"_a, "save_index"_a, "writable"_a)
       .def("close", &SharedReader::close)
       .def("info", &SharedReader::info)
+      .def("refresh", &SharedReader::refresh)
       .def("find_index", &SharedReader::find_index, "index"_a)
       .def("find_number", &SharedReader::find_number, "number"_a, "nearest"_a)
       .def("find_time", &SharedReader::find_time, "time"_a)

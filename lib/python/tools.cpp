@@ -51,11 +51,12 @@ py::tuple import_video(const std::string& file, const std::string& store, const 
 
 std::int64_t transcode_store(const std::string& source, const std::string& destination,
                              const py::dict& given, const Range& range, bool save_index,
-                             const py::object& progress) {
+                             bool ignore_corrupt_extra, const py::object& progress) {
   TranscodeOptions options;
   options.writer = writer_options(given);
   options.range = to_range(range);
   options.save_index = save_index;
+  options.ignore_corrupt_extra = ignore_corrupt_extra;
   return supervised(progress, [&](Progress told, Notice notice) {
     options.progress = std::move(told);
     options.notice = std::move(notice);
@@ -96,8 +97,10 @@ std::int64_t rebuild(const std::string& store) {
   });
 }
 
-py::tuple reindex_store(const std::string& store, const py::object& progress) {
+py::tuple reindex_store(const std::string& store, bool ignore_corrupt_extra,
+                        const py::object& progress) {
   ReindexOptions options;
+  options.ignore_corrupt_extra = ignore_corrupt_extra;
   const ReindexResult result = supervised(progress, [&](Progress told, Notice notice) {
     options.progress = std::move(told);
     options.notice = std::move(notice);
@@ -118,12 +121,12 @@ void bind_tools(py::module_& module) {
   module.def("import_video", &import_video, "file"_a, "store"_a, "options"_a, "copy"_a, "stream"_a,
              "start_time"_a, "first_number"_a, "number_step"_a, "allow_truncated"_a, "progress"_a);
   module.def("transcode", &transcode_store, "source"_a, "destination"_a, "options"_a, "range"_a,
-             "save_index"_a, "progress"_a);
+             "save_index"_a, "ignore_corrupt_extra"_a, "progress"_a);
   module.def("export", &export_store, "store"_a, "file"_a, "options"_a, "timing"_a, "range"_a,
              "overwrite"_a, "save_index"_a, "progress"_a);
   module.def("verify", &verify_store, "store"_a, "deep"_a, "progress"_a);
   module.def("rebuild_index", &rebuild, "store"_a);
-  module.def("reindex", &reindex_store, "store"_a, "progress"_a);
+  module.def("reindex", &reindex_store, "store"_a, "ignore_corrupt_extra"_a, "progress"_a);
   module.def("empty", &empty, "store"_a);
 }
 

@@ -53,7 +53,7 @@ def test_colour_is_what_ffmpeg_decodes(clip):
 
 
 @pytest.mark.parametrize("format", ["ffv1/mkv", "png", "npy", "bpk", "tif"])
-@pytest.mark.parametrize("dtype, channels", [(np.uint8, 0), (np.uint16, 0), (np.uint8, 3)])
+@pytest.mark.parametrize("dtype, channels", [(np.uint8, 0), (np.uint16, 0), (np.uint8, 3), (np.uint16, 3)])
 def test_lossless_formats_give_what_was_written(folder, format, dtype, channels):
     s = avstore.open(write_store(folder / "s", format, 20, dtype=dtype, channels=channels))
     for i in (19, 0, 7, 8):

@@ -147,6 +147,22 @@ def test_frame_rates(folder, rate, expected):
     assert avstore.open(write_store(folder / "s", count=2, frame_rate=rate)).info.nominal_frame_rate == expected
 
 
+def test_durability_and_hardware_are_understood(folder):
+    store = write_store(folder / "s", durability="power", encoder="software", device="", threads=2)
+    assert [code_of(frame) for frame in avstore.open(store)] == list(range(40))
+    assert avstore.open(store).info.encoders[0] == (0, "libx264")
+
+
+def test_extra_data_before_the_first_frame(folder):
+    with avstore.create(folder / "s", "png") as w:
+        w.add_extra(force=1)
+        w.add(draw(0), 7, 7)
+        w.add_extra(force=2)
+    extra = avstore.open(folder / "s").extra
+    assert extra["frame_index"].tolist() == [-1, 0] and extra["frame_number"].tolist() == [-2**63, 7]
+    assert np.isnan(extra["frame_time"][0]) and extra["force"].tolist() == [1, 2]
+
+
 def test_real_timing(folder):
     store = write_store(folder / "s", count=5, times=[10, 10.5, 12, 12.25, 20], timing="real")
     frames = probe(chunk_files(store)[0], "frame=pts_time")["frames"]
@@ -176,7 +192,7 @@ def test_options_that_are_refused(folder):
     for options, kind in [
         ({"quality": 101}, ValueError), ({"quality": "high"}, ValueError), ({"frame_rate": 0}, ValueError),
         ({"frame_rate": -5}, ValueError), ({"frame_rate": "fast"}, ValueError), ({"frame_rate": 1e-12}, ValueError),
-        ({"timing": "exact"}, ValueError), ({"when_full": "cry"}, ValueError), ({"format": "mp5"}, ValueError),
+        ({"timing": "exact"}, ValueError), ({"durability": "for ever"}, ValueError), ({"when_full": "cry"}, ValueError), ({"format": "mp5"}, ValueError),
         ({"chunk_size": -1}, ValueError), ({"chunk_size": 2.5}, ValueError), ({"queue_frames": 0}, ValueError),
         ({"keyframe_interval": -2}, ValueError), ({"keyframe_interval": 2**40}, ValueError), ({"colour": True}, TypeError),
         ({"queue_bytes": -1}, ValueError), ({"metadata": {"a": object()}}, TypeError), ({"pixel_format": "nonsense"}, ValueError),
@@ -209,8 +225,6 @@ def test_warnings_are_pythons(folder):
 
 def test_extra_data(folder):
     with avstore.create(folder / "s", "png", chunk_size=2) as w:
-        with pytest.raises(ValueError, match="frame"):
-            w.add_extra(force=1)
         for i in range(4):
             w.add(draw(i), i, i / 4)
             w.add_extra({"force": np.float32(i) / 2, "count": np.int16(i)}, tag=f"t{i}", vector=np.arange(i))
@@ -265,9 +279,14 @@ def test_sync_makes_frames_durable_and_readable(folder):
         assert w.durable_count == 5 == w.stats().frames_durable
         reader = avstore.open(folder / "s")
         assert [code_of(frame) for frame in reader] == list(range(5))
-        assert reader.info.open_for_writing
-        w.add(draw(5), 5, 5)
-    assert len(avstore.open(folder / "s")) == 6
+        assert reader.info.recording and len(reader.frames) == 5
+        w.add(draw(5), 5, 5.5)
+        w.sync()
+        assert len(reader) == 5
+        assert reader.refresh() == 6 == len(reader)
+        assert code_of(reader[-1]) == 5 and reader.frames.time[-1] == 5.5 == reader.info.time_max
+    reader.refresh()
+    assert not reader.info.recording and len(avstore.open(folder / "s")) == 6
     stats = w.stats()
     assert (stats.frames_added, stats.frames_encoded, stats.frames_dropped, stats.queue_frames) == (6, 6, 0, 0)
     assert stats.encoder == "libx264" and stats.bytes_written == chunk_files(folder / "s")[0].stat().st_size

@@ -33,7 +33,6 @@ struct ReaderOptions {
   std::function<void(const std::string&)> on_warning;
 };
 
-// What a store says of itself.
 // Chunks from `first_chunk` to the next run's come from one encoder.
 struct EncoderRun {
   std::int64_t first_chunk = 0;
@@ -41,6 +40,7 @@ struct EncoderRun {
   bool operator==(const EncoderRun&) const = default;
 };
 
+// What a store says of itself.
 struct StoreInfo {
   std::filesystem::path path;  // its folder
   std::string store_class;     // "VideoImgStore" or "DirectoryImgStore"
@@ -63,7 +63,7 @@ struct StoreInfo {
   std::string created_utc;     // ISO 8601 without zone
   std::string timezone_local;  // IANA name
   std::string uuid;
-  std::string metadata_yaml;  // the user's own metadata
+  std::string metadata_yaml;      // the user's own metadata
   bool open_for_writing = false;  // there is a file .lock
   // A writer that is alive has the store open now.
   bool recording = false;

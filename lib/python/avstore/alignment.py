@@ -43,18 +43,21 @@ class Alignment:
         """The number of places."""
         return len(self.number)
 
-    def write(self, destinations: Iterable[Path], *, save_index: bool = True, progress: Optional[Progress] = None,
-              **options: "Unpack[WriterOptions]") -> None:
+    def write(self, destinations: Iterable[Path], *, save_index: bool = True, ignore_corrupt_extra: bool = False,
+              progress: Optional[Progress] = None, **options: "Unpack[WriterOptions]") -> None:
         """Write each store anew, a frame a place, so that index and number mean the same in all of them.
 
         destinations: as many as there are stores. options: as of `create`. Matched frames keep their time and extra data.
+        ignore_corrupt_extra: leave out chunks of damaged extra data, with a warning.
         """
-        self._native.write([path_text(each) for each in destinations], native_writer_options(options), save_index, progress)
+        self._native.write([path_text(each) for each in destinations], native_writer_options(options), save_index,
+            ignore_corrupt_extra, progress)
 
-    def write_side_by_side(self, destination: Path, *, save_index: bool = True, progress: Optional[Progress] = None,
-                           **options: "Unpack[WriterOptions]") -> None:
+    def write_side_by_side(self, destination: Path, *, save_index: bool = True, ignore_corrupt_extra: bool = False,
+                           progress: Optional[Progress] = None, **options: "Unpack[WriterOptions]") -> None:
         """Write one store, or one video (.mp4, .mkv), of all images from left to right. options: as of `create`."""
-        self._native.write_side_by_side(path_text(destination), native_writer_options(options), save_index, progress)
+        self._native.write_side_by_side(path_text(destination), native_writer_options(options), save_index,
+            ignore_corrupt_extra, progress)
 
     def __repr__(self) -> str:
         return f"<avstore.Alignment: {len(self)} places of {len(self.stores)} stores>"

@@ -23,6 +23,7 @@ Rate = Union[int, float, str, Fraction, Tuple[int, int]]
 Progress = Callable[[int, int], Optional[bool]]
 Timing = Literal["nominal", "real"]
 WhenFull = Literal["block", "drop", "fail"]
+Durability = Literal["process", "power"]
 
 INT64_MIN, INT64_MAX = -2**63, 2**63 - 1
 
@@ -30,16 +31,14 @@ INT64_MIN, INT64_MAX = -2**63, 2**63 - 1
 class EncoderOptions(TypedDict, total=False):
     """How video is compressed. The defaults suit a live rig: fast presets, no look-ahead, no B-frames."""
 
-    # "auto": hardware if it works, else software (the default); "hardware"; "nvenc", "vaapi" or "qsv": of that kind only;
-    # "software"; or a libav encoder by name, such as "libx264".
-    encoder: str
-    device: str  # which one encodes: a render node for VAAPI and Quick Sync, the number of a GPU for NVENC
+    encoder: str  # "auto", "hardware", "software", "nvenc", "vaapi", "qsv" or libav's name, such as "libx264"
+    device: str  # of hardware: a render node, or the number of a GPU; default: the driver's first
     quality: float  # 0 (smallest files) to 100 (best picture); default 75
     preset: str  # the encoder's own name for its trade of speed against size
     keyframe_interval: int  # frames from one keyframe to the next; default: about half a second
     b_frames: int  # between others; default 0
     frame_rate: Rate  # nominal, frames per second; default: the source's, else 25
-    threads: int  # default: as many as the machine has cores
+    threads: int  # default: a fair share of the machine's cores
     options: Mapping[str, object]  # any of libavcodec or the encoder, by their libav names
 
 
@@ -58,6 +57,7 @@ class WriterOptions(EncoderOptions, total=False):
     queue_frames: int  # at most this many wait to be encoded; default 64
     queue_bytes: int  # and at most so many bytes, or one frame; default 256 MiB
     when_full: WhenFull  # what becomes of a frame for which there is no room; default "block"
+    durability: Durability  # what durable frames survive: that this process is killed, or a power cut; default "process"
 
 
 def integer(value: Integer, what: str, bits: int = 64) -> int:
@@ -210,6 +210,7 @@ _CONVERTED_BY_WRITER: dict[str, Callable[[Any], Any]] = {
     "queue_frames": lambda value: integer(value, "queue_frames"),
     "queue_bytes": lambda value: integer(value, "queue_bytes"),
     "when_full": str,
+    "durability": str,
     "pixel_format": str,
 }
 _NATIVE_NAMES = {"metadata": "metadata_yaml", "created": "created_utc", "timezone": "timezone_local"}

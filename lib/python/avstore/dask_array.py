@@ -17,7 +17,8 @@ def _store_of_thread(key: Tuple[Any, ...]) -> Store:
     """The store, opened once for each thread: the scheduler spreads blocks over threads, so one thread decodes a block."""
     if getattr(_open, "key", None) != key:
         path, options, uuid, frames = key
-        store = Store(path, **{**dict(options), "threads": 1})
+        alone: dict[str, Any] = {**dict(options), "threads": 1}
+        store = Store(path, **alone)
         if store.info.uuid != uuid or len(store) < frames:
             raise Corrupt(f"{path}: is not the store that the array was made of: it has been replaced or cut")
         _open.key, _open.store = key, store

@@ -9,7 +9,7 @@ import numpy as np
 class FrameInfo(NamedTuple):
     """All that a store knows about a frame without decoding it."""
 
-    index: int  #: place in the store, from 0
+    index: int  # type: ignore[assignment]  #: place in the store, from 0
     number: int  #: the camera's own counter
     time: float  #: when it was taken, in seconds; usually Unix time
     chunk: int  #: which chunk holds it

@@ -29,7 +29,8 @@ class StoreInfo:
     store_class: str  #: "VideoImgStore" or "DirectoryImgStore"
     format: str  #: such as "avc1/mp4"; see `formats`
     encoding: str  #: of raw sensor data, such as "cv_bayerbg"; empty if it holds none
-    encoder: str  #: what encoded it, if known
+    encoder: str  #: what encoded it, if known: the last one, where it changed
+    encoders: Tuple[Tuple[int, str], ...]  #: from which chunk on which encoder
     shape: Tuple[int, ...]  #: of an image: rows, columns, and channels if colour
     color: bool  #: False: reads back as gray
     dtype: str  #: of an image: "uint8", "uint16", ...
@@ -41,7 +42,8 @@ class StoreInfo:
     timezone_local: str  #: IANA name
     uuid: str
     metadata_yaml: str  #: the user's own metadata, as they stand in metadata.yaml
-    open_for_writing: bool
+    open_for_writing: bool  #: there is a file .lock
+    recording: bool  #: a writer that is alive has the store open now
     unfinished: bool  #: nobody writes any more, but the last chunk was never finished
     number_min: Optional[int]  #: least frame number; None of a store without frames, as those that follow
     number_max: Optional[int]
@@ -96,6 +98,8 @@ class Store:
 
     Any frame, in any order, equals what decoding the video from its beginning gives there.
 
+    A store that is being recorded has the frames that were durable when it was opened; `refresh` sees more.
+
     Several threads may use one store; they take turns, and other threads of Python run while a frame is decoded. Threads that
     shall decode at the same time open a store each. Pickling a store keeps its path and options; unpickling opens it again,
     as does using it in a process that was forked.
@@ -110,6 +114,9 @@ class Store:
         with paths_not_found():
             self._reader = _native.Reader(path_text(path), pixel_format or "", bool(raw_sensor),
                                           integer(threads, "threads", 32), bool(save_index), bool(writable))
+        self._take_info()
+
+    def _take_info(self) -> None:
         fields = self._reader.info()
         self._metadata_json = fields.pop("metadata_json")
         self._info = _store_info(fields)
@@ -138,6 +145,17 @@ class Store:
             return None
         return datetime.datetime.fromisoformat(self._info.created_utc).replace(tzinfo=datetime.timezone.utc)
 
+    def refresh(self) -> int:
+        """See what a writer has recorded since the store was opened, or refreshed; returns the number of frames.
+
+        Frames that were there keep their places. `info`, `frames` and `extra` are up to date then.
+        """
+        count = self._reader.refresh()
+        self._take_info()
+        for cached in ("frames", "extra", "_image_type"):
+            vars(self).pop(cached, None)
+        return count
+
     @functools.cached_property
     def frames(self) -> FrameTable:
         """Numbers and times of all frames, without decoding: ``s.frames.number`` and ``s.frames.time``."""
@@ -150,8 +168,8 @@ class Store:
     def extra(self) -> Any:
         """The records that were tied to frames, in order of their frames; those of the same key make a column.
 
-        A pandas.DataFrame, or without pandas a dict of arrays. The columns frame_index (-1 if unknown), frame_number and
-        frame_time say which frame a record belongs to. Integers stay integers if each record has one; numbers are float64,
+        A pandas.DataFrame, or without pandas a dict of arrays. The columns frame_index, frame_number and frame_time say which
+        frame a record belongs to: -1, -2**63 and NaN if to none. Integers stay integers if each record has one; numbers are float64,
         NaN where a record has none; all else is of type object, None where a record has none.
         Raises Corrupt if they are damaged; `read_extra` can leave such chunks out.
         """
@@ -180,7 +198,7 @@ class Store:
     # --- frames ---
 
     @overload
-    def __getitem__(self, key: Integer) -> Frame: ...
+    def __getitem__(self, key: Integer) -> Frame: ...  # type: ignore[misc]
     @overload
     def __getitem__(self, key: Union[slice, list, np.ndarray]) -> List[Frame]: ...
 

@@ -33,6 +33,7 @@ class Encoder(NamedTuple):
     """An encoder that can write a format."""
 
     name: str  #: libav's
+    hardware: bool
     available: bool  #: it works on this machine
     why_not: str  #: the reason if it does not
 
@@ -78,9 +79,10 @@ def formats() -> List[Format]:
     return [Format(*fields) for fields in _native.formats()]
 
 
-def encoders(format: str) -> List[Encoder]:
-    """The encoders for a format in the order they are tried, each really opened on a small image."""
-    return [Encoder(*fields) for fields in _native.encoders(format)]
+def encoders(format: str, width: Integer = 256, height: Integer = 256) -> List[Encoder]:
+    """The encoders for a format in the order they are tried, each really opened for frames of that size, in pixels."""
+    return [Encoder(*fields)
+            for fields in _native.encoders(format, integer(width, "width", 32), integer(height, "height", 32))]
 
 
 @paths_not_found()
@@ -107,14 +109,15 @@ def import_video(file: Path, store: Path, *, copy: bool = False, stream: Optiona
 
 @paths_not_found()
 def transcode(source: Path, destination: Path, *, start: Integer = 0, stop: Optional[Integer] = None,
-              save_index: bool = True, progress: Optional[Progress] = None, **options: "Unpack[WriterOptions]") -> int:
+              save_index: bool = True, ignore_corrupt_extra: bool = False, progress: Optional[Progress] = None,
+              **options: "Unpack[WriterOptions]") -> int:
     """Write the frames [start, stop) of a store anew in another format; returns how many.
 
     Numbers, times, metadata and extra data are carried over. options: as of `create`, such as ``format="ffv1/mkv"``; metadata,
-    creation time and time zone are the source's.
+    creation time and time zone are the source's. ignore_corrupt_extra: leave out chunks of damaged extra data, with a warning.
     """
     return _native.transcode(path_text(source), path_text(destination), native_writer_options(options),
-                             frame_range(start, stop), save_index, progress)
+                             frame_range(start, stop), save_index, ignore_corrupt_extra, progress)
 
 
 @paths_not_found()
@@ -147,13 +150,14 @@ def rebuild_index(store: Path) -> int:
 
 
 @paths_not_found()
-def reindex(store: Path, *, progress: Optional[Progress] = None) -> ReindexResult:
+def reindex(store: Path, *, ignore_corrupt_extra: bool = False, progress: Optional[Progress] = None) -> ReindexResult:
     """Renumber the frames before the one with number 0: -1 is the one before it, -2 the one before that, and so on.
 
     Database, npz and extra data change together, or not at all. The old numbers stay beside the new ones.
-    Raises InvalidArgument if not exactly one frame has number 0, or the store is being recorded.
+    ignore_corrupt_extra: leave damaged extra data as they are, with a warning.
+    Raises InvalidArgument if not exactly one frame has number 0, Exists if the store is being recorded.
     """
-    return ReindexResult(*_native.reindex(path_text(store), progress))
+    return ReindexResult(*_native.reindex(path_text(store), ignore_corrupt_extra, progress))
 
 
 @paths_not_found()

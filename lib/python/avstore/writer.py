@@ -73,8 +73,8 @@ class Writer:
     def add(self, image: ArrayLike, number: Integer, time: float) -> bool:
         """Add a frame; its pixels are copied before this returns.
 
-        image: of the first frame's shape and type: [rows, columns] of uint8 or uint16 is gray, [rows, columns, 3] of uint8
-            is colour in the order B, G, R, [rows, columns, 4] B, G, R, A, unless the store was created with another
+        image: of the first frame's shape and type: [rows, columns] of uint8 or uint16 is gray, [rows, columns, 3] is
+            colour in the order B, G, R, [rows, columns, 4] B, G, R, A, unless the store was created with another
             `pixel_format`. Arrays of other shapes and types can be kept in the formats npy and bpk.
         number: the camera's own counter. time: when it was taken, in seconds, usually Unix time.
 
@@ -89,10 +89,9 @@ class Writer:
         return self._writer.add(array, integer(number, "frame number"), float(time))
 
     def add_extra(self, record: Optional[Mapping[str, Any]] = None, /, **values: Any) -> None:
-        """Tie a record to the newest frame: ``w.add_extra(force=0.5)``, or of a mapping.
+        """Tie a record to the newest frame: ``w.add_extra(force=0.5)``, or of a mapping. Before the first it belongs to none.
 
         Values are numbers, strings, None, lists and mappings of such, and NumPy's numbers and arrays.
-        Raises InvalidArgument before the first frame.
         """
         self._writer.add_extra(json_text({**(record or {}), **values}))
 
@@ -106,7 +105,7 @@ class Writer:
                                   np.asarray(times, np.float64).tolist(), move)
 
     def sync(self) -> None:
-        """Wait until every frame added is durable: it would survive if this process were killed."""
+        """Wait until every frame added is durable: it would survive if this process were killed; see `durability`."""
         self._writer.sync()
 
     def stats(self) -> WriterStatistics:
@@ -162,15 +161,16 @@ def create(path: Path, format: str = "avc1/mp4", shape: Optional[Sequence[Intege
     Options (None stands for the default):
 
     quality: 0 (smallest files) to 100 (best picture); default 75.
-    encoder: "auto" (hardware if it works, else software), the default; "hardware"; "nvenc", "vaapi" or "qsv" for one kind of
-        it; "software"; or an encoder by libav's name, such as "libx264". One that fails is replaced by the next.
-    device: which one encodes: a render node such as "/dev/dri/renderD129" (VAAPI, Quick Sync), a GPU's number (NVENC).
+    encoder: "auto" (hardware if it works: NVENC, VAAPI, Quick Sync; else software), "hardware" (the same, with a warning if none
+        works), "nvenc", "vaapi", "qsv", "software", or by libav's name, such as "libx264"; default "auto". One that fails while
+        it records is replaced by the next.
+    device: of hardware encoders: a render node such as "/dev/dri/renderD129", or the number of a GPU.
     preset: the encoder's own trade of speed against size; default: a fast one.
     keyframe_interval: frames from one keyframe to the next; default: about half a second, at most 60. A read at random
         decodes half of that on average.
     b_frames: B-frames between others; default 0.
     frame_rate: nominal, frames per second: the spacing of timestamps in the video files; default 25.
-    threads: that encode; default: as many as the machine has cores.
+    threads: that encode; default: a fair share of the cores that no other writer of this process claims.
     options: a mapping of any options of libavcodec or the encoder, by libav's names.
     chunk_size: frames a chunk; default 10000 of video, 200 of folders of images.
     timing: "nominal" (evenly spaced timestamps in the video files, which readers built on OpenCV need) or "real" (the
@@ -182,6 +182,8 @@ def create(path: Path, format: str = "avc1/mp4", shape: Optional[Sequence[Intege
     color: whether frames are colour; default: as the first is.
     queue_frames, queue_bytes: at most so many wait to be encoded; default 64, and 256 MiB.
     when_full: what add() does when there is no room: "block" (wait), "drop" (leave the frame out) or "fail" (raise).
+    durability: what durable frames survive: "process" (that this process is killed) or "power" (a power cut too, which costs
+        a wait for the disk about twice a second).
 
     Raises Exists, InvalidArgument, Unsupported (format, encoder), StorageError.
     """
