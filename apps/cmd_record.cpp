@@ -120,6 +120,10 @@ void declare(CLI::App& arguments, Options& options) {
   add_description_options(arguments, writer);
   add_store_options(arguments, writer);
   declare_queue(arguments, writer);
+  arguments
+      .add_flag("--append", camera.append,
+                "Go on with the store if it is there, in a new chunk and with its format")
+      ->excludes("--overwrite");
   add_json(arguments, options.json);
   declare_input(arguments, camera);
   add_encoder_options(arguments, writer.encoder);

@@ -27,9 +27,9 @@ void record_raw(const std::filesystem::path& raw, const std::filesystem::path& s
   camera.source = raw.string();
   camera.input_format = "rawvideo";
   camera.size = {32, 24};
-  camera.pixel_format = PixelFormat::from_name(pixels);
+  camera.pixel_format = avstore::PixelFormat::from_name(pixels);
   camera.store = store;
-  camera.writer = options_of("npy");
+  camera.writer = avstore::test::options_of("npy");
   camera.writer.encoding = encoding;
   avstore::RecordOptions options;
   options.cameras = {camera};

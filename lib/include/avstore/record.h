@@ -51,6 +51,9 @@ struct CameraOptions {
   // {camera} stands for the name, {time} for the time at which the recording starts, in this
   // machine's time zone: 2024-03-01_13-30-00.
   std::filesystem::path store;
+  // Go on with the store if it is there (see Writer::append): frames that are counted are numbered
+  // on from its last one.
+  bool append = false;
   WriterOptions writer;  // encoder.threads 0: a fair share of the cores
 };
 

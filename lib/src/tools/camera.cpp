@@ -147,7 +147,8 @@ void Camera::make_writer() {
   // Where a name has several levels. What is wrong with that, the writer will say.
   std::error_code ignored;
   std::filesystem::create_directories(options_.store.parent_path(), ignored);
-  Writer writer(options_.store, writer_options());
+  Writer writer = options_.append ? Writer::append(options_.store, writer_options())
+                                  : Writer(options_.store, writer_options());
   const std::lock_guard lock(mutex_);
   writer_.emplace(std::move(writer));
 }

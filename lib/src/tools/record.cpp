@@ -1,5 +1,8 @@
 // A rig of cameras: started together, watched, stopped together.
 #include "avstore/record.h"
+#include "avstore/reader.h"
+#include "imgstore/metadata.h"
+#include "store/recording_lock.h"
 
 #include <algorithm>
 #include <chrono>
@@ -14,6 +17,9 @@
 #include <vector>
 
 #include "avstore/error.h"
+#include "avstore/reader.h"
+#include "imgstore/metadata.h"
+#include "store/recording_lock.h"
 #include "store/store_folder.h"
 #include "store/writer_options.h"
 #include "tools/camera.h"
@@ -130,8 +136,28 @@ void check_camera(const CameraOptions& camera, const MinFree& min_free) {
   tools::require_valid_source(camera);
   require(!camera.store.empty(), "no store is given");
   store::require_valid(camera.writer);
-  store::require_free(camera.store, camera.writer.overwrite);
+  if (camera.append) {
+    store::require_closed(imgstore::store_folder(camera.store));
+  } else {
+    store::require_free(camera.store, camera.writer.overwrite);
+  }
   require_room(camera.store, min_free);
+}
+
+// A store that is there is gone on with as it is; one that is not is made.
+void look_at_store(CameraOptions& camera) {
+  std::error_code missing;
+  camera.append = camera.append && fs::exists(camera.store, missing);
+  if (!camera.append) {
+    return;
+  }
+  Reader reader(camera.store);
+  camera.writer.format = reader.info().format;
+  camera.writer.encoding = reader.info().encoding;
+  const std::int64_t count = reader.info().frame_count;
+  if (count > 0 && camera.first_number == 0) {
+    camera.first_number = reader.infos({count - 1, count}).front().number.value + 1;
+  }
 }
 
 // All that can be known to be wrong before anything is begun.
@@ -167,6 +193,7 @@ class Rig {
     const std::string time = time_for_names();
     for (CameraOptions& camera : options_.cameras) {
       camera.store = store_name(camera.store.string(), camera.name, time);
+      look_at_store(camera);
     }
     check(options_);
     terms_.frames = options.frames;

@@ -138,6 +138,7 @@ constexpr CameraKey kCommonKeys[] = {
     {"format", [](C& c, const Y& y) { c.writer.format = text(y); }},
     {"chunk-size", [](C& c, const Y& y) { c.writer.chunk_size = count(y); }},
     {"timing", [](C& c, const Y& y) { c.writer.timing = timing_from_text(text(y)); }},
+    {"append", [](C& c, const Y& y) { c.append = yes_or_no(y); }},
     {"overwrite", [](C& c, const Y& y) { c.writer.overwrite = yes_or_no(y); }},
     {"encoding", [](C& c, const Y& y) { c.writer.encoding = text(y); }},
     {"metadata",

@@ -1,0 +1,388 @@
+// What becomes durable and when; checksums of what was written, and what verify makes of them;
+// stores gone on with; stores that are left by the dead.
+#include <csignal>
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <random>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "avstore/error.h"
+#include "avstore/tools.h"
+#include "store/thread_share.h"
+#include "support/catch.h"
+#include "support/drawn_store.h"
+#include "support/media_folder.h"
+#include "support/outcome.h"
+#include "support/processes.h"
+#include "support/programs.h"
+
+namespace fs = std::filesystem;
+using namespace avstore;
+using namespace avstore::test;
+
+namespace {
+
+// zlib's crc32 of every piece and of every chunk, against the database: prints what differs, and
+// how much there was.
+constexpr const char* kCheckChecksums = R"(
+import os, sqlite3, sys, zlib
+store = sys.argv[1]
+db = sqlite3.connect(os.path.join(store, '.index.sqlite'))
+pieces = 0
+for chunk, path, size, checksum in db.execute('SELECT chunk, chunk_path, bytes, checksum FROM chunks'):
+    place = os.path.join(store, path)
+    folder = os.path.isdir(place)
+    if folder:
+        names = sorted(n for n in os.listdir(place) if not n.startswith('index'))
+        whole = b''.join(open(os.path.join(place, n), 'rb').read() for n in names)
+    else:
+        whole = open(place, 'rb').read()
+    if size != len(whole) or checksum != 'crc32:%08x' % zlib.crc32(whole):
+        print('chunk', path)
+    covered = 0
+    for frame, position, bytes, crc in db.execute(
+            'SELECT frame_idx, position, bytes, crc32 FROM checksums WHERE chunk = ? ORDER BY frame_idx, position', (chunk,)):
+        part = open(os.path.join(place, names[frame]), 'rb').read() if folder else whole[position:position + bytes]
+        if len(part) != bytes or zlib.crc32(part) != crc or (not folder and position != covered):
+            print('piece', path, frame, position)
+        covered += bytes
+        pieces += 1
+    if covered != len(whole):
+        print('only', covered, 'of', path)
+print(pieces, 'pieces')
+)";
+
+void flip_bit(const fs::path& file, std::uintmax_t bit) {
+  std::fstream stream(file, std::ios::in | std::ios::out | std::ios::binary);
+  stream.seekg(static_cast<std::streamoff>(bit / 8));
+  const int byte = stream.get();
+  stream.seekp(static_cast<std::streamoff>(bit / 8));
+  stream.put(static_cast<char>(byte ^ (1 << (bit % 8))));
+}
+
+// The frames that a finding says may be wrong: "... frames A to B of the chunk may be wrong".
+std::set<std::int64_t> named_frames(const std::string& finding) {
+  std::set<std::int64_t> frames;
+  const std::size_t at = finding.find("frames ");
+  if (at == std::string::npos || finding.find("may be wrong") == std::string::npos) {
+    return frames;
+  }
+  const std::int64_t first = std::stoll(finding.substr(at + 7));
+  const std::int64_t last = std::stoll(finding.substr(finding.find(" to ", at) + 4));
+  for (std::int64_t frame = first; frame <= last; ++frame) {
+    frames.insert(frame);
+  }
+  return frames;
+}
+
+// Waits as long as a test may.
+void wait_until_durable(const Writer& writer, std::int64_t count) {
+  while (writer.durable_count() < count) {
+    std::this_thread::yield();
+  }
+}
+
+}  // namespace
+
+TEST_CASE("checksums are those of the bytes written") {
+  const std::string format =
+      GENERATE("avc1/mp4", "h264/mkv", "mjpeg/avi", "ffv1/mkv", "png", "npy", "av1/mp4");
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  WriterOptions options = options_of(format, 25);
+  if (is_video(format)) {
+    options.encoder.keyframe_interval = 6;
+  }
+  write_store(store, options, 60);
+  const std::string printed = python(kCheckChecksums, store);
+  CAPTURE(format, printed);
+  CHECK(printed.find("chunk") == std::string::npos);
+  CHECK(printed.find("piece ") == std::string::npos);
+  CHECK(printed.find("only") == std::string::npos);
+  CHECK(std::stoi(printed) >= (is_video(format) ? 6 : 60));
+}
+
+TEST_CASE("checksums of inserted and copied chunks, and after the index was made anew") {
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  write_store(folder.path() / "other", options_of("avc1/mp4", 30), 30);
+  std::vector<FrameNames> names;
+  for (int i = 0; i < 30; ++i) {
+    names.push_back({FrameNumber(100 + i), FrameTime(i)});
+  }
+  {
+    Writer writer(store, options_of("avc1/mp4", 30));
+    add(writer, 0);
+    writer.insert_chunk(folder.path() / "other" / "000000.mp4", names);
+    writer.close();
+  }
+  CHECK(python(kCheckChecksums, store).find(" ") == 1);
+  rebuild_index(store, {});
+  CHECK(python(kCheckChecksums, store).find(" ") == 1);
+  CHECK(verify(store, {true, {}}).findings.empty());
+}
+
+TEST_CASE("verify finds any flipped bit, and names the frames that it changes") {
+  const std::string format = GENERATE("avc1/mp4", "h264/mkv", "mjpeg/avi", "png");
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  WriterOptions options = options_of(format, 20);
+  if (is_video(format)) {
+    options.encoder.keyframe_interval = 5;
+  }
+  write_store(store, options, 40);
+  const fs::path file =
+      is_video(format) ? chunk_file(store, format, 1) : store / "000001" / "000007.png";
+  const std::vector<std::string> whole =
+      is_video(format) ? frame_md5s(file) : std::vector<std::string>();
+  std::mt19937 random(5);
+  for (int i = 0; i < 25; ++i) {
+    const std::uintmax_t bit = random() % (8 * fs::file_size(file));
+    CAPTURE(format, bit / 8);
+    flip_bit(file, bit);
+    const VerifyResult found = verify(store, {});
+    CAPTURE(found.findings);
+    REQUIRE(!found.findings.empty());
+    CHECK(found.findings.front().starts_with("000001"));
+    if (!is_video(format)) {
+      CHECK(found.findings.front() == "000001: frame 7 is not as it was written");
+    } else if (const auto named = named_frames(found.findings.front()); !named.empty()) {
+      const std::vector<std::string> now =
+          run_lines("ffmpeg -v quiet -i " + quoted(file.string()) +
+                    " -map 0:v -f framemd5 - | grep -v '^#' | sed 's/.* //' || true");
+      for (std::size_t frame = 0; now.size() == whole.size() && frame < now.size(); ++frame) {
+        CHECK((now[frame] == whole[frame] || named.contains(static_cast<std::int64_t>(frame))));
+      }
+    }
+    flip_bit(file, bit);
+  }
+  CHECK(verify(store, {}).findings.empty());
+}
+
+TEST_CASE("frames become durable though no others come") {
+  const std::string format = GENERATE("avc1/mp4", "hevc/mkv", "mjpeg/avi", "png");
+  const TemporaryFolder folder;
+  Writer writer(folder.path() / "store", options_of(format, 1000));
+  add(writer, 0);
+  add(writer, 1);
+  writer.add_extra("{\"event\": 1}");
+  wait_until_durable(writer, 2);
+  add(writer, 2);
+  wait_until_durable(writer, 3);
+  Reader reader(folder.path() / "store");
+  CHECK(reader.info().frame_count == 3);
+  writer.close();
+  CHECK(wrong_codes(folder.path() / "store").empty());
+  CHECK(verify(folder.path() / "store", {true, {}}).findings.empty());
+}
+
+TEST_CASE("writers of one process share the cores") {
+  const int cores = static_cast<int>(std::thread::hardware_concurrency());
+  const store::ThreadShare first(0);
+  CHECK(first.threads() == cores);
+  {
+    const store::ThreadShare second(0);
+    CHECK(first.threads() == std::max(1, cores / 2));
+    CHECK(second.threads() == first.threads());
+    const store::ThreadShare told(cores);
+    CHECK(told.threads() == cores);
+    CHECK(first.threads() == 1);
+  }
+  CHECK(first.threads() == cores);
+}
+
+// --- Going on with a store ---
+
+TEST_CASE("append goes on with a closed store in a new chunk") {
+  const std::string format = GENERATE("avc1/mp4", "h264/mkv", "mjpeg/avi", "png", "npy");
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  write_store(store, options_of(format, 7), 10);
+  {
+    Writer writer = Writer::append(store, {});
+    CHECK(writer.durable_count() == 10);
+    for (int i = 10; i < 25; ++i) {
+      add(writer, i);
+      if (i == 12) {
+        writer.add_extra("{\"here\": true}");
+      }
+    }
+    writer.close();
+    CHECK(writer.statistics().frames_durable == 25);
+  }
+  Reader reader(store);
+  CHECK(reader.info().frame_count == 25);
+  CHECK(reader.info().chunk_count == 5);  // 7 + 3, then 7 + 7 + 1
+  CHECK(wrong_codes(store).empty());
+  check_names(reader, plain_names(25));
+  CHECK(verify(store, {true, {}}).findings.empty());
+  CHECK(python(kCheckChecksums, store).find("chunk") == std::string::npos);
+  CHECK(sqlite(store, "SELECT frame_index, json FROM extra_data") ==
+        std::vector<std::string>{"12|{\"here\": true}"});
+}
+
+TEST_CASE("append to stores of nothing, of others, and of other frames") {
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  CHECK(kind_of_error([&] { Writer::append(store, {}); }) == ErrorKind::not_found);
+  { Writer(store, options_of("avc1/mp4", 7)).close(); }
+  {
+    Writer writer = Writer::append(store, {});
+    add(writer, 0);
+    writer.close();
+  }
+  CHECK(Reader(store).info().frame_count == 1);
+  {
+    Writer writer = Writer::append(store, {});
+    const Drawn small = draw(pixel::gray8, 1, 48, 32);
+    CHECK(kind_of_error([&] { writer.add(small.view, FrameNumber(1), FrameTime(1)); }) ==
+          ErrorKind::invalid_argument);
+    add(writer, 1);
+    writer.close();
+  }
+  { const Writer nothing = Writer::append(store, {}); }
+  CHECK(Reader(store).info().frame_count == 2);
+  CHECK(wrong_codes(store).empty());
+  {
+    Writer given_up = Writer::append(store, {});
+    given_up.abandon();
+  }
+  CHECK(Reader(store).info().frame_count == 2);
+  CHECK(!fs::exists(store / ".lock"));
+}
+
+TEST_CASE("extra data of a chunk that was there stays when a store is gone on with") {
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  {
+    Writer writer(store, options_of("avc1/mp4", 7));
+    add(writer, 0);
+    writer.add_extra("{\"first\": 1}");
+    writer.close();
+  }
+  const std::string before = read_text(store / "000000.extra.json");
+  {
+    Writer writer = Writer::append(store, {});
+    writer.add_extra("{\"before a frame\": 1}");
+    add(writer, 1);
+    writer.close();
+  }
+  CHECK(read_text(store / "000000.extra.json") == before);
+  CHECK(read_text(store / "000001.extra.json").find("before a frame") != std::string::npos);
+}
+
+// --- Who has a store ---
+
+TEST_CASE("of two writers on one store the second is refused") {
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  Writer writer(store, options_of("avc1/mp4", 7));
+  add(writer, 0);
+  writer.sync();
+  CHECK(kind_of_error([&] { Writer::append(store, {}); }, "being recorded") == ErrorKind::exists);
+  WriterOptions over = options_of("avc1/mp4", 7);
+  over.overwrite = true;
+  CHECK(kind_of_error([&] { Writer(store, over); }, "being recorded") == ErrorKind::exists);
+  CHECK(kind_of_error([&] { repair(store, {}); }, "being recorded") == ErrorKind::exists);
+  CHECK(run_child([&] {
+          return kind_of_error([&] { Writer::append(store, {}); }) == ErrorKind::exists ? 0 : 1;
+        }) == 0);
+  add(writer, 1);
+  writer.close();
+  CHECK(wrong_codes(store).empty());
+}
+
+TEST_CASE("a store whose writer was killed is told from one being recorded") {
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  const int status = run_child([&] {
+    Writer writer(store, options_of("avc1/mp4", 100));
+    for (int i = 0; i < 5; ++i) {
+      add(writer, i);
+    }
+    writer.sync();
+    return std::raise(SIGKILL);
+  });
+  REQUIRE(status == -SIGKILL);
+  {
+    Reader reader(store);
+    CHECK(!reader.info().recording);
+    CHECK(reader.info().unfinished);
+    CHECK(reader.info().frame_count == 5);
+  }
+  CHECK(kind_of_error([&] { Writer::append(store, {}); }, "repair") == ErrorKind::exists);
+  const RepairResult planned = repair(store, {true, {}});
+  CHECK(planned.steps.size() == 2);
+  CHECK(verify(store, {}).repairs == planned.steps);
+  CHECK(fs::exists(store / ".lock"));
+  CHECK(repair(store, {}).steps == planned.steps);
+  CHECK(!Reader(store).info().unfinished);
+  {
+    Writer writer = Writer::append(store, {});
+    add(writer, 5);
+    writer.close();
+  }
+  CHECK(Reader(store).info().frame_count == 6);
+  CHECK(wrong_codes(store).empty());
+}
+
+TEST_CASE("what has no row is put aside, each time under a name of its own") {
+  const std::string format = GENERATE("avc1/mp4", "png");
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  const auto record_and_die = [&](bool again, int first) {
+    return run_child([&] {
+      Writer writer = again ? Writer::append(store, {}) : Writer(store, options_of(format, 100));
+      for (int i = first; i < first + 5; ++i) {
+        add(writer, i);
+      }
+      writer.sync();
+      return std::raise(SIGKILL);
+    });
+  };
+  for (int round = 0; round < 2; ++round) {
+    REQUIRE(record_and_die(round > 0, 5 * round) == -SIGKILL);
+    // As if frames had reached the files, and no row.
+    const std::string chunk = "00000" + std::to_string(round);
+    if (format == "png") {
+      fs::copy_file(store / chunk / "000000.png", store / chunk / "000005.png");
+    } else {
+      std::ofstream(store / (chunk + ".mp4"), std::ios::app) << "half a fragment";
+    }
+    fs::create_directory(store / ".put-aside");
+    std::ofstream(store / ".put-aside" / "mine") << "x";
+    const RepairResult result = repair(store, {});
+    CHECK(result.put_aside == store / ".put-aside");
+    CHECK(verify(store, {true, {}}).findings.empty());
+    CHECK(fs::exists(store / ".put-aside" / "mine"));
+  }
+  if (format == "png") {
+    CHECK(fs::exists(store / ".put-aside" / "000000" / "000005.png"));
+    CHECK(fs::exists(store / ".put-aside" / "000001" / "000005.png"));
+  } else {
+    std::set<std::string> kept;
+    for (const fs::directory_entry& entry : fs::directory_iterator(store / ".put-aside")) {
+      kept.insert(entry.path().filename() == "mine" ? "" : read_text(entry.path()));
+    }
+    CHECK(kept == std::set<std::string>{"", "half a fragment"});
+  }
+  CHECK(Reader(store).info().frame_count == 10);
+  CHECK(wrong_codes(store).empty());
+}
+
+TEST_CASE("repair leaves complete stores, and those of others, as they are") {
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  write_store(store, options_of("h264/mkv", 7), 10);
+  const auto before =
+      run_lines("cd " + quoted(store.string()) + " && ls -la --time-style=full-iso .");
+  CHECK(repair(store, {}).steps.empty());
+  CHECK(run_lines("cd " + quoted(store.string()) + " && ls -la --time-style=full-iso .") == before);
+  std::ofstream(store / ".lock");
+  CHECK(kind_of_error([&] { repair(store, {}); }, "remove it") == ErrorKind::exists);
+}
