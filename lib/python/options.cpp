@@ -1,9 +1,9 @@
 #include "options.h"
 
 #include <avstore/error.h>
+#include <avstore/text.h>
 #include <pybind11/stl.h>
 
-#include <map>
 #include <utility>
 
 namespace avstore::python {
@@ -24,36 +24,7 @@ void take(const py::dict& given, const char* key, T& field) {
   }
 }
 
-template <typename T>
-T choice(const std::map<std::string, T>& choices, const char* what, const std::string& name) {
-  const auto found = choices.find(name);
-  if (found != choices.end()) {
-    return found->second;
-  }
-  std::string known;
-  for (const auto& [each, value] : choices) {
-    known += (known.empty() ? "" : ", ") + each;
-  }
-  throw Error(ErrorKind::invalid_argument,
-              std::string(what) + " '" + name + "' is not known; there are " + known);
-}
-
-WhenFull when_full_of(const std::string& name) {
-  return choice<WhenFull>(
-      {{"block", WhenFull::block}, {"drop", WhenFull::drop}, {"fail", WhenFull::fail}}, "when_full",
-      name);
-}
-
-Durability durability_of(const std::string& name) {
-  return choice<Durability>({{"process", Durability::process}, {"power", Durability::power}},
-                            "durability", name);
-}
-
 }  // namespace
-
-Timing timing_of(const std::string& name) {
-  return choice<Timing>({{"nominal", Timing::nominal}, {"real", Timing::real}}, "timing", name);
-}
 
 EncoderOptions encoder_options(const py::dict& given) {
   EncoderOptions options;
@@ -86,13 +57,13 @@ WriterOptions writer_options(const py::dict& given) {
   take(given, "queue_frames", options.queue_frames);
   take(given, "queue_bytes", options.queue_bytes);
   if (given.contains("timing")) {
-    options.timing = timing_of(given["timing"].cast<std::string>());
+    options.timing = timing_from_text(given["timing"].cast<std::string>());
   }
   if (given.contains("when_full")) {
-    options.when_full = when_full_of(given["when_full"].cast<std::string>());
+    options.when_full = when_full_from_text(given["when_full"].cast<std::string>());
   }
   if (given.contains("durability")) {
-    options.durability = durability_of(given["durability"].cast<std::string>());
+    options.durability = durability_from_text(given["durability"].cast<std::string>());
   }
   return options;
 }

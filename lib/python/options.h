@@ -5,8 +5,6 @@
 #include <avstore/tools.h>
 #include <pybind11/pybind11.h>
 
-#include <string>
-
 namespace avstore::python {
 
 // Keys: encoder, device, quality, preset, keyframe_interval, b_frames, frame_rate (as (num, den)),
@@ -15,8 +13,5 @@ EncoderOptions encoder_options(const pybind11::dict& given);
 
 // The fields of WriterOptions by name but for on_warning, with those of the encoder beside them.
 WriterOptions writer_options(const pybind11::dict& given);
-
-// "nominal" or "real". Throws Error(invalid_argument) for another.
-Timing timing_of(const std::string& name);
 
 }  // namespace avstore::python

@@ -1,4 +1,5 @@
 // Work on whole stores.
+#include <avstore/text.h>
 #include <avstore/tools.h>
 #include <pybind11/stl.h>
 
@@ -69,7 +70,7 @@ py::tuple export_store(const std::string& store, const std::string& file, const 
                        bool save_index, const py::object& progress) {
   ExportOptions options;
   options.encoder = encoder_options(given);
-  options.timing = timing_of(timing);
+  options.timing = timing_from_text(timing);
   options.range = to_range(range);
   options.overwrite = overwrite;
   options.save_index = save_index;
@@ -88,7 +89,17 @@ py::tuple verify_store(const std::string& store, bool deep, const py::object& pr
     options.progress = std::move(told);
     return verify(store, options);
   });
-  return py::make_tuple(result.frames, result.chunks, result.findings);
+  return py::make_tuple(result.frames, result.chunks, result.findings, result.repairs);
+}
+
+py::tuple repair_store(const std::string& store, bool dry_run) {
+  RepairOptions options;
+  options.dry_run = dry_run;
+  const RepairResult result = supervised(py::none(), [&](const Progress& /*told*/, Notice notice) {
+    options.notice = std::move(notice);
+    return repair(store, options);
+  });
+  return py::make_tuple(result.frames, result.steps, result.put_aside.string());
 }
 
 std::int64_t rebuild(const std::string& store) {
@@ -125,6 +136,7 @@ void bind_tools(py::module_& module) {
   module.def("export", &export_store, "store"_a, "file"_a, "options"_a, "timing"_a, "range"_a,
              "overwrite"_a, "save_index"_a, "progress"_a);
   module.def("verify", &verify_store, "store"_a, "deep"_a, "progress"_a);
+  module.def("repair", &repair_store, "store"_a, "dry_run"_a);
   module.def("rebuild_index", &rebuild, "store"_a);
   module.def("reindex", &reindex_store, "store"_a, "ignore_corrupt_extra"_a, "progress"_a);
   module.def("empty", &empty, "store"_a);

@@ -23,14 +23,18 @@ py::dict to_dict(const Latency& latency) {
 // A writer that threads may share; in a process that was forked nothing of it works.
 class SharedWriter {
  public:
-  SharedWriter(std::string path, const py::dict& given) : path_(std::move(path)), state_(nullptr) {
+  // Of a new store, or of one to go on with.
+  SharedWriter(std::string path, const py::dict& given, bool append)
+      : path_(std::move(path)), state_(nullptr) {
     WriterOptions options = writer_options(given);
     options.on_warning = warnings_.collector();
     if (given.contains("pixel_format")) {
       pixel_format_ = PixelFormat::from_name(given["pixel_format"].cast<std::string>());
     }
-    state_.replace(
-        without_gil([&] { return std::make_unique<State>(Writer(path_, std::move(options))); }));
+    state_.replace(without_gil([&] {
+      return std::make_unique<State>(append ? Writer::append(path_, std::move(options))
+                                            : Writer(path_, std::move(options)));
+    }));
     warnings_.emit();
   }
 
@@ -148,7 +152,7 @@ class SharedWriter {
 void bind_writer(py::module_& module) {
   using namespace py::literals;
   py::class_<SharedWriter>(module, "Writer")
-      .def(py::init<std::string, const py::dict&>(), "path"_a, "options"_a)
+      .def(py::init<std::string, const py::dict&, bool>(), "path"_a, "options"_a, "append"_a)
       .def("add", &SharedWriter::add, "image"_a, "number"_a, "time"_a)
       .def("add_extra", &SharedWriter::add_extra, "json"_a)
       .def("insert_chunk", &SharedWriter::insert_chunk, "file"_a, "numbers"_a, "times"_a, "move"_a)

@@ -1,9 +1,12 @@
 """The Python guide in README.md, run as it stands: blocks of python one after another, each printing what the block of text below
 it shows (`...` stands for any text)."""
+import os
+import pathlib
 import re
 import subprocess
 import sys
 
+import avstore
 from conftest import DATA, ROOT
 
 
@@ -16,6 +19,7 @@ def test_the_guide_does_what_it_says(folder):
     script = folder / "guide.py"
     script.write_text(f"\nprint({separator!r})\n".join(code for code, _ in blocks), encoding="utf-8")
     run = subprocess.run([sys.executable, str(script)], cwd=folder, check=False, text=True, timeout=120,
+                         env={**os.environ, "PYTHONPATH": str(pathlib.Path(avstore.__file__).resolve().parents[1])},
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert run.returncode == 0, run.stderr
     for (code, shown), printed in zip(blocks, run.stdout.split(separator + "\n")):

@@ -1,13 +1,15 @@
 """Work on whole stores, against other programs."""
 import os
 import signal
+import subprocess
+import sys
 import zipfile
 
 import numpy as np
 import pytest
 
 import avstore
-from conftest import DATA, HEIGHT, WIDTH, chunk_files, code_of, decoded, write_store
+from conftest import DATA, HEIGHT, WIDTH, chunk_files, code_of, decoded, draw, write_store
 
 
 @pytest.fixture(scope="module")
@@ -100,13 +102,49 @@ def test_control_c_stops_work(store, folder):
 
 def test_verifying(folder):
     store = write_store(folder / "s", "h264/mkv")
-    assert avstore.verify(store, deep=True) == (40, 3, []) and avstore.verify(store).ok
+    assert avstore.verify(store, deep=True) == (40, 3, [], []) and avstore.verify(store).ok
     chunk = chunk_files(store)[2]
     chunk.write_bytes(chunk.read_bytes()[:-500])
     damaged = avstore.verify(store)
     assert not damaged.ok and "000002" in damaged.findings[0]
     with pytest.raises(FileNotFoundError):
         avstore.verify(folder / "none")
+
+
+def test_repairing_what_was_killed(folder):
+    killed = """
+import os, sys, numpy, avstore
+w = avstore.create(sys.argv[1], "h264/mkv", chunk_size=15)
+for i in range(40):
+    w.add(numpy.full((64, 96), i, numpy.uint8), i, i)
+w.sync()
+os.kill(os.getpid(), 9)
+"""
+    subprocess.run([sys.executable, "-c", killed, str(folder / "s")], check=False)
+    assert avstore.open(folder / "s").info.unfinished
+    with pytest.raises(FileExistsError):
+        avstore.append(folder / "s")
+    planned = avstore.repair(folder / "s", dry_run=True)
+    assert planned.steps == avstore.verify(folder / "s").repairs != []
+    done = avstore.repair(folder / "s")
+    assert (done.frames, len(done.steps)) == (40, len(planned.steps))
+    assert avstore.verify(folder / "s", deep=True) == (40, 3, [], []) and not (folder / "s/.lock").exists()
+    assert np.load(folder / "s/000002.npz")["frame_number"].tolist() == list(range(30, 40))
+    with pytest.raises(FileNotFoundError):
+        avstore.repair(folder / "none")
+
+
+def test_going_on_with_a_store(folder):
+    store = write_store(folder / "s", "ffv1/mkv", 20)
+    with avstore.append(store) as w:
+        for i in range(20, 30):
+            w.add(draw(i), i, i / 25)
+        with pytest.raises(ValueError):
+            w.add(draw(30)[1:], 30, 2)
+    assert [code_of(image) for chunk in chunk_files(store) for image in decoded(chunk, (HEIGHT, WIDTH), "gray")] == list(range(30))
+    assert avstore.open(store).frames.number.tolist() == list(range(30))
+    with pytest.raises(FileNotFoundError):
+        avstore.append(folder / "none")
 
 
 def test_an_index_made_anew(folder):

@@ -59,11 +59,20 @@ class VerifyResult(NamedTuple):
     frames: int
     chunks: int
     findings: List[str]  #: a line each; none if all is well
+    repairs: List[str]  #: what `repair` would do; none too while the store is recorded
 
     @property
     def ok(self) -> bool:
         """Nothing was found."""
         return not self.findings
+
+
+class RepairResult(NamedTuple):
+    """What `repair` has done."""
+
+    frames: int  #: in the store
+    steps: List[str]  #: a line for each thing done
+    put_aside: str  #: folder of what had no row; empty if there was nothing
 
 
 class ReindexResult(NamedTuple):
@@ -141,6 +150,16 @@ def verify(store: Path, *, deep: bool = False, progress: Optional[Progress] = No
     What is wrong is returned, not raised.
     """
     return VerifyResult(*_native.verify(path_text(store), deep, progress))
+
+
+@paths_not_found()
+def repair(store: Path, *, dry_run: bool = False) -> RepairResult:
+    """Complete a store whose recording failed or was killed: the last chunk is finished, and .lock removed.
+
+    What there is of frames without a row is kept in the store's folder `put_aside`. Nothing is done to a store that is
+    complete. dry_run: only say what would be done. Raises Exists if it is being recorded.
+    """
+    return RepairResult(*_native.repair(path_text(store), dry_run))
 
 
 @paths_not_found()

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from . import _native
 from .arguments import Integer, Path, integer, integers, json_text, native_writer_options, path_text
-from .errors import Error, InvalidArgument
+from .errors import Error, InvalidArgument, paths_not_found
 from .store import FrameTable
 
 
@@ -47,7 +47,7 @@ def _close_quietly(writer: _native.Writer) -> None:
 
 
 class Writer:
-    """A store that is being recorded. `avstore.create` makes one.
+    """A store that is being recorded. `avstore.create` and `avstore.append` make one.
 
     Frames are encoded by threads of the writer's own, without Python's lock. A failure there (full disk, failing encoder) is
     raised by the next add(), sync() or close(); frames durable by then stay readable. A writer that is let go without close()
@@ -56,13 +56,14 @@ class Writer:
     Threads may share a writer; add() of several take turns.
     """
 
-    def __init__(self, path: Path, *, shape: Optional[Sequence[Integer]] = None, dtype: Optional[DTypeLike] = None,
-                 **options: Any):
-        """See `avstore.create`."""
+    def __init__(self, path: Path, *, append: bool = False, shape: Optional[Sequence[Integer]] = None,
+                 dtype: Optional[DTypeLike] = None, **options: Any):
+        """See `avstore.create` and `avstore.append`."""
         self._shape = None if shape is None else tuple(integer(extent, "shape") for extent in shape)
         self._dtype = None if dtype is None else np.dtype(dtype)
         self._path = path_text(path)
-        self._writer = _native.Writer(self._path, native_writer_options(options))
+        with paths_not_found():
+            self._writer = _native.Writer(self._path, native_writer_options(options), append)
         self._finalizer = weakref.finalize(self, _close_quietly, self._writer)
 
     @property
@@ -188,3 +189,15 @@ def create(path: Path, format: str = "avc1/mp4", shape: Optional[Sequence[Intege
     Raises Exists, InvalidArgument, Unsupported (format, encoder), StorageError.
     """
     return Writer(path, shape=shape, dtype=dtype, format=format, pixel_format=pixel_format, **options)
+
+
+def append(path: Path, *, pixel_format: Optional[str] = None, **options: Any) -> Writer:
+    """Go on with a store that was closed: frames follow those that are there, in a new chunk, and must be such as they are.
+
+    pixel_format and options: as of `create`; what the store says of itself stays: format, encoding, chunk_size, timing,
+    frame_rate, metadata, created and timezone are not used.
+
+    Raises StoreNotFound, Exists (it is being recorded, or its recording was killed; see `repair`), Unsupported (its format is
+    not written), InvalidArgument, Corrupt, StorageError.
+    """
+    return Writer(path, append=True, pixel_format=pixel_format, **options)
