@@ -2,11 +2,13 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <optional>
 
 extern "C" {
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
+#include <libavutil/imgutils.h>
 #include <libavutil/opt.h>
 #include <libswscale/swscale.h>
 }
@@ -143,7 +145,7 @@ void bare_random(const std::string& file, const std::vector<int>& frames, bool s
 
 void bare_encode(const std::string& file, const std::vector<std::vector<std::uint8_t>>& frames,
                  int count, int width, int height, int fps, int gop, int threads,
-                 const std::map<std::string, std::string>& options) {
+                 const std::map<std::string, std::string>& options, bool gray) {
   AVFormatContext* output = nullptr;
   require(avformat_alloc_output_context2(&output, nullptr, "mp4", file.c_str()), "output");
   const AVCodec* codec = avcodec_find_encoder_by_name("libx264");
@@ -187,9 +189,15 @@ void bare_encode(const std::string& file, const std::vector<std::vector<std::uin
     frame->width = width;
     frame->height = height;
     require(av_frame_get_buffer(frame, 0), "frame");
-    const std::uint8_t* planes[] = {frames[static_cast<std::size_t>(i) % frames.size()].data()};
-    const int strides[] = {width * 3};
-    sws_scale(sws, planes, strides, 0, height, frame->data, frame->linesize);
+    const std::uint8_t* pixels = frames[static_cast<std::size_t>(i) % frames.size()].data();
+    if (gray) {
+      av_image_copy_plane(frame->data[0], frame->linesize[0], pixels, width, width, height);
+      std::memset(frame->data[1], 128, static_cast<std::size_t>(frame->linesize[1]) * height / 2);
+      std::memset(frame->data[2], 128, static_cast<std::size_t>(frame->linesize[2]) * height / 2);
+    } else {
+      const int stride = width * 3;
+      sws_scale(sws, &pixels, &stride, 0, height, frame->data, frame->linesize);
+    }
     frame->pts = i;
     require(avcodec_send_frame(encoder, frame), "encode");
     av_frame_free(&frame);

@@ -17,9 +17,10 @@ int bare_decode(const std::string& file, int threads);
 void bare_random(const std::string& file, const std::vector<int>& frames, bool slice_threads,
                  int threads);
 
-// Convert and encode bgr24 frames with libx264 and these options, into a fragmented MP4.
+// Convert and encode frames, bgr24 or (`gray`) as the luma of yuv420p, with libx264 and these
+// options, into a fragmented MP4.
 void bare_encode(const std::string& file, const std::vector<std::vector<std::uint8_t>>& frames,
                  int count, int width, int height, int fps, int gop, int threads,
-                 const std::map<std::string, std::string>& options);
+                 const std::map<std::string, std::string>& options, bool gray = false);
 
 }  // namespace avstore::bench

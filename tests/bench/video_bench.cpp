@@ -21,6 +21,7 @@
 #include "avstore/reader.h"
 #include "avstore/writer.h"
 #include "bench/bare_libav.h"
+#include "bench/moving_texture.h"
 
 namespace {
 
@@ -71,46 +72,6 @@ void print_pair(const char* name, const Pair& pair, int frames, double target) {
   std::printf("%-46s %8.1f f/s %8.1f f/s %7.2fx  >= %.2fx %s\n", name, frames / pair.ours,
               frames / pair.theirs, pair.speed, target, pair.speed >= target ? "met" : "MISSED");
   std::fflush(stdout);
-}
-
-// Smooth noise that moves by a few pixels from frame to frame, as a camera's picture does.
-std::vector<std::vector<std::uint8_t>> make_frames(int count) {
-  constexpr int kTile = 2048;
-  std::mt19937 random(1);
-  std::vector<std::uint8_t> texture(static_cast<std::size_t>(kTile) * kTile);
-  for (auto& value : texture) {
-    value = static_cast<std::uint8_t>(random());
-  }
-  const auto at = [&texture](int x, int y) {
-    return static_cast<int>(
-        texture[static_cast<std::size_t>((y & (kTile - 1)) * kTile + (x & (kTile - 1)))]);
-  };
-  // Blurring twice leaves structures some pixels wide.
-  for (int pass = 0; pass < 2; ++pass) {
-    std::vector<std::uint8_t> blurred(texture.size());
-    for (int y = 0; y < kTile; ++y) {
-      for (int x = 0; x < kTile; ++x) {
-        const int sum = at(x, y) * 4 + at(x - 2, y) * 3 + at(x + 2, y) * 3 + at(x, y - 2) * 3 +
-                        at(x, y + 2) * 3;
-        blurred[static_cast<std::size_t>(y * kTile + x)] = static_cast<std::uint8_t>(sum / 16);
-      }
-    }
-    texture.swap(blurred);
-  }
-  std::vector<std::vector<std::uint8_t>> frames;
-  for (int i = 0; i < count; ++i) {
-    std::vector<std::uint8_t> frame(static_cast<std::size_t>(kWidth) * kHeight * 3);
-    std::uint8_t* out = frame.data();
-    for (int y = 0; y < kHeight; ++y) {
-      for (int x = 0; x < kWidth; ++x) {
-        *out++ = static_cast<std::uint8_t>(at(x + 3 * i, y + i));
-        *out++ = static_cast<std::uint8_t>(at(x + 3 * i + 500, y + i));
-        *out++ = static_cast<std::uint8_t>(at(x + 2 * i, y + 2 * i + 900));
-      }
-    }
-    frames.push_back(std::move(frame));
-  }
-  return frames;
 }
 
 avstore::WriterOptions writer_options() {
@@ -208,7 +169,7 @@ int main(int argc, char** argv) {
   const int threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   const fs::path store = fs::path(folder) / "store";
   const fs::path chunk = store / "000000.mp4";
-  const auto frames = make_frames(120);
+  const auto frames = avstore::bench::moving_texture(120, kWidth, kHeight, 3);
 
   print_heading();
   const Pair writing = compare(

@@ -510,7 +510,7 @@ TEST_CASE("a recording that failed does not look whole") {
   Reader reader(store);
   CHECK(reader.frame_count() > 0);
   CHECK(reader.info().unfinished);
-  CHECK_FALSE(avstore::verify(store, {}).findings.empty());
+  CHECK_FALSE(avstore::verify(store, {}).repairs.empty());
 }
 
 TEST_CASE("a store that is being recorded is neither replaced nor indexed") {

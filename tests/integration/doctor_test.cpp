@@ -37,7 +37,7 @@ TEST_CASE("doctor finds what works") {
   }
   CHECK(report.well);
   CHECK(works.size() == 7);
-  CHECK(works["ffv1/mkv"] == 6);
+  CHECK(works["ffv1/mkv"] == 7);
   CHECK(fs::is_empty(folder.path()));
   options.formats = {"no/such"};
   CHECK_THAT(error_of([&] { avstore::doctor(options); }).what(), Contains("no/such"));

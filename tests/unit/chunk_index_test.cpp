@@ -198,7 +198,7 @@ TEST_CASE("More frames than any chunk has are not made room for", "[index][hosti
   base::write_file_atomically(file, std::span<const std::uint8_t>(archive_of(members)));
   const Error caught = error_of([&] { read_chunk_index(file); });
   CHECK(caught.kind() == ErrorKind::corrupt);
-  CHECK(says(caught, "longer than any chunk"));
+  CHECK(says(caught, "more than its chunk can hold"));
 }
 
 TEST_CASE("An index written anew has each member once", "[index][hostile]") {

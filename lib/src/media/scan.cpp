@@ -22,8 +22,10 @@ struct PacketNote {
   bool can_start = false;
 };
 
-DemuxerOptions demuxer_options(std::optional<int> stream, bool count_packets) {
+DemuxerOptions demuxer_options(std::optional<int> stream, std::optional<std::int64_t> bytes,
+                               bool count_packets) {
   DemuxerOptions options;
+  options.bytes = bytes;
   options.stream = stream;
   options.count_packets = count_packets;
   return options;
@@ -32,8 +34,9 @@ DemuxerOptions demuxer_options(std::optional<int> stream, bool count_packets) {
 class Scanner {
  public:
   Scanner(const std::filesystem::path& file, std::optional<int> stream, ScanMethod method,
-          bool count_packets, const std::function<void(std::int64_t)>& progress)
-      : demuxer_options_(demuxer_options(stream, count_packets)),
+          std::optional<std::int64_t> bytes, bool count_packets,
+          const std::function<void(std::int64_t)>& progress)
+      : demuxer_options_(demuxer_options(stream, bytes, count_packets)),
         demuxer_(file.string(), demuxer_options_),
         access_(demuxer_),
         decodes_(method != ScanMethod::packets),
@@ -199,20 +202,21 @@ class Scanner {
 }  // namespace
 
 Scan scan(const std::filesystem::path& file, std::optional<int> stream, ScanMethod method,
-          const std::function<void(std::int64_t)>& progress) {
+          const std::function<void(std::int64_t)>& progress, std::optional<std::int64_t> bytes) {
   constexpr bool kByTimestamps = false;
   constexpr bool kByCounting = true;
   if (method == ScanMethod::packets) {
-    if (auto found = Scanner(file, stream, method, kByTimestamps, progress).run()) {
+    if (auto found = Scanner(file, stream, method, bytes, kByTimestamps, progress).run()) {
       return std::move(*found);
     }
   }
   if (method != ScanMethod::decode_counting) {
-    if (auto found = Scanner(file, stream, ScanMethod::decode, kByTimestamps, progress).run()) {
+    if (auto found =
+            Scanner(file, stream, ScanMethod::decode, bytes, kByTimestamps, progress).run()) {
       return std::move(*found);
     }
   }
-  return Scanner(file, stream, ScanMethod::decode, kByCounting, progress).run().value();
+  return Scanner(file, stream, ScanMethod::decode, bytes, kByCounting, progress).run().value();
 }
 
 }  // namespace avstore::media

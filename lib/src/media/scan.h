@@ -49,9 +49,10 @@ enum class ScanMethod {
   decode_counting,
 };
 
-// Throws Error like Demuxer and Decoder do. `progress`, if given, is called with the frames found
-// so far, about once a hundred frames.
+// `bytes`: as of DemuxerOptions. Throws Error like Demuxer and Decoder do. `progress`, if given, is
+// called with the frames found so far, about once a hundred frames.
 Scan scan(const std::filesystem::path& file, std::optional<int> stream, ScanMethod method,
-          const std::function<void(std::int64_t)>& progress = {});
+          const std::function<void(std::int64_t)>& progress = {},
+          std::optional<std::int64_t> bytes = {});
 
 }  // namespace avstore::media

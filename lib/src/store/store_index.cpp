@@ -286,6 +286,11 @@ void copy_checksums(const index::Index& from, index::Index& to) {
       continue;
     }
     row->checksum = old.checksum;
+    if (old.state == index::ChunkState::open && old.frame_count == row->frame_count) {
+      // Its writer was killed: behind the frames listed the file may hold parts of others.
+      row->state = old.state;
+      row->bytes = old.bytes;
+    }
     to.put_chunk(*row);
     for (const index::ChecksumRow& sum : from.checksums(old.chunk)) {
       to.put_checksum(sum);

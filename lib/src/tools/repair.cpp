@@ -187,7 +187,7 @@ class Repair {
     row.packet_count = chunk.frames_kept;
     row.state = index::ChunkState::closed;
     if (metadata_.store_class == "VideoImgStore") {
-      finish_video(row, made, staged);
+      finish_video(row, chunk.bytes_kept, made, staged);
     } else {
       finish_images(row, made);
     }
@@ -195,7 +195,7 @@ class Repair {
     write_names(row, made, staged);
   }
 
-  void finish_video(index::ChunkRow& row, index::Index& made,
+  void finish_video(index::ChunkRow& row, std::int64_t bytes, index::Index& made,
                     const store::StagedChange& staged) const {
     std::vector<std::int64_t> pts;
     made.for_each(frames_of(row), [&pts](const index::FrameRow& frame) {
@@ -205,7 +205,7 @@ class Repair {
     const fs::path file = staged.place(row.path);
     const auto& muxer = media::find_video_format(metadata_.format).muxer;
     const media::Scan scan =
-        tools::complete_video(folder_ / row.path, file, muxer, row.time_base, pts);
+        tools::complete_video(folder_ / row.path, bytes, file, muxer, row.time_base, pts);
     row.packet_count = scan.packet_count;
     made.remove_checksums(row.chunk);
     const auto pieces = store::checksums_of_file(file, scan);

@@ -72,7 +72,8 @@ class Planner {
       chunk.frames_kept = std::min(chunk.frames_kept, pieces.back().frame_idx);
       pieces.pop_back();
     }
-    chunk.bytes_kept = pieces.empty() ? 0 : pieces.back().position + pieces.back().bytes;
+    chunk.bytes_kept = pieces.empty() ? std::min(row.bytes, chunk.bytes)
+                                      : pieces.back().position + pieces.back().bytes;
     return chunk;
   }
 

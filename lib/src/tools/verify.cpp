@@ -305,7 +305,8 @@ class Verifier {
     if (deep_) {
       check_by_decoding(row, path, chunk);
     } else {
-      const media::Scan scan = media::scan(path, row.stream, media::ScanMethod::packets);
+      const media::Scan scan =
+          media::scan(path, row.stream, media::ScanMethod::packets, {}, chunk.bytes());
       check_time_base(row, scan.time_base);
       check_pts(row, scan.pts, chunk);
       meter_.require(row.frame_count);
@@ -345,6 +346,7 @@ class Verifier {
     media::DemuxerOptions options;
     options.stream = row.stream;
     options.count_packets = chunk.pts_are_ordinals();
+    options.bytes = chunk.bytes();
     media::Demuxer demuxer(path.string(), options);
     media::Decoder decoder(demuxer,
                            {.threads = 0, .threading = media::threading_to_find_damage(demuxer)});

@@ -12,13 +12,19 @@
 namespace avstore::tools {
 namespace {
 
+media::DemuxerOptions first_bytes(std::int64_t bytes) {
+  media::DemuxerOptions options;
+  options.bytes = bytes;
+  return options;
+}
+
 class Completion {
  public:
-  Completion(const std::filesystem::path& from, const std::filesystem::path& to,
+  Completion(const std::filesystem::path& from, std::int64_t bytes, const std::filesystem::path& to,
              const std::string& muxer, Rational time_base, const std::vector<std::int64_t>& pts)
       : name_(from.string()),
         wanted_(pts),
-        source_(name_),
+        source_(name_, first_bytes(bytes)),
         muxer_(to, source_.parameters(),
                {.muxer = muxer, .time_base = time_base, .frame_rate = rate(time_base)}) {
     std::sort(wanted_.begin(), wanted_.end());
@@ -90,10 +96,10 @@ void require_same(const media::Scan& scan, const std::filesystem::path& from, Ra
 
 }  // namespace
 
-media::Scan complete_video(const std::filesystem::path& from, const std::filesystem::path& to,
-                           const std::string& muxer, Rational time_base,
-                           const std::vector<std::int64_t>& pts) {
-  Completion(from, to, muxer, time_base, pts).run();
+media::Scan complete_video(const std::filesystem::path& from, std::int64_t bytes,
+                           const std::filesystem::path& to, const std::string& muxer,
+                           Rational time_base, const std::vector<std::int64_t>& pts) {
+  Completion(from, bytes, to, muxer, time_base, pts).run();
   media::Scan scan = media::scan(to, std::nullopt, media::ScanMethod::packets);
   require_same(scan, from, time_base, pts);
   return scan;

@@ -11,11 +11,11 @@
 
 namespace avstore::tools {
 
-// Copies packets of `from` into a new file: those of the frames with these PTS, in presentation
-// order, and of what they need. Their timestamps stay. Returns what the new file holds. Throws
-// Error: corrupt (not all of the frames are there), io.
-media::Scan complete_video(const std::filesystem::path& from, const std::filesystem::path& to,
-                           const std::string& muxer, Rational time_base,
-                           const std::vector<std::int64_t>& pts);
+// Copies packets of the first `bytes` of `from` into a new file: those of the frames with these
+// PTS, in presentation order, and of what they need. Their timestamps stay. Returns what the new
+// file holds. Throws Error: corrupt (not all of the frames are there), io.
+media::Scan complete_video(const std::filesystem::path& from, std::int64_t bytes,
+                           const std::filesystem::path& to, const std::string& muxer,
+                           Rational time_base, const std::vector<std::int64_t>& pts);
 
 }  // namespace avstore::tools

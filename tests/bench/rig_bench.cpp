@@ -1,0 +1,204 @@
+// Measures a rig: three writers at once, against three bare libav loops that encode the same.
+//
+//   rig_bench [FRAMES] [DIR] [ROUNDS]
+//
+// Each writer gets FRAMES (default 600) gray frames of 1280x720 as fast as it takes them; 90000 are
+// an hour's worth. Ratios printed are medians of ROUNDS (default 3) pairs.
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "avstore/reader.h"
+#include "avstore/writer.h"
+#include "bench/bare_libav.h"
+#include "bench/moving_texture.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+using Frames = std::vector<std::vector<std::uint8_t>>;
+
+constexpr int kWidth = 1280;
+constexpr int kHeight = 720;
+constexpr int kFps = 25;
+constexpr int kGop = 25;
+constexpr int kCameras = 3;
+constexpr int kFramesUnderWay = 4;
+
+double seconds(const std::function<void()>& work) {
+  const auto start = Clock::now();
+  work();
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+void for_each_camera(const std::function<void(int)>& work) {
+  std::vector<std::thread> threads;
+  for (int camera = 0; camera < kCameras; ++camera) {
+    threads.emplace_back(work, camera);
+  }
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
+}
+
+avstore::WriterOptions writer_options() {
+  avstore::WriterOptions options;
+  options.format = "avc1/mp4";
+  options.overwrite = true;
+  options.encoder.frame_rate = {kFps, 1};
+  options.encoder.keyframe_interval = kGop;
+  options.queue_frames = 32;
+  return options;
+}
+
+// The settings that the writer uses by default.
+std::map<std::string, std::string> encoder_options() {
+  return {{"preset", "veryfast"},
+          {"crf", "21"},
+          {"rc-lookahead", "0"},
+          {"sc_threshold", "0"},
+          {"forced-idr", "1"}};
+}
+
+fs::path store_of(const fs::path& folder, int camera) {
+  return folder / ("camera" + std::to_string(camera));
+}
+
+avstore::ImageView view_of(const Frames& frames, int i) {
+  const auto& pixels = frames[static_cast<std::size_t>(i) % frames.size()];
+  return avstore::packed_view(avstore::pixel::gray8, kWidth, kHeight, pixels.data());
+}
+
+// MiB of this process in memory.
+double resident() {
+  long pages = 0, of_these = 0;
+  std::ifstream("/proc/self/statm") >> pages >> of_these;
+  return static_cast<double>(of_these) * static_cast<double>(::sysconf(_SC_PAGESIZE)) / (1 << 20);
+}
+
+struct Recording {
+  std::int64_t frames = 0;
+  std::int64_t dropped = 0;
+  double memory_early = 0;  // MiB, after a quarter
+  double memory_late = 0;   // and before the end
+};
+
+Recording record(const fs::path& folder, const Frames& frames, int count) {
+  std::vector<avstore::Writer> writers;
+  for (int camera = 0; camera < kCameras; ++camera) {
+    writers.emplace_back(store_of(folder, camera), writer_options());
+  }
+  Recording recording;
+  std::mutex mutex;
+  for_each_camera([&](int camera) {
+    avstore::Writer& writer = writers[static_cast<std::size_t>(camera)];
+    for (int i = 0; i < count; ++i) {
+      writer.add(view_of(frames, i), avstore::FrameNumber(i), avstore::FrameTime(i / double{kFps}));
+      if (camera == 0 && i == count / 4) {
+        recording.memory_early = resident();
+      }
+    }
+    if (camera == 0) {
+      recording.memory_late = resident();
+    }
+    writer.close();
+    const std::lock_guard lock(mutex);
+    recording.frames += writer.statistics().frames_durable;
+    recording.dropped += writer.statistics().frames_dropped;
+  });
+  return recording;
+}
+
+void encode_bare(const fs::path& folder, const Frames& frames, int count) {
+  const int cores = static_cast<int>(std::thread::hardware_concurrency());
+  for_each_camera([&](int camera) {
+    avstore::bench::bare_encode((folder / ("bare" + std::to_string(camera) + ".mp4")).string(),
+                                frames, count, kWidth, kHeight, kFps, kGop,
+                                std::max(1, cores / kCameras), encoder_options(), true);
+  });
+}
+
+// While the queues have room: each camera sends as fast as its frames are encoded.
+std::vector<double> times_of_add(const fs::path& folder, const Frames& frames, int count) {
+  std::vector<double> times;
+  std::mutex mutex;
+  for_each_camera([&](int camera) {
+    avstore::Writer writer(store_of(folder, camera), writer_options());
+    std::vector<double> mine;
+    for (int i = 0; i < count; ++i) {
+      while (i - writer.statistics().frames_encoded > kFramesUnderWay) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      }
+      const avstore::ImageView view = view_of(frames, i);
+      mine.push_back(seconds([&] {
+        writer.add(view, avstore::FrameNumber(i), avstore::FrameTime(i / double{kFps}));
+      }));
+    }
+    writer.close();
+    const std::lock_guard lock(mutex);
+    times.insert(times.end(), mine.begin(), mine.end());
+  });
+  std::sort(times.begin(), times.end());
+  return times;
+}
+
+const char* verdict(bool met) {
+  return met ? "met" : "MISSED";
+}
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const int count = argc > 1 ? std::atoi(argv[1]) : 600;
+  std::string folder = (fs::temp_directory_path() / "rig-bench-XXXXXX").string();
+  if (argc > 2) {
+    folder = argv[2];
+    fs::create_directories(folder);
+  } else if (mkdtemp(folder.data()) == nullptr) {
+    return 1;
+  }
+  const int rounds = argc > 3 ? std::atoi(argv[3]) : 3;
+  const Frames frames = avstore::bench::moving_texture(120, kWidth, kHeight, 1);
+
+  std::vector<double> ours, theirs, ratios;
+  Recording recording;
+  for (int i = 0; i < rounds; ++i) {
+    ours.push_back(seconds([&] { recording = record(folder, frames, count); }));
+    theirs.push_back(seconds([&] { encode_bare(folder, frames, count); }));
+    ratios.push_back(theirs.back() / ours.back());
+  }
+  const double all = double{kCameras} * count;
+  std::printf("three writers of gray 1280x720, %d frames each\n", count);
+  std::printf("throughput             %8.1f f/s, bare %8.1f f/s  %.2fx  >= 0.95x %s\n",
+              all / median(ours), all / median(theirs), median(ratios),
+              verdict(median(ratios) >= 0.95));
+  std::printf("frames dropped         %8lld of %lld  0 %s\n",
+              static_cast<long long>(recording.dropped),
+              static_cast<long long>(recording.frames + recording.dropped),
+              verdict(recording.dropped == 0 && recording.frames == kCameras * count));
+  const double grown = recording.memory_late - recording.memory_early;
+  std::printf(
+      "memory                 %8.1f MiB after a quarter, %.1f MiB at the end  <= 16 MiB more %s\n",
+      recording.memory_early, recording.memory_late, verdict(grown <= 16));
+  const std::vector<double> times = times_of_add(folder, frames, std::max(count, 1000));
+  const double p999 = times[times.size() * 999 / 1000] * 1e3;
+  std::printf("add(), 99.9th percentile %6.3f ms (median %.3f ms, worst %.3f ms)  <= 1 ms %s\n",
+              p999, times[times.size() / 2] * 1e3, times.back() * 1e3, verdict(p999 <= 1));
+  return 0;
+}
