@@ -19,27 +19,6 @@
 
 namespace {
 
-// Raw frames of 32x24. Throws what the recording failed with.
-void record_raw(const std::filesystem::path& raw, const std::filesystem::path& store,
-                const std::string& encoding, const std::string& pixels) {
-  avstore::CameraOptions camera;
-  camera.name = "raw";
-  camera.source = raw.string();
-  camera.input_format = "rawvideo";
-  camera.size = {32, 24};
-  camera.pixel_format = avstore::PixelFormat::from_name(pixels);
-  camera.store = store;
-  camera.writer = avstore::test::options_of("npy");
-  camera.writer.encoding = encoding;
-  avstore::RecordOptions options;
-  options.cameras = {camera};
-  options.min_free = {0, 0};
-  const avstore::CameraResult result = avstore::record(options).at(0);
-  if (!result.error.empty()) {
-    throw avstore::Error(avstore::ErrorKind::io, result.error);
-  }
-}
-
 namespace fs = std::filesystem;
 namespace pixel = avstore::pixel;
 
@@ -69,6 +48,27 @@ using Catch::Matchers::Contains;
 
 constexpr int kWide = 32;
 constexpr int kHigh = 24;
+
+// Raw frames of kWide x kHigh. Throws what the recording failed with.
+void record_raw(const fs::path& raw, const fs::path& store, const std::string& encoding,
+                const std::string& pixels) {
+  avstore::CameraOptions camera;
+  camera.name = "raw";
+  camera.source = raw.string();
+  camera.input_format = "rawvideo";
+  camera.size = {kWide, kHigh};
+  camera.pixel_format = PixelFormat::from_name(pixels);
+  camera.store = store;
+  camera.writer = options_of("npy");
+  camera.writer.encoding = encoding;
+  avstore::RecordOptions options;
+  options.cameras = {camera};
+  options.min_free = {0, 0};
+  const avstore::CameraResult result = avstore::record(options).at(0);
+  if (!result.error.empty()) {
+    throw avstore::Error(avstore::ErrorKind::io, result.error);
+  }
+}
 
 using Lines = std::vector<std::string>;
 

@@ -115,8 +115,9 @@ namespace {
 // Where in a pixel to look for the bar code: bytes a pixel in plane 0, and the one of them to take.
 std::pair<int, int> place_of_code(PixelFormat format) {
   static const std::map<std::string_view, std::pair<int, int>> kPlaces{
-      {"gray16", {2, 1}}, {"gray16be", {2, 0}}, {"bgr24", {3, 1}}, {"rgb24", {3, 1}},
-      {"bgra", {4, 1}},   {"rgba", {4, 1}},     {"bgr0", {4, 1}},  {"rgb48be", {6, 2}}};
+      {"gray16", {2, 1}}, {"gray16be", {2, 0}}, {"bgr24", {3, 1}},
+      {"rgb24", {3, 1}},  {"bgra", {4, 1}},     {"rgba", {4, 1}},
+      {"bgr0", {4, 1}},   {"rgb48be", {6, 2}},  {"rgb48le", {6, 3}}};
   const auto found = kPlaces.find(format.name());
   return found == kPlaces.end() ? std::pair(1, 0) : found->second;
 }
