@@ -50,7 +50,8 @@ def compare_reading(program, store, what, rounds):
 
 def compare_many(store):
     s = avstore.open(store)
-    wanted = [random.Random(5).randrange(len(s)) for _ in range(100)]
+    places = random.Random(5)
+    wanted = [places.randrange(len(s)) for _ in range(100)]
     single = seconds(lambda: [s[i] for i in wanted])
     many = seconds(lambda: s[wanted])
     print(f"{'100 frames at random, one by one':46} {100 / single:8.1f} f/s")
