@@ -990,8 +990,44 @@ golden_tests() {
     matches "extra --ignore-corrupt says what it leaves out" '000001\.extra_data\.h5.*left out' "$(cat "$err")"
     same "extra --ignore-corrupt leaves out that chunk" 105 "$(wc -l <"$out")"
     fails "transcode: a damaged chunk of extra data" "000001.extra_data.h5" transcode motif_extra_h5 motif.store --format npy
-    works "transcode --ignore-corrupt" transcode motif_extra_h5 motif.store --format npy --ignore-corrupt
+    av transcode motif_extra_h5 motif.store --format npy --ignore-corrupt
+    same "transcode --ignore-corrupt" 0 "$status"
     same "transcode --ignore-corrupt leaves out that chunk" 105 "$(prints extra motif.store | wc -l)"
+}
+
+# A recording that is killed, completed, and gone on with.
+repair_tests() {
+    "$avstore" record "$live" killed.store --input-format lavfi --format h264/mkv --chunk-size 1000 >/dev/null 2>&1 </dev/null &
+    local recorder=$! count
+    until (( $(sql killed.store 'SELECT count(*) FROM frames' 2>/dev/null || echo 0) > 20 )); do
+        kill -0 $recorder || break
+    done
+    fails "repair of a store that is being recorded" "killed.store: is being recorded, by process $recorder" repair killed.store
+    fails "record --append to it" "is being recorded" record "$live" killed.store --input-format lavfi --frames 5 --append
+    kill -9 $recorder
+    wait $recorder 2>/dev/null
+    count=$(sql killed.store 'SELECT count(*) FROM frames')
+    works "info of a killed recording" info killed.store
+    matches "info of a killed recording: state" "unfinished.*avstore repair" "$(cat "$out")"
+    fails "verify of a killed recording" "was never closed" verify killed.store
+    matches "verify says what repair would do" "to repair: 000000.mkv: is finished, with $count frames" "$(cat "$out")"
+    fails "record --append to a killed recording" "avstore repair completes it" \
+        record "$live" killed.store --input-format lavfi --frames 5 --append
+    works "repair --dry-run" repair killed.store --dry-run
+    same "repair --dry-run changes nothing" "yes" "$([[ -e killed.store/.lock ]] && echo yes)"
+    works "repair" repair killed.store
+    works "verify after repair" verify killed.store --deep
+    same "repair: every frame" "$count" "$(sql killed.store 'SELECT count(*) FROM frames')"
+    same "repair: the index of numbers" "$count" \
+        "$(unzip -p killed.store/000000.npz frame_number.npy | head -c 128 | grep -aoE '\([0-9]+,\)' | tr -dc 0-9)"
+    works "repair of a complete store" repair killed.store
+    matches "repair of a complete store: what it says" "nothing to be done" "$(cat "$out")"
+    works "record --append" record "$live" killed.store --input-format lavfi --frames 10 --append
+    same "record --append: frames and numbers go on" "$((count + 10))|$((count + 9))|1" \
+        "$(sql killed.store 'SELECT count(*), max(frame_number), max(chunk) FROM frames')"
+    works "verify after record --append" verify killed.store --deep
+    misused "record --append --overwrite" "excludes" record "$live" no.record --input-format lavfi --append --overwrite
+    fails "repair of what is no store" "no such|not a store|metadata.yaml" repair clip.mp4
 }
 
 # Whole stores: renumbering, aligning, local times, trying everything out.
@@ -1049,7 +1085,7 @@ tools_tests() {
 
     works "doctor" doctor --format png --format ffv1/mkv
     matches "doctor: the table" 'ffv1/mkv +ffv1 +gray16 +works +exact' "$(cat "$out")"
-    same "doctor --json" "True 5 works" "$(prints doctor --format png --json | python3 -c \
+    same "doctor --json" "True 7 works" "$(prints doctor --format png --json | python3 -c \
         'import json, sys; d = json.load(sys.stdin); print(d["well"], len(d["checks"]), d["checks"][0]["result"])')"
     # No file may become larger than 8 KiB: nothing can be stored.
     (trap '' XFSZ; ulimit -f 8; exec "$avstore" doctor --format npy) >"$out" 2>"$err" </dev/null
@@ -1082,6 +1118,7 @@ formats_tests
 record_tests
 follow_tests
 rig_tests
+repair_tests
 signal_tests
 output_tests
 permission_tests
