@@ -107,7 +107,8 @@ TEST_CASE("A column has the narrowest type that holds all its records", "[extra]
 TEST_CASE("Records without a whole frame number are refused by name", "[extra][hostile]") {
   for (const std::string text :
        {R"([{"frame_number": 1.5}])", R"([{"frame_number": "1"}])",
-        R"([{"frame_number": 1}, {"x": 2}])", R"([{"frame_number": 1, "frame_time": "x"}])"}) {
+        R"([{"frame_number": null, "frame_index": 0}])", R"([{"frame_number": 1}, {"x": 2}])",
+        R"([{"frame_number": 1, "frame_time": "x"}])"}) {
     CHECK_THROWS_WITH(parse_extra_json(text), Contains("frame_"));
   }
   for (const std::string text : {"", "{}", "[1]", "[{]", "[{\"frame_number\": 1}] x"}) {

@@ -91,8 +91,8 @@ ExtraRecord to_record(std::vector<JsonMember> members) {
   const std::string number = take_member(members, kNumber);
   const std::string index = take_member(members, kIndex);
   record.frame_index = is_absent(index) ? -1 : to_integer(index, kIndex);
-  record.frame_number = is_absent(number) && record.frame_index < 0 ? kNoFrameNumber.value
-                                                                    : to_integer(number, kNumber);
+  const bool none = is_absent(number) && !number.empty() && record.frame_index < 0;
+  record.frame_number = none ? kNoFrameNumber.value : to_integer(number, kNumber);
   record.json = json_object(members);
   return record;
 }

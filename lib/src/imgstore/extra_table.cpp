@@ -205,10 +205,21 @@ class CellTable {
     if (data.frame_number.size() != rows_) {
       throw std::invalid_argument("records without frame_number");
     }
+    require_numbers(data);
     return data;
   }
 
  private:
+  // Only a record from before the first frame has none.
+  static void require_numbers(const ExtraData& data) {
+    for (std::size_t row = 0; row < data.frame_number.size(); ++row) {
+      if (data.frame_number[row] == kNoFrameNumber && data.frame_index[row].value >= 0) {
+        throw std::invalid_argument("record " + std::to_string(row) +
+                                    ": frame_number must be an integer");
+      }
+    }
+  }
+
   Texts& column(const std::string& name) {
     const auto [found, is_new] = cells_.try_emplace(name);
     if (is_new) {
@@ -233,8 +244,8 @@ class CellTable {
       if (name == "frame_index") {
         data.frame_index.emplace_back(is_nothing(cell) ? -1 : whole_number(name, cell));
       } else if (name == "frame_number") {
-        data.frame_number.push_back(is_nothing(cell) ? kNoFrameNumber
-                                                     : FrameNumber(whole_number(name, cell)));
+        const bool none = is_nothing(cell) && !cell.empty();
+        data.frame_number.push_back(none ? kNoFrameNumber : FrameNumber(whole_number(name, cell)));
       } else {
         data.frame_time.emplace_back(real(name, cell));
       }
