@@ -15,5 +15,6 @@ void bind_writer(pybind11::module_& module);
 void bind_formats(pybind11::module_& module);
 void bind_tools(pybind11::module_& module);
 void bind_align(pybind11::module_& module);
+void bind_sensor(pybind11::module_& module);
 
 }  // namespace avstore::python

@@ -9,4 +9,5 @@ PYBIND11_MODULE(_native, module) {
   python::bind_formats(module);
   python::bind_tools(module);
   python::bind_align(module);
+  python::bind_sensor(module);
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "avstore/error.h"
+#include "avstore/sensor.h"
 #include "media/codec_table.h"
 
 namespace avstore::chunk {
@@ -544,3 +545,12 @@ Image decode_sensor(const Image& stored, const std::string& encoding, const std:
 }
 
 }  // namespace avstore::chunk
+
+namespace avstore {
+
+Image decode_sensor(const ImageView& data, const std::string& encoding) {
+  const std::string where = "sensor data";
+  return chunk::decode_sensor(chunk::as_sensor_data(copy(data), encoding, where), encoding, where);
+}
+
+}  // namespace avstore
