@@ -18,7 +18,8 @@ reads and avstore.create writes. What differs:
 - Without pandas, extra data come as a dict of arrays.
 """
 from .constants import STORE_MD_FILENAME
-from .stores import DirectoryImgStore, VideoImgStore, extract_only_frame, get_supported_formats, new_for_filename, new_for_format
+from .stores import DirectoryImgStore, VideoImgStore, extract_only_frame, get_supported_formats, new_for_filename, \
+    new_for_format
 from .util import ensure_color, ensure_grayscale
 
 __all__ = ["DirectoryImgStore", "STORE_MD_FILENAME", "VideoImgStore", "ensure_color", "ensure_grayscale", "extract_only_frame",

@@ -1,7 +1,6 @@
 """Frames of several stores side by side, by frame number."""
 from __future__ import annotations
 
-import functools
 from typing import Any, Iterator, List, Optional, Tuple
 
 import numpy as np
@@ -35,8 +34,10 @@ class StoreAligner:
         if policy not in (self.MISSING_POLICY_DROP, self.MISSING_POLICY_HOLD, self.MISSING_POLICY_BLACK):
             raise ValueError(f"there is no policy {policy!r}")
         of_each = [np.unique(np.asarray(store.get_frame_metadata()["frame_number"], np.int64)) for store in self._stores]
-        combine = np.intersect1d if policy == self.MISSING_POLICY_DROP else np.union1d
-        self._numbers = functools.reduce(combine, of_each)
+        self._numbers = of_each[0]
+        for numbers in of_each[1:]:
+            drop = policy == self.MISSING_POLICY_DROP
+            self._numbers = np.intersect1d(self._numbers, numbers) if drop else np.union1d(self._numbers, numbers)
         self._present = [np.isin(self._numbers, numbers) for numbers in of_each]
         self._policy = policy
         return self._numbers

@@ -1,54 +1,31 @@
 """Stores: VideoImgStore, DirectoryImgStore, and the functions that make them."""
 from __future__ import annotations
 
-import contextlib
 import datetime
 import json
 import logging
-import numbers
 import os
 import re
 import zoneinfo
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple, Type
+from typing import Any, Dict, List, Optional, Sequence, Tuple, Type
 
 import numpy as np
 
-from .. import _native
 from ..arguments import Integer, Path, path_text, whole
-from ..errors import Corrupt, EndOfStore, NotFound
-from ..frame import Frame, FrameInfo
+from ..errors import NotFound
 from ..store import Store, StoreInfo
-from ..tools import Format, formats, rebuild_index, reindex
-from ..tools import empty as empty_store
-from ..writer import Writer, create
+from ..tools import formats, rebuild_index
 from .constants import EXTRA_DATA_FILE_EXTENSIONS, FRAME_MD, STORE_INDEX_FILENAME, STORE_LOCK_FILENAME, STORE_MD_FILENAME, \
     STORE_MD_KEY
 from .index import ImgStoreIndex
-from .util import JsonCustomEncoder, ensure_color, ensure_grayscale
+from .playback import Image, Playback, Read
+from .recording import ALIASES, DECODING, Recording, known_format
+from .util import JsonCustomEncoder
 
 __all__ = ["DirectoryImgStore", "STORE_INDEX_FILENAME", "STORE_LOCK_FILENAME", "STORE_MD_FILENAME", "STORE_MD_KEY",
            "VideoImgStore", "extract_only_frame", "get_supported_formats", "new_for_filename", "new_for_format"]
 
 _log = logging.getLogger("imgstore")
-
-_ALIASES = {"mjpeg": "mjpeg/avi"}
-# Formats that decode raw sensor data while they are written.
-_DECODING = {"png+color": "png", "tif+color": "tif", "jpg+color": "jpg", "bmp+color": "bmp"}
-# Formats that hold arrays of any shape.
-_ARRAYS = ("npy", "bpk")
-
-Image = np.ndarray
-Read = Tuple[Image, Tuple[int, float]]
-
-
-def _known_format(name: Optional[str]) -> Optional[Format]:
-    plain = _DECODING.get(name, name)  # type: ignore[arg-type]
-    plain = _ALIASES.get(plain, plain)  # type: ignore[arg-type]
-    return next((each for each in formats() if each.name == plain), None)
-
-
-def _is_color_shape(shape: Sequence[int]) -> bool:
-    return len(shape) == 3 and shape[2] == 3
 
 
 def _zone(name: str) -> datetime.tzinfo:
@@ -56,283 +33,6 @@ def _zone(name: str) -> datetime.tzinfo:
         return zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError):
         return datetime.timezone.utc
-
-
-def _user_metadata(store: Store) -> Dict[str, Any]:
-    """With YAML's dates and times as Python's, if the package yaml is there."""
-    try:
-        import yaml
-    except ImportError:
-        return store.metadata
-    return yaml.safe_load(store.info.metadata_yaml) or {}
-
-
-@contextlib.contextmanager
-def _missing_frame_is_value_error() -> Iterator[None]:
-    try:
-        yield
-    except (NotFound, EndOfStore) as error:
-        raise ValueError(str(error)) from None
-
-
-class _Playback:
-    """A store that is read: its engine, and the frame that was read last."""
-
-    def __init__(self, path: str, opened: Optional[Store] = None):
-        self._path = path
-        self._raw = False
-        self._store: Optional[Store] = opened or Store(path)
-        self._take_facts(self._store)
-        self.last: Optional[FrameInfo] = None
-
-    def _take_facts(self, store: Store) -> None:
-        self.info: StoreInfo = store.info
-        self.user_metadata = _user_metadata(store)
-        self.created = store.created
-        self._chunks: Optional[List[Tuple[int, int, int]]] = None
-
-    @property
-    def store(self) -> Store:
-        """Opens it anew after close()."""
-        if self._store is None:
-            self._store = Store(self._path, raw_sensor=self._raw)
-        return self._store
-
-    def close(self) -> None:
-        if self._store is not None:
-            self._store.close()
-            self._store = None
-
-    def read_raw(self) -> None:
-        self._raw = True
-        self.close()
-
-    def renumber(self) -> None:
-        self.close()
-        reindex(self._path)
-        self._take_facts(self.store)
-
-    # --- what the store says ---
-
-    @property
-    def frame_count(self) -> int:
-        return self.info.frame_count
-
-    def span(self, what: str) -> Tuple[Any, Any]:
-        """Least and greatest "number" or "time" of all frames."""
-        ends = getattr(self.info, f"{what}_min"), getattr(self.info, f"{what}_max")
-        return (np.nan, np.nan) if None in ends else ends
-
-    def runs(self) -> List[Tuple[int, int, int]]:
-        """Of each chunk that holds frames: its number, and the places in the store of its first frame and beyond its last."""
-        if self._chunks is None:
-            self._chunks = []
-            begin = 0
-            while begin < self.frame_count:
-                end = self._end_of_chunk(begin)
-                self._chunks.append((self.store.find(index=begin).chunk, begin, end))
-                begin = end
-        return self._chunks
-
-    def _end_of_chunk(self, begin: int) -> int:
-        """The place after the last frame of the chunk that begins there, by bisection; usually at the first look."""
-        chunk = self.store.find(index=begin).chunk
-        inside, outside = begin, self.frame_count
-        look = begin + self.info.chunk_size - 1
-        while outside - inside > 1:
-            look = look if inside < look < outside else (inside + outside) // 2
-            if self.store.find(index=look).chunk == chunk:
-                inside = look
-                look += 1  # where a full chunk is followed by another
-            else:
-                outside = look
-        return outside
-
-    # --- frames ---
-
-    @property
-    def next_index(self) -> int:
-        index = 0 if self.last is None else self.last.index + 1
-        if index >= self.frame_count:
-            raise EndOfStore(f"{self._path}: there is no frame after the last one")
-        return index
-
-    def _hand_out(self, frame: Frame) -> Read:
-        self.last = frame.info
-        assert self.last is not None
-        return frame.view(np.ndarray), (self.last.number, self.last.time)
-
-    def read_next(self) -> Read:
-        return self._hand_out(self.store[self.next_index])
-
-    def read_index(self, index: Integer) -> Read:
-        place = whole(index, "frame_index")
-        if place < 0:
-            raise ValueError(f"{self._path}: seeking to negative index not supported: {place}")
-        with _missing_frame_is_value_error():
-            return self._hand_out(self.store[place])
-
-    def read_number(self, number: Any, nearest: bool) -> Read:
-        with _missing_frame_is_value_error():
-            return self._hand_out(self.store.at_number(self._sought(number, nearest), nearest))
-
-    def _sought(self, number: Any, nearest: bool) -> int:
-        try:
-            return whole(round(float(number)) if nearest and not isinstance(number, numbers.Integral) else number, "frame_number")
-        except (TypeError, ValueError, OverflowError):
-            raise ValueError(f"{self._path}: frame #{number} not found in any chunk") from None
-
-    def read_nearest(self, time: float) -> Read:
-        with _missing_frame_is_value_error():
-            return self._hand_out(self.store.at_time(time))
-
-    def metadata(self) -> Dict[str, List]:
-        names = self.store.frames
-        return dict(zip(FRAME_MD, (names.number.tolist(), names.time.tolist())))
-
-    # --- extra data ---
-
-    def extra_data(self, ignore_corrupt: bool) -> Any:
-        with contextlib.closing(Store(self._path)) as fresh:
-            try:
-                table = fresh.read_extra(ignore_corrupt)
-            except Corrupt as error:
-                raise ValueError(str(error)) from error
-        order = [name for name in table if name not in _TIED] + list(_TIED)
-        return table[order] if hasattr(table, "columns") else {name: table[name] for name in order}
-
-    def sample_rates(self) -> Dict[str, float]:
-        return _native.read_extra(self._path, False)[1]
-
-
-# What ties a record of extra data to its frame; behind the record's own keys.
-_TIED = ("frame_time", "frame_number", "frame_index")
-
-
-class _Recording:
-    """A store that is written."""
-
-    def __init__(self, path: str, format: str, imgshape: Sequence[int], imgdtype: Any, metadata: Optional[dict],
-                 encoding: Optional[str], options: Dict[str, Any]):
-        self._path = path
-        self._format = format
-        self._shape = tuple(whole(extent, "imgshape") for extent in imgshape)
-        self._dtype = np.dtype(imgdtype).name
-        self._encoding = encoding or None
-        self.user_metadata = {key: value for key, value in (metadata or {}).items() if key != STORE_MD_KEY}
-        self.created = datetime.datetime.now(datetime.timezone.utc)
-        self._options = dict(options, metadata=self.user_metadata, encoding=self._encoding, created=self.created,
-                             color=_is_color_shape(self._shape) if self._has_color_option else None)
-        self._chunk_size = options["chunk_size"]
-        self._closed = False
-        self._forget()
-        self._writer: Optional[Writer] = create(path, format, **self._options)
-
-    @property
-    def _plain_format(self) -> str:
-        return _DECODING.get(self._format, self._format)
-
-    @property
-    def _has_color_option(self) -> bool:
-        """Shape and kind of sensor data and of arrays follow from the frames."""
-        return self._encoding is None and self._plain_format not in _ARRAYS and \
-            (len(self._shape) == 2 or _is_color_shape(self._shape))
-
-    def _forget(self) -> None:
-        self.frame_count = 0
-        self.chunk_count = 0
-        self._in_chunk = 0
-        self._number_span: Tuple[Any, Any] = (np.nan, np.nan)
-        self._time_span: Tuple[Any, Any] = (np.nan, np.nan)
-        self.last: Optional[Tuple[Any, Any]] = None
-
-    def span(self, what: str) -> Tuple[Any, Any]:
-        return self._number_span if what == "number" else self._time_span
-
-    @property
-    def image_shape(self) -> Tuple[int, ...]:
-        return (*self._shape[:2], 3) if self._encoding else self._shape
-
-    @property
-    def image_dtype(self) -> np.dtype:
-        return np.dtype(self._dtype)
-
-    def writer(self) -> Writer:
-        if self._closed:
-            raise ValueError(f"{self._path}: the store is closed")
-        if self._writer is None:
-            # Emptied: only metadata are there.
-            self._writer = create(self._path, self._format, overwrite=True, **self._options)
-        return self._writer
-
-    def add(self, image: Any, number: Any, time: float) -> None:
-        self.writer().add(self._as_stored(np.asarray(image)), number, time)
-        self._note([number], [time])
-        self._in_chunk += 1
-        if self._in_chunk == self._chunk_size:
-            self._in_chunk = 0
-            self.chunk_count += 1
-
-    def _as_stored(self, image: Image) -> Image:
-        """Gray and colour by the store's shape, whichever is handed in."""
-        if self._plain_format in _ARRAYS or self._encoding:
-            return image
-        if image.ndim == 3 and image.shape[2] == 1:
-            image = image[..., 0]
-        if not self._has_color_option:
-            return image
-        is_color = self._plain_format == "ppm" or (self._plain_format != "pgm" and _is_color_shape(self._shape))
-        return ensure_color(image) if is_color and image.ndim == 2 else image if is_color else ensure_grayscale(image)
-
-    def insert(self, file: str, numbers: Any, times: Any, move: bool) -> None:
-        self.writer().insert_chunk(file, numbers, times, move)
-        self.chunk_count += 1 if self._in_chunk == 0 else 2
-        self._in_chunk = 0
-        self._note(np.asarray(numbers).tolist(), np.asarray(times, np.float64).tolist())
-
-    def _note(self, numbers: List, times: List) -> None:
-        if numbers:
-            self._number_span = _widened(self._number_span if self.frame_count else (), numbers)
-            self._time_span = _widened(self._time_span if self.frame_count else (), times)
-            self.last = numbers[-1], times[-1]
-            self.frame_count += len(numbers)
-
-    def empty(self) -> None:
-        if self.frame_count == 0:
-            return
-        self.writer().close()
-        self._writer = None
-        empty_store(self._path)
-        self._forget()
-
-    def close(self) -> None:
-        if self._closed:
-            return
-        self._closed = True
-        if self._writer is not None:
-            self._writer.close()
-        if self.frame_count == 0 or self._plain_format in ("pgm", "ppm"):
-            _state_images(self._path, self._shape, self._dtype)
-
-
-def _widened(span: Tuple, values: List) -> Tuple[Any, Any]:
-    everything = (*span, *values)
-    return min(everything), max(everything)
-
-
-def _state_images(path: str, shape: Sequence[int], dtype: str) -> None:
-    """Put into metadata.yaml what images the store was made for, where its frames do not tell."""
-    file = os.path.join(path, STORE_MD_FILENAME)
-    with open(file, encoding="utf-8") as metadata:
-        text = metadata.read()
-    extents = "".join(f"  - {extent}\n" for extent in shape)
-    text = re.sub(r"^  imgshape:\n(  - \d+\n)+", f"  imgshape:\n{extents}", text, count=1, flags=re.MULTILINE)
-    text = re.sub(r"^  imgdtype: \w+$", f"  imgdtype: {dtype}", text, count=1, flags=re.MULTILINE)
-    with open(file + ".new", "w", encoding="utf-8") as fresh:
-        fresh.write(text)
-        fresh.flush()
-        os.fsync(fresh.fileno())
-    os.replace(file + ".new", file)
 
 
 class _ImgStore:
@@ -369,8 +69,8 @@ class _ImgStore:
             raise TypeError("index must be of type ImgStoreIndex")
         self._basedir = path_text(basedir)
         self._mode = mode
-        self._playback: Optional[_Playback] = None
-        self._recording: Optional[_Recording] = None
+        self._playback: Optional[Playback] = None
+        self._recording: Optional[Recording] = None
         if mode == "r":
             if options:
                 raise TypeError(f"{', '.join(sorted(options))}: for writing only")
@@ -379,8 +79,8 @@ class _ImgStore:
             options = {"chunk_size": self._chunk_size(chunksize), **({} if fps is None else {"frame_rate": fps}), **options}
             self._recording = self._make(imgshape, imgdtype, metadata, encoding, format, options)
 
-    def _open(self, opened: Optional[Store]) -> _Playback:
-        playback = _Playback(self._basedir, opened)
+    def _open(self, opened: Optional[Store]) -> Playback:
+        playback = Playback(self._basedir, opened)
         if _class_of(playback.info) is not _known_base(type(self)):
             playback.close()
             raise ValueError(f"{self._basedir}: incompatible store: a {playback.info.store_class}, "
@@ -388,7 +88,7 @@ class _ImgStore:
         return playback
 
     def _make(self, imgshape: Any, imgdtype: Any, metadata: Any, encoding: Optional[str], format: Optional[str],
-              options: Dict[str, Any]) -> _Recording:
+              options: Dict[str, Any]) -> Recording:
         if imgshape is None or imgdtype is None or format is None:
             raise ValueError("imgshape, imgdtype, format must not be None")
         if metadata is not None and not isinstance(metadata, dict):
@@ -396,8 +96,8 @@ class _ImgStore:
         if not self.supports_format(format):
             raise ValueError(f"unknown format {format}: only {', '.join(self.supported_formats())} are supported")
         if not encoding:
-            format = _DECODING.get(format, format)  # there is nothing to decode
-        return _Recording(self._basedir, _ALIASES.get(format, format), imgshape, imgdtype, metadata, encoding, options)
+            format = DECODING.get(format, format)  # there is nothing to decode
+        return Recording(self._basedir, ALIASES.get(format, format), imgshape, imgdtype, metadata, encoding, options)
 
     @classmethod
     def _chunk_size(cls, asked: Optional[int]) -> int:
@@ -410,12 +110,12 @@ class _ImgStore:
     def _side(self) -> Any:
         return self._playback or self._recording
 
-    def _reading(self) -> _Playback:
+    def _reading(self) -> Playback:
         if self._playback is None:
             raise ValueError(f"{self._basedir}: the store is open for writing")
         return self._playback
 
-    def _writing(self) -> _Recording:
+    def _writing(self) -> Recording:
         if self._recording is None:
             raise ValueError(f"{self._basedir}: the store is open for reading")
         return self._recording
@@ -426,23 +126,23 @@ class _ImgStore:
     def supported_formats(cls) -> List[str]:
         """Names of the formats that stores of this class can be made in."""
         names = [each.name for each in formats() if each.video == cls._video]
-        return names if cls._video else names + list(_DECODING)
+        return names if cls._video else names + list(DECODING)
 
     @classmethod
     def supports_format(cls, fmt: str) -> bool:
         """Whether that is one of them, or an old name of one ("mjpeg")."""
-        known = _known_format(fmt)
+        known = known_format(fmt)
         return known is not None and known.video == cls._video
 
     @property
     def lossless(self) -> bool:
         """Whether what is read equals what was written."""
-        known = _known_format(self._format)
+        known = known_format(self._format)
         return known is not None and known.lossless
 
     @property
     def _format(self) -> str:
-        return self._playback.info.format if self._playback else self._writing()._format
+        return self._playback.info.format if self._playback else self._writing().format
 
     # --- what the store is ---
 
@@ -622,7 +322,7 @@ class _ImgStore:
         return bool(self.find_extra_data_files())
 
     def get_extra_data(self, ignore_corrupt_chunks: bool = False) -> Any:
-        """The records that were tied to frames, as a pandas.DataFrame (a dict of arrays without pandas); None if there are none.
+        """The records that were tied to frames, as a pandas.DataFrame; None if there are none. Without pandas a dict of arrays.
 
         Each key is a column; frame_number, frame_time and frame_index say which frame a record belongs to.
         ignore_corrupt_chunks: leave out chunks whose records are damaged, with a warning; else ValueError is raised.

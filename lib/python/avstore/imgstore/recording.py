@@ -1,0 +1,166 @@
+"""The writing side of a store, and the names of formats."""
+from __future__ import annotations
+
+import datetime
+import os
+import re
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+import numpy as np
+
+from ..arguments import whole
+from ..tools import Format, empty, formats
+from ..writer import Writer, create
+from .constants import STORE_MD_FILENAME, STORE_MD_KEY
+from .util import ensure_color, ensure_grayscale
+
+ALIASES = {"mjpeg": "mjpeg/avi"}
+# Formats that decode raw sensor data while they are written.
+DECODING = {"png+color": "png", "tif+color": "tif", "jpg+color": "jpg", "bmp+color": "bmp"}
+# Formats that hold arrays of any shape.
+_ARRAYS = ("npy", "bpk")
+
+
+def known_format(name: Optional[str]) -> Optional[Format]:
+    plain = DECODING.get(name, name)  # type: ignore[arg-type]
+    plain = ALIASES.get(plain, plain)  # type: ignore[arg-type]
+    return next((each for each in formats() if each.name == plain), None)
+
+
+def _is_color_shape(shape: Sequence[int]) -> bool:
+    return len(shape) == 3 and shape[2] == 3
+
+
+class Recording:
+    """A store that is written."""
+
+    def __init__(self, path: str, format: str, imgshape: Sequence[int], imgdtype: Any, metadata: Optional[dict],
+                 encoding: Optional[str], options: Dict[str, Any]):
+        self._path = path
+        self.format = format
+        self._shape = tuple(whole(extent, "imgshape") for extent in imgshape)
+        self._dtype = np.dtype(imgdtype).name
+        self._encoding = encoding or None
+        self.user_metadata = {key: value for key, value in (metadata or {}).items() if key != STORE_MD_KEY}
+        self.created = datetime.datetime.now(datetime.timezone.utc)
+        self._options = dict(options, metadata=self.user_metadata, encoding=self._encoding, created=self.created,
+                             color=_is_color_shape(self._shape) if self._has_color_option else None)
+        self._chunk_size = options["chunk_size"]
+        self._size = self._shape[:2]  # of the image added last
+        self._closed = False
+        self._forget()
+        self._writer: Optional[Writer] = create(path, format, **self._options)
+
+    @property
+    def _plain_format(self) -> str:
+        return DECODING.get(self.format, self.format)
+
+    @property
+    def _has_color_option(self) -> bool:
+        """Shape and kind of sensor data and of arrays follow from the frames."""
+        return self._encoding is None and self._plain_format not in _ARRAYS and \
+            (len(self._shape) == 2 or _is_color_shape(self._shape))
+
+    def _forget(self) -> None:
+        self.frame_count = 0
+        self.chunk_count = 0
+        self._in_chunk = 0
+        self._number_span: Tuple[Any, Any] = (np.nan, np.nan)
+        self._time_span: Tuple[Any, Any] = (np.nan, np.nan)
+        self.last: Optional[Tuple[Any, Any]] = None
+
+    def span(self, what: str) -> Tuple[Any, Any]:
+        return self._number_span if what == "number" else self._time_span
+
+    @property
+    def image_shape(self) -> Tuple[int, ...]:
+        return (*self._shape[:2], 3) if self._encoding else self._shape
+
+    @property
+    def image_dtype(self) -> np.dtype:
+        return np.dtype(self._dtype)
+
+    def writer(self) -> Writer:
+        if self._closed:
+            raise ValueError(f"{self._path}: the store is closed")
+        if self._writer is None:
+            # Emptied: only metadata are there.
+            self._writer = create(self._path, self.format, overwrite=True, **self._options)
+        return self._writer
+
+    def add(self, image: Any, number: Any, time: float) -> None:
+        stored = self._as_stored(np.asarray(image))
+        if not self.writer().add(stored, number, time):
+            return  # dropped, as when_full asks for
+        self._size = stored.shape[:2]
+        self._note([number], [time])
+        self._in_chunk += 1
+        if self._in_chunk == self._chunk_size:
+            self._in_chunk = 0
+            self.chunk_count += 1
+
+    def _as_stored(self, image: np.ndarray) -> np.ndarray:
+        """Gray and colour by the store's shape, whichever is handed in."""
+        if self._plain_format in _ARRAYS or self._encoding:
+            return image
+        if image.ndim == 3 and image.shape[2] == 1:
+            image = image[..., 0]
+        if not self._has_color_option:
+            return image
+        is_color = self._plain_format == "ppm" or (self._plain_format != "pgm" and _is_color_shape(self._shape))
+        if not is_color:
+            return ensure_grayscale(image)
+        return ensure_color(image) if image.ndim == 2 else image
+
+    def insert(self, file: str, numbers: Any, times: Any, move: bool) -> None:
+        self.writer().insert_chunk(file, numbers, times, move)
+        self.chunk_count += 1 if self._in_chunk == 0 else 2
+        self._in_chunk = 0
+        self._note(np.asarray(numbers).tolist(), np.asarray(times, np.float64).tolist())
+
+    def _note(self, numbers: List, times: List) -> None:
+        if numbers:
+            self._number_span = _widened(self._number_span if self.frame_count else (), numbers)
+            self._time_span = _widened(self._time_span if self.frame_count else (), times)
+            self.last = numbers[-1], times[-1]
+            self.frame_count += len(numbers)
+
+    def empty(self) -> None:
+        if self.frame_count == 0:
+            return
+        self.writer().close()
+        self._writer = None
+        empty(self._path)
+        self._forget()
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        if self._writer is not None:
+            self._writer.close()
+        if self.frame_count == 0:
+            _state_images(self._path, self._shape, self._dtype)
+        elif self._plain_format in ("pgm", "ppm"):
+            _state_images(self._path, (*self._size, *self._shape[2:]))
+
+
+def _widened(span: Tuple, values: List) -> Tuple[Any, Any]:
+    everything = (*span, *values)
+    return min(everything), max(everything)
+
+
+def _state_images(path: str, shape: Sequence[int], dtype: Optional[str] = None) -> None:
+    """Put into metadata.yaml what images the store was made for, where its frames do not tell."""
+    file = os.path.join(path, STORE_MD_FILENAME)
+    with open(file, encoding="utf-8") as metadata:
+        text = metadata.read()
+    extents = "".join(f"  - {extent}\n" for extent in shape)
+    text = re.sub(r"^  imgshape:\n(  - \d+\n)+", f"  imgshape:\n{extents}", text, count=1, flags=re.MULTILINE)
+    if dtype is not None:
+        text = re.sub(r"^  imgdtype: \w+$", f"  imgdtype: {dtype}", text, count=1, flags=re.MULTILINE)
+    with open(file + ".new", "w", encoding="utf-8") as fresh:
+        fresh.write(text)
+        fresh.flush()
+        os.fsync(fresh.fileno())
+    os.replace(file + ".new", file)
