@@ -131,8 +131,8 @@ struct RepairResult {
 
 // Complete a store whose writer failed or was killed: the last chunk is finished, with its index
 // files, and .lock removed. Frames without a row are no frames of the store; what there is of them
-// is kept in the store's folder `put_aside`. Nothing is done to a store that is complete. If this is
-// killed, what is left is a store as before or as after, to be repaired like any. Throws Error:
+// is kept in the store's folder `put_aside`. Nothing is done to a store that is complete. If this
+// is killed, what is left is a store as before or as after, to be repaired like any. Throws Error:
 // not_found (no store), exists (it is being recorded), corrupt, io.
 RepairResult repair(const std::filesystem::path& store, const RepairOptions& options);
 

@@ -34,7 +34,7 @@ def _read_npz(path: str) -> Dict[str, np.ndarray]:
 
 
 def _read_yaml(path: str) -> Dict[str, np.ndarray]:
-    import yaml
+    import yaml  # type: ignore[import]
     try:
         with open(path, encoding="utf-8") as file:
             values = yaml.safe_load(file)

@@ -25,7 +25,7 @@ _TIED = ("frame_time", "frame_number", "frame_index")
 def _user_metadata(store: Store) -> Dict[str, Any]:
     """With YAML's dates and times as Python's, if the package yaml is there."""
     try:
-        import yaml
+        import yaml  # type: ignore[import]
     except ImportError:
         return store.metadata
     return yaml.safe_load(store.info.metadata_yaml) or {}

@@ -490,9 +490,10 @@ def new_for_format(fmt: Optional[str], path: Optional[Path] = None, **kwargs: An
     if mode == "r":
         return new_for_filename(path, mode=mode, **kwargs)
     folder = _folder_of(path, kwargs.pop("basedir", None), read=False)
+    options: Dict[str, Any] = {**kwargs, "format": fmt}
     for cls in (DirectoryImgStore, VideoImgStore):
         if cls.supports_format(fmt):  # type: ignore[arg-type]
-            return cls(basedir=folder, mode=mode, **{**kwargs, "format": fmt})
+            return cls(basedir=folder, mode=mode, **options)
     raise ValueError(f"store class not found which supports format '{fmt}'")
 
 

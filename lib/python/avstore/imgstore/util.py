@@ -53,7 +53,7 @@ def ensure_grayscale(img: np.ndarray, ensure_copy: bool = False) -> np.ndarray:
         return sum(plane * weight for plane, weight in zip((blue, green, red), weights))  # type: ignore[return-value]
     if img.dtype not in (np.uint8, np.uint16):
         raise ValueError(f"colour of {img.dtype} has no gray: images are of uint8, uint16 or floats")
-    gray = sum(plane.astype(np.uint32) * weight for plane, weight in zip((blue, green, red), _GRAY_WEIGHTS))
+    gray = np.asarray(sum(plane.astype(np.uint32) * weight for plane, weight in zip((blue, green, red), _GRAY_WEIGHTS)))
     return ((gray + (1 << 14)) >> 15).astype(img.dtype)
 
 
@@ -120,7 +120,10 @@ class ImageCodecProcessor:
         if code and not self.check_code(code):
             raise ValueError(f"unknown image encoding: {code}")
         self._encoding = code or None
-        self.autoconvert = self.convert_to_bgr if code else _as_it_is
+        if code:
+            self.autoconvert = self.convert_to_bgr
+        else:
+            self.autoconvert = _as_it_is
 
     def check_code(self, code: str) -> bool:
         """Whether that encoding is known."""
