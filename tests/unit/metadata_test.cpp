@@ -172,7 +172,6 @@ TEST_CASE("Metadata of other kinds is refused with the reason", "[metadata][host
   refused("__store: {version: 2, class: VideoImgStore, format: mjpeg, imgshape: [4, x]}",
           ErrorKind::corrupt, "line 1: each number in imgshape must be an integer");
   refused("__store: {extension: ./../../etc/x, version: 2" + rest, ErrorKind::corrupt, "extension");
-  refused("__store: {created_utc: now, version: 2" + rest, ErrorKind::corrupt, "created_utc");
   refused("__store: {format\n", ErrorKind::corrupt, "line 2");
   refused("a: \xFF\n", ErrorKind::corrupt, "line 1");
   refused(std::string(100000, '['), ErrorKind::corrupt, "nested too deeply");
