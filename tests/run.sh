@@ -178,11 +178,7 @@ readme() {
 pip_install() {
     rm -rf "$build/environment"
     /usr/bin/python3 -m venv --system-site-packages "$build/environment"
-    # With the settings of the other build, whose objects the compiler's cache gives again.
-    rm -rf "$root/build-pip"
-    "$build/environment/bin/pip" install --no-index --no-build-isolation --no-deps \
-        --config-settings=builddir=build-pip --config-settings=setup-args=-Dbuildtype=debugoptimized \
-        --config-settings=setup-args=-Dwerror=true .
+    "$build/environment/bin/pip" install --no-index --no-build-isolation --no-deps .
     cd "$build"
     "$build/environment/bin/avstore" --version
     "$build/environment/bin/python" - "$root/data/clip.mp4" "$build/environment/clip.store" <<'END'
