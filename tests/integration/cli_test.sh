@@ -992,6 +992,7 @@ golden_tests() {
     fails "transcode: a damaged chunk of extra data" "000001.extra_data.h5" transcode motif_extra_h5 motif.store --format npy
     av transcode motif_extra_h5 motif.store --format npy --ignore-corrupt
     same "transcode --ignore-corrupt" 0 "$status"
+    matches "transcode --ignore-corrupt says what it leaves out" '000001\.extra_data\.h5.*left out' "$(cat "$err")"
     same "transcode --ignore-corrupt leaves out that chunk" 105 "$(prints extra motif.store | wc -l)"
 }
 
