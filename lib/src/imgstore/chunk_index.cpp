@@ -68,13 +68,10 @@ void find_index(const fs::path& folder, const std::string& stem, ChunkFile& chun
     if (::stat((folder / candidate).c_str(), &status) != 0 || !S_ISREG(status.st_mode)) {
       continue;
     }
-    if (chunk.index) {
-      chunk.second_index = candidate;
-    } else {
-      chunk.index = candidate;
-      chunk.index_bytes = status.st_size;
-      chunk.index_changed = status.st_mtim.tv_sec * kNanoseconds + status.st_mtim.tv_nsec;
-    }
+    chunk.index = candidate;
+    chunk.index_bytes = status.st_size;
+    chunk.index_changed = status.st_mtim.tv_sec * kNanoseconds + status.st_mtim.tv_nsec;
+    return;
   }
 }
 
@@ -360,17 +357,19 @@ ChunkIndex read_chunk_index(const fs::path& folder, const ChunkFile& chunk,
   try {
     return read_possible_index(folder / *chunk.index, folder / chunk.data);
   } catch (const Error& error) {
-    if (!chunk.second_index) {
+    fs::path second = *chunk.index;
+    second.replace_extension(".yaml");
+    if (second == *chunk.index || !fs::is_regular_file(folder / second)) {
       throw;
     }
     ChunkIndex index;
     try {
-      index = read_possible_index(folder / *chunk.second_index, folder / chunk.data);
+      index = read_possible_index(folder / second, folder / chunk.data);
     } catch (const Error&) {
       throw error;
     }
     if (warn) {
-      warn(std::string(error.what()) + "; " + chunk.second_index->string() + " serves instead");
+      warn(std::string(error.what()) + "; " + second.string() + " serves instead");
     }
     return index;
   }

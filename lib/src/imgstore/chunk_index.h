@@ -30,8 +30,6 @@ struct ChunkFile {
   std::int64_t chunk = 0;
   std::filesystem::path data;                  // video file or folder, relative to the store
   std::optional<std::filesystem::path> index;  // relative to the store; none if missing
-  // The .yaml where `index` is an .npz and both are there.
-  std::optional<std::filesystem::path> second_index = {};
   std::int64_t index_bytes = 0;
   std::int64_t index_changed = 0;  // nanoseconds since 1970
 };
