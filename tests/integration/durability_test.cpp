@@ -164,6 +164,71 @@ TEST_CASE("verify finds any flipped bit, and names the frames that it changes") 
   CHECK(verify(store, {}).findings.empty());
 }
 
+TEST_CASE("damage in a chunk that was inserted is told of by its frames") {
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  const std::string format = GENERATE("avc1/mp4", "h264/mkv");
+  WriterOptions options = options_of(format, 30);
+  options.encoder.keyframe_interval = 6;
+  write_store(folder.path() / "other", options, 30);
+  std::vector<FrameNames> names;
+  for (int i = 0; i < 30; ++i) {
+    names.push_back({FrameNumber(i), FrameTime(i)});
+  }
+  const fs::path source = chunk_file(folder.path() / "other", format, 0);
+  {
+    Writer writer(store, options);
+    writer.insert_chunk(source, names);
+    writer.close();
+  }
+  const fs::path file = chunk_file(store, format, 0);
+  constexpr std::size_t kTouched = 14;
+  // size, position
+  const std::string packet = probe(file, "-show_entries packet=size,pos").at(kTouched);
+  flip_bit(file, 8 * std::stoull(packet.substr(packet.find(',') + 1)));
+  const VerifyResult found = verify(store, {});
+  CAPTURE(format, found.findings);
+  REQUIRE(!found.findings.empty());
+  const std::set<std::int64_t> named = named_frames(found.findings.front());
+  CHECK(named.size() >= 6);
+  CHECK(named.size() < 30);
+  CHECK(named.contains(kTouched));
+}
+
+TEST_CASE("a file that is cut off is one finding of checksums, with all frames from there on") {
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  WriterOptions options = options_of("h264/mkv", 40);
+  options.encoder.keyframe_interval = 5;
+  write_store(store, options, 40);
+  const fs::path file = chunk_file(store, "h264/mkv", 0);
+  fs::resize_file(file, fs::file_size(file) / 2);
+  std::vector<std::string> of_checksums;
+  for (const std::string& finding : verify(store, {}).findings) {
+    if (finding.find("not as they were written") != std::string::npos) {
+      of_checksums.push_back(finding);
+    }
+  }
+  REQUIRE(of_checksums.size() == 1);
+  CHECK(named_frames(of_checksums.front()).contains(39));
+  CHECK(!named_frames(of_checksums.front()).contains(0));
+}
+
+TEST_CASE("images that are gone do not keep verify from finding what else is wrong") {
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  write_store(store, options_of("png", 20), 20);
+  fs::remove(store / "000000" / "000003.png");
+  fs::remove(store / "000000" / "000004.png");
+  flip_bit(store / "000000" / "000011.png", 800);
+  const std::vector<std::string> findings = verify(store, {}).findings;
+  CAPTURE(findings);
+  REQUIRE(findings.size() == 3);
+  CHECK(findings[0] == "000000: frames 3 to 4 are not as they were written");
+  CHECK(findings[1] == "000000: frame 11 is not as it was written");
+  CHECK(findings[2].find("has 18 images") != std::string::npos);
+}
+
 TEST_CASE("frames become durable though no others come") {
   const std::string format = GENERATE("avc1/mp4", "hevc/mkv", "mjpeg/avi", "png");
   const TemporaryFolder folder;

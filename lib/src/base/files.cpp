@@ -171,6 +171,19 @@ void write_file_atomically(const std::filesystem::path& path, std::string_view t
                         std::span(reinterpret_cast<const std::uint8_t*>(text.data()), text.size()));
 }
 
+std::vector<std::string> names_in(const std::filesystem::path& folder) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (auto entry = std::filesystem::directory_iterator(folder, error);
+       !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
+    names.push_back(entry->path().filename().string());
+  }
+  if (error) {
+    throw Error(ErrorKind::io, folder.string() + ": cannot list: " + error.message());
+  }
+  return names;
+}
+
 std::int64_t file_size(const std::filesystem::path& path) {
   return static_cast<std::int64_t>(File(path, path, O_RDONLY | O_NONBLOCK).size());
 }

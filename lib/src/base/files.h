@@ -27,6 +27,9 @@ bool is_left_temporary(const std::filesystem::path& path);
 void write_file_atomically(const std::filesystem::path& path, std::span<const std::uint8_t> bytes);
 void write_file_atomically(const std::filesystem::path& path, std::string_view text);
 
+// What lies in a folder, in no order. Throws Error(io).
+std::vector<std::string> names_in(const std::filesystem::path& folder);
+
 // Bytes. Throws Error: not_found, io.
 std::int64_t file_size(const std::filesystem::path& path);
 

@@ -87,21 +87,21 @@ class Repair {
       store::finish_staged_change(folder_);
     }
     index::Index index = open_index(true);
-    const tools::RepairPlan todo = plan(index);
-    for (const tools::OpenChunk& chunk : todo.open) {
+    const tools::RepairPlan planned = plan(index);
+    for (const tools::OpenChunk& chunk : planned.open) {
       put_rest_aside(chunk);
     }
-    if (todo.changes_files()) {
+    if (planned.changes_files()) {
       const base::FileLock lock(folder_);
       store::StagedChange staged(folder_);
-      stage(todo, index, staged);
+      stage(planned, index, staged);
       staged.commit();
     }
-    for (const fs::path& path : todo.without_row) {
+    for (const fs::path& path : planned.without_row) {
       put_aside(path);
     }
-    for (const fs::path& path : todo.temporary) {
-      fs::remove(folder_ / path);
+    for (const fs::path& path : planned.temporary) {
+      remove(folder_ / path);
     }
   }
 
@@ -118,6 +118,14 @@ class Repair {
     fs::create_directories(folder, error);
     if (error) {
       throw Error(ErrorKind::io, folder.string() + ": cannot make the folder: " + error.message());
+    }
+  }
+
+  static void remove(const fs::path& file) {
+    std::error_code error;
+    fs::remove(file, error);
+    if (error) {
+      throw Error(ErrorKind::io, file.string() + ": cannot remove: " + error.message());
     }
   }
 

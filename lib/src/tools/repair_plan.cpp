@@ -93,9 +93,8 @@ class Planner {
     if (chunk.frames_kept == 0) {
       return chunk;  // its folder goes
     }
-    for (const fs::directory_entry& entry : fs::directory_iterator(folder_ / row.path)) {
-      const std::string name = entry.path().filename().string();
-      if (entry.path().extension() == extension() && !is_image_before(name, chunk.frames_kept)) {
+    for (const std::string& name : base::names_in(folder_ / row.path)) {
+      if (fs::path(name).extension() == extension() && !is_image_before(name, chunk.frames_kept)) {
         plan_.without_row.push_back(fs::path(row.path) / name);
       }
     }
@@ -165,13 +164,22 @@ class Planner {
     }
   }
 
+  // They lie beside the files that they were to replace: in the store's folder, and in that of the
+  // last chunk's images.
   void find_temporary_files() {
-    for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder_)) {
-      if (base::is_left_temporary(entry.path())) {
-        plan_.temporary.push_back(entry.path().lexically_relative(folder_));
-      }
+    find_temporary_files_in("");
+    if (!is_video() && !plan_.open.empty()) {
+      find_temporary_files_in(plan_.open.front().row.path);
     }
     std::sort(plan_.temporary.begin(), plan_.temporary.end());
+  }
+
+  void find_temporary_files_in(const fs::path& relative) {
+    for (const std::string& name : base::names_in(folder_ / relative)) {
+      if (base::is_left_temporary(name)) {
+        plan_.temporary.push_back(relative / name);
+      }
+    }
   }
 
   const fs::path& folder_;

@@ -215,20 +215,26 @@ class Verifier {
 
   static bool same_time(double a, double b) { return a == b || (a != a && b != b); }
 
-  // Bytes that are not as they were written, which decoding need not show.
+  using Pieces = std::vector<index::ChecksumRow>;
+
+  // Bytes that are not as they were written, which decoding need not show. Pieces next to each
+  // other are one finding.
   void check_checksums(const index::ChunkRow& row, const fs::path& path) {
-    const auto pieces =
+    const Pieces pieces =
         index_.with([&row](const index::Index& db) { return db.checksums(row.chunk); });
-    for (auto piece = pieces.begin(); piece != pieces.end(); ++piece) {
-      if (!is_as_written(row, path, *piece)) {
-        const auto next = std::find_if(piece, pieces.end(), [&piece](const auto& other) {
-          return other.frame_idx > piece->frame_idx;
-        });
-        find(is_video() ? describe_damage(row, *piece,
-                                          next == pieces.end() ? row.frame_count : next->frame_idx)
-                        : row.path + ": frame " + std::to_string(piece->frame_idx) +
-                              " is not as it was written");
+    for (auto piece = pieces.begin(); piece != pieces.end();) {
+      const auto end = std::find_if(piece, pieces.end(), [&](const auto& other) {
+        meter_.require(0);
+        return is_as_written(row, path, other);
+      });
+      if (end == piece) {
+        ++piece;
+        continue;
       }
+      find(row.path + ": " +
+           (is_video() ? describe_damage(row, pieces, piece, end)
+                       : describe_damaged_images(*piece, *std::prev(end))));
+      piece = end;
     }
   }
 
@@ -237,7 +243,8 @@ class Verifier {
     if (!is_video()) {
       const std::string extension = find_format(metadata_.format).extension;
       const fs::path file = path / chunk::image_file_name(piece.frame_idx, extension);
-      return base::file_size(file) == piece.bytes &&
+      std::error_code missing;
+      return fs::exists(file, missing) && base::file_size(file) == piece.bytes &&
              base::crc32_of_file(file, 0, piece.bytes) == piece.crc32;
     }
     // The end of a chunk changes the beginning of its file.
@@ -245,26 +252,47 @@ class Verifier {
     return is_changing || base::crc32_of_file(path, piece.position, piece.bytes) == piece.crc32;
   }
 
-  // `end` is the first frame that is in a later piece.
-  std::string describe_damage(const index::ChunkRow& row, const index::ChecksumRow& piece,
-                              std::int64_t end) {
-    const std::string what = row.path + ": bytes " + std::to_string(piece.position) + " to " +
-                             std::to_string(piece.position + piece.bytes - 1) +
+  static std::string describe_damaged_images(const index::ChecksumRow& first,
+                                             const index::ChecksumRow& last) {
+    return first.frame_idx == last.frame_idx
+               ? "frame " + std::to_string(first.frame_idx) + " is not as it was written"
+               : "frames " + std::to_string(first.frame_idx) + " to " +
+                     std::to_string(last.frame_idx) + " are not as they were written";
+  }
+
+  // Of pieces [first, end).
+  std::string describe_damage(const index::ChunkRow& row, const Pieces& pieces,
+                              Pieces::const_iterator first, Pieces::const_iterator end) const {
+    const index::ChecksumRow& last = *std::prev(end);
+    const std::string what = "bytes " + std::to_string(first->position) + " to " +
+                             std::to_string(last.position + last.bytes - 1) +
                              " are not as they were written; ";
-    if (piece.frame_idx >= row.frame_count) {
+    if (first->frame_idx >= row.frame_count) {
       return what + "no frame is among them";
     }
-    if (piece.position == 0) {
+    // What comes before the first frame's bytes has a piece of its own.
+    if (last.position == 0 && end != pieces.end() && end->frame_idx == 0) {
       return what + "they are the file's header";
     }
-    // What depends on a frame ends where decoding can start anew.
+    return what + "frames " + std::to_string(first->frame_idx) + " to " +
+           std::to_string(last_touched(row, pieces, last)) + " of the chunk may be wrong";
+  }
+
+  // What depends on a frame ends where decoding can start anew.
+  std::int64_t last_touched(const index::ChunkRow& row, const Pieces& pieces,
+                            const index::ChecksumRow& damaged) const {
+    const auto later = std::find_if(pieces.begin(), pieces.end(), [&damaged](const auto& other) {
+      return other.frame_idx > damaged.frame_idx;
+    });
+    if (later == pieces.end()) {
+      return row.frame_count - 1;
+    }
     const auto keyframes =
         index_.with([&row](const index::Index& db) { return db.keyframes(row.chunk); });
-    const auto next = std::find_if(keyframes.begin(), keyframes.end(),
-                                   [end](const auto& key) { return key.frame_idx >= end; });
-    const std::int64_t last = (next == keyframes.end() ? row.frame_count : next->frame_idx) - 1;
-    return what + "frames " + std::to_string(piece.frame_idx) + " to " + std::to_string(last) +
-           " of the chunk may be wrong";
+    const auto next = std::find_if(keyframes.begin(), keyframes.end(), [&later](const auto& key) {
+      return key.frame_idx >= later->frame_idx;
+    });
+    return (next == keyframes.end() ? row.frame_count : next->frame_idx) - 1;
   }
 
   void check_images(const index::ChunkRow& row, const fs::path& path) {
