@@ -21,12 +21,18 @@
 #include "avstore/reader.h"
 #include "avstore/writer.h"
 #include "bench/bare_libav.h"
+#include "bench/measure.h"
 #include "bench/moving_texture.h"
 
 namespace {
 
 namespace fs = std::filesystem;
-using Clock = std::chrono::steady_clock;
+using avstore::bench::Arguments;
+using avstore::bench::default_x264_options;
+using avstore::bench::median;
+using avstore::bench::percentile_999;
+using avstore::bench::seconds;
+using avstore::bench::verdict;
 using Frames = std::vector<std::vector<std::uint8_t>>;
 
 constexpr int kWidth = 1280;
@@ -35,12 +41,6 @@ constexpr int kFps = 25;
 constexpr int kGop = 25;
 constexpr int kCameras = 3;
 constexpr int kFramesUnderWay = 4;
-
-double seconds(const std::function<void()>& work) {
-  const auto start = Clock::now();
-  work();
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 void for_each_camera(const std::function<void(int)>& work) {
   std::vector<std::thread> threads;
@@ -60,15 +60,6 @@ avstore::WriterOptions writer_options() {
   options.encoder.keyframe_interval = kGop;
   options.queue_frames = 32;
   return options;
-}
-
-// The settings that the writer uses by default.
-std::map<std::string, std::string> encoder_options() {
-  return {{"preset", "veryfast"},
-          {"crf", "21"},
-          {"rc-lookahead", "0"},
-          {"sc_threshold", "0"},
-          {"forced-idr", "1"}};
 }
 
 fs::path store_of(const fs::path& folder, int camera) {
@@ -125,7 +116,7 @@ void encode_bare(const fs::path& folder, const Frames& frames, int count) {
   for_each_camera([&](int camera) {
     avstore::bench::bare_encode((folder / ("bare" + std::to_string(camera) + ".mp4")).string(),
                                 frames, count, kWidth, kHeight, kFps, kGop,
-                                std::max(1, cores / kCameras), encoder_options(), true);
+                                std::max(1, cores / kCameras), default_x264_options(), true);
   });
 }
 
@@ -153,27 +144,13 @@ std::vector<double> times_of_add(const fs::path& folder, const Frames& frames, i
   return times;
 }
 
-const char* verdict(bool met) {
-  return met ? "met" : "MISSED";
-}
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
-  const int count = argc > 1 ? std::atoi(argv[1]) : 600;
-  std::string folder = (fs::temp_directory_path() / "rig-bench-XXXXXX").string();
-  if (argc > 2) {
-    folder = argv[2];
-    fs::create_directories(folder);
-  } else if (mkdtemp(folder.data()) == nullptr) {
-    return 1;
-  }
-  const int rounds = argc > 3 ? std::atoi(argv[3]) : 3;
+  const Arguments arguments = avstore::bench::parse_arguments(argc, argv, "rig-bench", 3);
+  const int count = arguments.frames;
+  const int rounds = arguments.rounds;
+  const fs::path& folder = arguments.folder;
   const Frames frames = avstore::bench::moving_texture(120, kWidth, kHeight, 1);
 
   std::vector<double> ours, theirs, ratios;
@@ -197,7 +174,7 @@ int main(int argc, char** argv) {
       "memory                 %8.1f MiB after a quarter, %.1f MiB at the end  <= 16 MiB more %s\n",
       recording.memory_early, recording.memory_late, verdict(grown <= 16));
   const std::vector<double> times = times_of_add(folder, frames, std::max(count, 1000));
-  const double p999 = times[times.size() * 999 / 1000] * 1e3;
+  const double p999 = percentile_999(times) * 1e3;
   std::printf("add(), 99.9th percentile %6.3f ms (median %.3f ms, worst %.3f ms)  <= 1 ms %s\n",
               p999, times[times.size() / 2] * 1e3, times.back() * 1e3, verdict(p999 <= 1));
   return 0;

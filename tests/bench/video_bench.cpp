@@ -5,8 +5,6 @@
 // Writes a store of FRAMES (default 600) moving textures of 1280x720 into DIR (default: a fresh
 // folder below TMPDIR). Each measure runs ROUNDS times (default 5) in turn with what it is compared
 // to; the ratios printed are medians of the pairs.
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -21,12 +19,18 @@
 #include "avstore/reader.h"
 #include "avstore/writer.h"
 #include "bench/bare_libav.h"
+#include "bench/measure.h"
 #include "bench/moving_texture.h"
 
 namespace {
 
 namespace fs = std::filesystem;
-using Clock = std::chrono::steady_clock;
+using avstore::bench::Arguments;
+using avstore::bench::default_x264_options;
+using avstore::bench::median;
+using avstore::bench::percentile_999;
+using avstore::bench::seconds;
+using avstore::bench::verdict;
 
 constexpr int kWidth = 1280;
 constexpr int kHeight = 720;
@@ -34,17 +38,6 @@ constexpr int kFps = 30;
 constexpr int kGop = 30;
 constexpr int kRandomReads = 40;
 constexpr int kFramesUnderWay = 4;
-
-double seconds(const std::function<void()>& work) {
-  const auto start = Clock::now();
-  work();
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
 
 struct Pair {
   double ours = 0;    // median seconds
@@ -70,7 +63,7 @@ void print_heading() {
 
 void print_pair(const char* name, const Pair& pair, int frames, double target) {
   std::printf("%-46s %8.1f f/s %8.1f f/s %7.2fx  >= %.2fx %s\n", name, frames / pair.ours,
-              frames / pair.theirs, pair.speed, target, pair.speed >= target ? "met" : "MISSED");
+              frames / pair.theirs, pair.speed, target, verdict(pair.speed >= target));
   std::fflush(stdout);
 }
 
@@ -81,15 +74,6 @@ avstore::WriterOptions writer_options() {
   options.encoder.frame_rate = {kFps, 1};
   options.encoder.keyframe_interval = kGop;
   return options;
-}
-
-// The settings that the writer uses by default.
-std::map<std::string, std::string> encoder_options() {
-  return {{"preset", "veryfast"},
-          {"crf", "21"},
-          {"rc-lookahead", "0"},
-          {"sc_threshold", "0"},
-          {"forced-idr", "1"}};
 }
 
 void write_store(const fs::path& store, const std::vector<std::vector<std::uint8_t>>& frames,
@@ -105,7 +89,7 @@ void write_store(const fs::path& store, const std::vector<std::vector<std::uint8
 
 void print_tail(const char* name, std::vector<double> times, const char* target) {
   std::sort(times.begin(), times.end());
-  const double p999 = times[times.size() * 999 / 1000] * 1e3;
+  const double p999 = percentile_999(times) * 1e3;
   std::printf("%-46s %8.3f ms  (median %.3f ms, worst %.3f ms)  %s%s\n", name, p999,
               median(times) * 1e3, times.back() * 1e3, target,
               *target == 0 ? "" : (p999 <= 1 ? " met" : " MISSED"));
@@ -157,17 +141,12 @@ void measure_many(const fs::path& store, const std::vector<int>& wanted, double 
 }  // namespace
 
 int main(int argc, char** argv) {
-  const int count = argc > 1 ? std::atoi(argv[1]) : 600;
-  std::string folder = (fs::temp_directory_path() / "video-bench-XXXXXX").string();
-  if (argc > 2) {
-    folder = argv[2];
-    fs::create_directories(folder);
-  } else if (mkdtemp(folder.data()) == nullptr) {
-    return 1;
-  }
-  const int rounds = argc > 3 ? std::atoi(argv[3]) : 5;
+  const Arguments arguments = avstore::bench::parse_arguments(argc, argv, "video-bench", 5);
+  const int count = arguments.frames;
+  const int rounds = arguments.rounds;
+  const fs::path& folder = arguments.folder;
   const int threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-  const fs::path store = fs::path(folder) / "store";
+  const fs::path store = folder / "store";
   const fs::path chunk = store / "000000.mp4";
   const auto frames = avstore::bench::moving_texture(120, kWidth, kHeight, 3);
 
@@ -175,11 +154,11 @@ int main(int argc, char** argv) {
   const Pair writing = compare(
       rounds, [&] { write_store(store, frames, count); },
       [&] {
-        avstore::bench::bare_encode((fs::path(folder) / "bare.mp4").string(), frames, count, kWidth,
-                                    kHeight, kFps, kGop, threads, encoder_options());
+        avstore::bench::bare_encode((folder / "bare.mp4").string(), frames, count, kWidth, kHeight,
+                                    kFps, kGop, threads, default_x264_options());
       });
   print_pair("write bgr24 as H.264", writing, count, 0.97);
-  measure_add(fs::path(folder) / "added", frames, std::max(count, 2001));
+  measure_add(folder / "added", frames, std::max(count, 2001));
 
   const Pair sequential = compare(
       rounds,
