@@ -1,0 +1,218 @@
+// Sources on a network: they are lost, and sought again.
+#include <sys/socket.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "avstore/reader.h"
+#include "avstore/record.h"
+#include "avstore/text.h"
+#include "support/cameras.h"
+#include "support/catch.h"
+#include "support/media_folder.h"
+#include "support/programs.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+
+using avstore::CameraOptions;
+using avstore::CameraResult;
+using avstore::CameraState;
+using avstore::CameraStatus;
+using avstore::Reader;
+using avstore::RecordEnd;
+using avstore::RecordOptions;
+using avstore::RecordStatus;
+using avstore::test::check_whole;
+using avstore::test::free_port;
+using avstore::test::gray_header;
+using avstore::test::is_listening;
+using avstore::test::lavfi;
+using avstore::test::Program;
+using avstore::test::raw_camera;
+using avstore::test::raw_frame;
+using avstore::test::record_one;
+using avstore::test::rig_of;
+using avstore::test::sqlite;
+using avstore::test::TemporaryFolder;
+using avstore::test::unix_now;
+using avstore::test::wait_until;
+using avstore::test::write_text;
+using Catch::Matchers::Contains;
+
+}  // namespace
+
+namespace {
+
+// A camera on the network that serves one client and can be lost.
+class Server {
+ public:
+  Server(std::string protocol, int port) : protocol_(std::move(protocol)), port_(port) {
+    start();
+    wait_until([this] { return is_listening(port_); });
+  }
+
+  void start() {
+    std::vector<std::string> words = {"ffmpeg", "-nostdin",   "-v",
+                                      "error",  "-re",        "-f",
+                                      "lavfi",  "-i",         "testsrc=size=160x96:rate=50",
+                                      "-c:v",   "mpeg2video", "-g",
+                                      "5",      "-f",         "mpegts"};
+    if (protocol_ == "http") {
+      words.insert(words.end(), {"-listen", "1", address()});
+    } else {
+      words.push_back(address() + "?listen=1");
+    }
+    program_ = std::make_unique<Program>(words);
+  }
+  void lose() { program_->kill(); }
+  std::string address() const { return protocol_ + "://127.0.0.1:" + std::to_string(port_); }
+
+ private:
+  std::string protocol_;
+  int port_;
+  std::unique_ptr<Program> program_;
+};
+
+}  // namespace
+
+TEST_CASE("a network source that is lost is sought again, and the gap is told") {
+  for (const std::string protocol : {"tcp", "http"}) {
+    DYNAMIC_SECTION(protocol) {
+      const TemporaryFolder folder;
+      Server server(protocol, free_port());
+      CameraOptions camera;
+      camera.name = "net";
+      camera.source = server.address();
+      camera.store = folder.path() / "store";
+      RecordOptions rig = rig_of({camera});
+      enum class Stage { first, lost, again, done } stage = Stage::first;
+      std::int64_t lost_at = 0;
+      std::string trouble;
+      double lost_time = 0;
+      double back_time = 0;
+      rig.status = [&](const RecordStatus& status) {
+        const CameraStatus& now = status.cameras[0];
+        if (stage == Stage::first && now.frames_arrived >= 10) {
+          server.lose();
+          lost_time = unix_now();
+          stage = Stage::lost;
+        } else if (stage == Stage::lost && now.state == CameraState::reconnecting) {
+          lost_at = now.frames_arrived;
+          trouble = now.trouble;
+          back_time = unix_now();
+          server.start();
+          stage = Stage::again;
+        } else if (stage == Stage::again && now.frames_arrived >= lost_at + 10) {
+          CHECK(now.gaps == 1);
+          stage = Stage::done;
+        }
+      };
+      rig.go_on = [&] { return stage != Stage::done; };
+      std::string told;
+      rig.notice = [&told](const std::string& text) { told += text + "\n"; };
+      const CameraResult result = avstore::record(rig).front();
+      CHECK(result.error == "");  // NOLINT(readability-container-size-empty): shows it
+      CHECK(result.end == RecordEnd::stopped);
+      CHECK_FALSE(trouble.empty());
+      CHECK_THAT(told, Contains("lost " + camera.source));
+      REQUIRE(result.gaps.size() == 1);
+      const avstore::Gap& gap = result.gaps[0];
+      CHECK(gap.index.value == lost_at);
+      CHECK(gap.begin < lost_time + 1);
+      CHECK(gap.end > back_time);
+      CHECK_FALSE(gap.reason.empty());
+      const auto infos = Reader(result.store).infos({0, result.frames});
+      CHECK(infos[static_cast<std::size_t>(lost_at) - 1].time.seconds == gap.begin);
+      CHECK(infos[static_cast<std::size_t>(lost_at)].time.seconds == gap.end);
+      CHECK(sqlite(result.store,
+                   "SELECT frame_index, json_extract(json, '$.gap.reason') FROM "
+                   "extra_data") ==
+            std::vector<std::string>{std::to_string(lost_at) + "|" + gap.reason});
+      CHECK(result.frames >= lost_at + 10);
+      check_whole(result.store);
+    }
+  }
+}
+
+TEST_CASE("a network source is sought again only as long as asked for") {
+  for (const double reconnect : {0.0, 0.5}) {
+    const TemporaryFolder folder;
+    Server server("tcp", free_port());
+    CameraOptions camera;
+    camera.name = "net";
+    camera.source = server.address();
+    camera.store = folder.path() / "store";
+    camera.reconnect = reconnect;
+    RecordOptions rig = rig_of({camera});
+    rig.status = [&](const RecordStatus& status) {
+      if (status.cameras[0].frames_arrived >= 10) {
+        server.lose();
+      }
+    };
+    const CameraResult result = avstore::record(rig).front();
+    CAPTURE(reconnect, result.error);
+    CHECK(result.frames >= 10);
+    CHECK(result.gaps.empty());
+    if (reconnect > 0) {
+      CHECK(result.end == RecordEnd::failed);
+      CHECK_THAT(result.error, Contains("did not come back"));
+    }
+    CHECK(Reader(result.store).frame_count() == result.frames);
+    check_whole(result.store);
+  }
+}
+
+TEST_CASE("a network source that says nothing is lost too") {
+  const TemporaryFolder folder;
+  // Takes the connection, sends a header and a frame, and nothing more.
+  write_text(folder.path() / "raw", gray_header() + raw_frame(0, 0, 0));
+  const int port = free_port();
+  const Program program({"/usr/bin/python3", "-c",
+                         "import socket, time\n"
+                         "s = socket.create_server(('127.0.0.1', " +
+                             std::to_string(port) +
+                             "))\n"
+                             "kept = []\n"
+                             "while True:\n"
+                             "    kept.append(s.accept()[0])\n"
+                             "    kept[-1].sendall(open(" +
+                             avstore::test::quoted(folder.path() / "raw") + ", 'rb').read())\n"});
+  wait_until([port] { return is_listening(port); });
+  CameraOptions camera =
+      raw_camera("tcp://127.0.0.1:" + std::to_string(port), folder.path() / "store");
+  camera.silence = 0.3;
+  RecordOptions rig = rig_of({camera});
+  rig.frames = 3;
+  const CameraResult result = avstore::record(rig).front();
+  CHECK(result.frames == 3);
+  CHECK(result.end == RecordEnd::frames);
+  REQUIRE(result.gaps.size() == 2);
+  CHECK_THAT(result.gaps[0].reason, Contains("nothing came"));
+  check_whole(result.store);
+}
+
+TEST_CASE("a file on a web server ends when all of it has come") {
+  const TemporaryFolder folder;
+  const int port = free_port();
+  avstore::test::run(
+      "ffmpeg -nostdin -v error -f lavfi -i testsrc=size=160x96:rate=25 -frames:v 20 "
+      "-c:v mpeg2video -f mpegts " +
+      avstore::test::quoted(folder.path() / "file.ts"));
+  const Program program({"/usr/bin/python3", "-m", "http.server", "--bind", "127.0.0.1",
+                         "--directory", folder.path().string(), std::to_string(port)});
+  wait_until([port] { return is_listening(port); });
+  CameraOptions camera;
+  camera.name = "web";
+  camera.source = "http://127.0.0.1:" + std::to_string(port) + "/file.ts";
+  camera.store = folder.path() / "store";
+  const CameraResult result = record_one(camera);
+  CHECK(result.error == "");  // NOLINT(readability-container-size-empty): shows it
+  CHECK(result.end == RecordEnd::source_ended);
+  CHECK(result.frames == 20);
+  CHECK(result.gaps.empty());
+}
