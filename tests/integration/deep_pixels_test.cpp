@@ -1,0 +1,244 @@
+// Pixels of 16 bit, of JPEG files, and of stores aligned: what is kept, and what is told of.
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "avstore/error.h"
+#include "avstore/extra.h"
+#include "avstore/image.h"
+#include "avstore/reader.h"
+#include "avstore/record.h"
+#include "avstore/tools.h"
+#include "avstore/writer.h"
+#include "support/catch.h"
+#include "support/drawn_store.h"
+#include "support/image_stores.h"
+#include "support/media_folder.h"
+#include "support/outcome.h"
+#include "support/programs.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+namespace pixel = avstore::pixel;
+
+using avstore::FrameIndex;
+using avstore::Image;
+using avstore::ImageView;
+using avstore::PixelFormat;
+using avstore::Reader;
+using avstore::ReaderOptions;
+using avstore::WriterOptions;
+using avstore::test::all_of;
+using avstore::test::into;
+using avstore::test::Lines;
+using avstore::test::noise;
+using avstore::test::options_of;
+using avstore::test::outcome_of;
+using avstore::test::packed;
+using avstore::test::python;
+using avstore::test::quoted;
+using avstore::test::read_text;
+using avstore::test::run;
+using avstore::test::TemporaryFolder;
+using avstore::test::write_images;
+using avstore::test::write_store;
+using Catch::Matchers::Contains;
+
+constexpr int kWide = 32;
+constexpr int kHigh = 24;
+
+}  // namespace
+
+// ---- 16 bit --------------------------------------------------------------------------------
+
+TEST_CASE("colour of 16 bit stays 16 bit wherever the format can hold it") {
+  const std::string format = GENERATE("png", "tif", "ppm", "npy", "ffv1/mkv");
+  const TemporaryFolder folder;
+  const auto bytes = noise(std::size_t{6} * kWide * kHigh);
+  const ImageView view = avstore::packed_view(pixel::bgr48, kWide, kHigh, bytes.data());
+  write_images(folder.path() / "store", options_of(format), view);
+  CHECK((packed(folder.path() / "store", pixel::bgr48) == bytes));
+  CHECK_THAT(read_text(folder.path() / "store" / "metadata.yaml"), Contains("imgdtype: uint16"));
+  CHECK(avstore::verify(folder.path() / "store", {.deep = true, .progress = {}}).findings.empty());
+  // What another program sees in the file: the first pixel's red, green and blue.
+  if (format == "png" || format == "tif" || format == "ppm") {
+    const fs::path file = folder.path() / "store" / "000000" / ("000000." + format);
+    const fs::path raw = folder.path() / "raw";
+    run("ffmpeg -v error -i " + quoted(file) + " -f rawvideo -pix_fmt bgr48le " + quoted(raw));
+    CHECK(read_text(raw) == std::string(bytes.begin(), bytes.end()));
+  }
+}
+
+TEST_CASE("alpha of 16 bit stays 16 bit") {
+  const std::string format = GENERATE("png", "tif", "npy");
+  const TemporaryFolder folder;
+  const auto bytes = noise(std::size_t{8} * kWide * kHigh);
+  const ImageView view = avstore::packed_view(pixel::bgra64, kWide, kHigh, bytes.data());
+  write_images(folder.path() / "store", options_of(format), view);
+  CHECK((packed(folder.path() / "store", pixel::bgra64) == bytes));
+}
+
+TEST_CASE("an npy of 16-bit colour is transcoded and written as a picture in 16 bit") {
+  const TemporaryFolder folder;
+  const auto bytes = noise(std::size_t{6} * kWide * kHigh);
+  ImageView view = avstore::packed_view(pixel::bgr48, kWide, kHigh, bytes.data());
+  view.format = pixel::array;
+  view.array = {"<u2", {kHigh, kWide, 3}};
+  write_images(folder.path() / "npy", options_of("npy"), view);
+  avstore::TranscodeOptions options;
+  options.writer = options_of("png");
+  avstore::transcode(folder.path() / "npy", folder.path() / "png", options);
+  CHECK((packed(folder.path() / "png", pixel::bgr48) == bytes));
+  const fs::path picture = folder.path() / "picture.npy";
+  avstore::write_image(picture.string(),
+                       Reader(folder.path() / "png").read(FrameIndex(0)).image.view());
+  CHECK(python("import sys, numpy as n; a = n.load(sys.argv[1]); print(a.dtype, a.shape)",
+               picture) == "uint16 (24, 32, 3)\n");
+}
+
+TEST_CASE("16 bit that becomes 8 bit is told of") {
+  const std::string format = GENERATE("jpg", "bmp", "mjpeg/avi");
+  const TemporaryFolder folder;
+  const auto bytes = noise(std::size_t{6} * kWide * kHigh);
+  Lines warnings;
+  WriterOptions options = options_of(format);
+  options.on_warning = into(warnings);
+  write_images(folder.path() / "store", options,
+               avstore::packed_view(pixel::bgr48, kWide, kHigh, bytes.data()));
+  CHECK_THAT(all_of(warnings), Contains("bgr48le pixels become 8 bit"));
+  CHECK_THAT(read_text(folder.path() / "store" / "metadata.yaml"), Contains("imgdtype: uint8"));
+
+  write_images(folder.path() / "gray", options_of("png"),
+               avstore::packed_view(pixel::gray16, kWide, kHigh, bytes.data()));
+  Lines notices;
+  avstore::TranscodeOptions transcoding;
+  transcoding.writer = options_of(format);
+  transcoding.notice = into(notices);
+  avstore::transcode(folder.path() / "gray", folder.path() / "copy", transcoding);
+  CHECK_THAT(all_of(notices), Contains("pixels become 8 bit"));
+}
+
+// ---- JPEG ----------------------------------------------------------------------------------
+
+TEST_CASE("gray JPEG files are gray, with a JFIF header, and of the same luma as those of colour") {
+  const int width = GENERATE(96, 95, 17, 8, 1);
+  const int height = GENERATE(64, 49, 1);
+  const TemporaryFolder folder;
+  const auto drawn = avstore::test::draw(pixel::gray8, 5, std::max(width, 8), std::max(height, 16));
+  const ImageView view = avstore::packed_view(pixel::gray8, width, height, drawn.view.planes[0],
+                                              drawn.view.strides[0]);
+  const fs::path jpg = folder.path() / "a.jpg";
+  avstore::write_image(jpg.string(), view);
+  CHECK(read_text(jpg).substr(2, 9) == std::string("\xFF\xE0\x00\x10JFIF\0", 9));
+  CHECK(run("ffprobe -v error -show_entries stream=pix_fmt,width,height -of csv=p=0 " +
+            quoted(jpg)) == std::to_string(width) + "," + std::to_string(height) + ",gray\n");
+  const fs::path raw = folder.path() / "raw";
+  run("ffmpeg -v error -i " + quoted(jpg) + " -f rawvideo -pix_fmt gray " + quoted(raw));
+  const std::string read = read_text(raw);
+  CHECK(avstore::test::mean_difference({read.begin(), read.end()}, avstore::pack(view)) < 1.5);
+
+  // The encoder's own picture of the same gray has the same luma, bit for bit.
+  const fs::path color = folder.path() / "c.jpg";
+  avstore::write_image(color.string(), avstore::convert(view, pixel::yuv420p).view());
+  const Image back = avstore::read_image(jpg.string());
+  CHECK(back.format() == pixel::gray8);
+  CHECK(avstore::test::mean_difference(avstore::pack(back.view()), {read.begin(), read.end()}) ==
+        0);
+}
+
+TEST_CASE("files of colour JPEG have a JFIF header") {
+  const TemporaryFolder folder;
+  const auto drawn = avstore::test::draw(pixel::bgr24, 5);
+  avstore::write_image((folder.path() / "a.jpg").string(), drawn.view);
+  CHECK(read_text(folder.path() / "a.jpg").substr(2, 9) ==
+        std::string("\xFF\xE0\x00\x10JFIF\0", 9));
+}
+
+TEST_CASE("gray of every value and any noise comes back from a JPEG") {
+  const TemporaryFolder folder;
+  const auto bytes = noise(std::size_t{kWide} * kHigh);
+  const ImageView view = avstore::packed_view(pixel::gray8, kWide, kHigh, bytes.data());
+  for (const double quality : {0.0, 50.0, 100.0}) {
+    WriterOptions options = options_of("jpg");
+    options.encoder.quality = quality;
+    const fs::path store = folder.path() / ("store" + std::to_string(quality));
+    write_images(store, options, view);
+    const double off = avstore::test::mean_difference(packed(store, pixel::gray8), bytes);
+    CHECK(off < (quality == 100 ? 6 : 70));
+  }
+}
+
+// ---- align ---------------------------------------------------------------------------------
+
+TEST_CASE("black is black in raw YUV") {
+  const std::string encoding = GENERATE("cv_yuv_nv12", "cv_yuv_yuyv", "cv_yuv_uyvy");
+  const TemporaryFolder folder;
+  const auto bytes = noise(std::size_t{4} * kWide * kHigh);
+  WriterOptions options = options_of("npy");
+  options.encoding = encoding;
+  const PixelFormat pixels = PixelFormat::from_name(encoding == "cv_yuv_nv12"   ? "nv12"
+                                                    : encoding == "cv_yuv_yuyv" ? "yuyv422"
+                                                                                : "uyvy422");
+  const ImageView view = avstore::contiguous_view(pixels, kWide, kHigh, bytes.data());
+  write_images(folder.path() / "long", options, view, 3);
+  write_images(folder.path() / "short", options, view, 2);
+  avstore::AlignOptions aligning;
+  aligning.policy = avstore::AlignPolicy::black;
+  const auto alignment =
+      avstore::align({folder.path() / "long", folder.path() / "short"}, aligning);
+  avstore::AlignedWriterOptions writing;
+  writing.writer = options_of("npy");
+  avstore::write_aligned(alignment, {folder.path() / "a", folder.path() / "b"}, writing);
+  ReaderOptions reading;
+  reading.pixel_format = pixel::bgr24;
+  Reader reader(folder.path() / "b", reading);
+  CHECK(reader.info().encoding == encoding);
+  CHECK(avstore::pack(reader.read(FrameIndex(2)).image.view()) ==
+        std::vector<std::uint8_t>(std::size_t{3} * kWide * kHigh, 0));
+  CHECK(avstore::pack(reader.read(FrameIndex(1)).image.view()) ==
+        packed(folder.path() / "long", {}));
+}
+
+TEST_CASE("side by side, gray of 16 bit stays gray of 16 bit, or the loss is told of") {
+  const TemporaryFolder folder;
+  const auto bytes = noise(std::size_t{2} * kWide * kHigh);
+  const ImageView view = avstore::packed_view(pixel::gray16, kWide, kHigh, bytes.data());
+  write_images(folder.path() / "a", options_of("npy"), view);
+  write_images(folder.path() / "b", options_of("png"), view);
+  const auto alignment = avstore::align({folder.path() / "a", folder.path() / "b"}, {});
+  avstore::AlignedWriterOptions writing;
+  Lines notices;
+  writing.notice = into(notices);
+  writing.writer = options_of("png");
+  avstore::write_side_by_side(alignment, folder.path() / "both", writing);
+  CHECK(notices.empty());
+  Reader reader(folder.path() / "both");
+  CHECK_FALSE(reader.info().color);
+  CHECK(reader.info().dtype == "uint16");
+  const auto both = packed(folder.path() / "both", pixel::gray16);
+  const std::size_t row = std::size_t{2} * kWide;
+  for (int y = 0; y < kHigh; ++y) {
+    const auto at = static_cast<std::size_t>(y) * row;
+    REQUIRE(std::memcmp(&both[2 * at], &bytes[at], row) == 0);
+    REQUIRE(std::memcmp(&both[2 * at + row], &bytes[at], row) == 0);
+  }
+  writing.writer = options_of("mjpeg/avi");
+  avstore::write_side_by_side(alignment, folder.path() / "lossy", writing);
+  CHECK_THAT(all_of(notices), Contains("become 8 bit"));
+  CHECK_FALSE(Reader(folder.path() / "lossy").info().color);
+}
+
+TEST_CASE("arrays of floats side by side are refused by the name of their store") {
+  const TemporaryFolder folder;
+  const auto bytes = noise(std::size_t{4} * kWide * kHigh);
+  ImageView view = avstore::packed_view(pixel::bgra, kWide, kHigh, bytes.data());
+  view.format = pixel::array;
+  view.array = {"<f4", {kHigh, kWide}};
+  write_images(folder.path() / "floats", options_of("npy"), view);
+  write_store(folder.path() / "plain", options_of("png"), 3);
+  const auto alignment = avstore::align({folder.path() / "plain", folder.path() / "floats"}, {});
+  CHECK_THAT(
+      outcome_of([&] { avstore::write_side_by_side(alignment, folder.path() / "both", {}); }),
+      Contains("floats: its images are arrays of float32"));
+}
