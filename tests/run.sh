@@ -206,7 +206,7 @@ races() {
 }
 
 # Without the libraries that may be left out: what has to do with them.
-lean_tests=(align_test bloscpack_test compat_test extra_test golden_test pixels_test)
+lean_tests=(align_test bloscpack_test compat_test deep_pixels_test extra_test golden_test pixels_test sensor_store_test)
 build_lean() {
     configure "$lean" --werror -Dbuildtype=debugoptimized -Dtests=enabled -Dblosc=disabled -Dhdf5=disabled
     ninja -C "$lean" apps/avstore "${lean_tests[@]/#/tests/}"
