@@ -43,7 +43,8 @@ class ScanMap final : public avstore::chunk::FrameMap {
   Scan scan_;
 };
 
-enum class Order { forward, reverse, shuffled };
+// Stretches are some frames in their order, but one stretch follows another in none.
+enum class Order { forward, reverse, shuffled, stretches };
 
 std::vector<std::int64_t> indices(std::int64_t count, Order order) {
   std::vector<std::int64_t> all(static_cast<std::size_t>(count));
@@ -52,6 +53,12 @@ std::vector<std::int64_t> indices(std::int64_t count, Order order) {
     std::reverse(all.begin(), all.end());
   } else if (order == Order::shuffled) {
     std::shuffle(all.begin(), all.end(), std::mt19937(7));
+  } else if (order == Order::stretches) {
+    constexpr std::int64_t kLength = 17;
+    std::stable_sort(all.begin(), all.end(), [](std::int64_t a, std::int64_t b) {
+      const auto place = [](std::int64_t i) { return i / kLength * 5 % 7; };
+      return place(a) < place(b);
+    });
   }
   return all;
 }
@@ -61,7 +68,9 @@ std::vector<std::int64_t> wrong_frames(ChunkReader& reader, const std::vector<st
                                        Order order) {
   std::vector<std::int64_t> wrong;
   for (const std::int64_t i : indices(static_cast<std::int64_t>(oracle.size()), order)) {
-    const Access access = order == Order::forward ? Access::sequential : Access::random;
+    const Access access = order == Order::forward     ? Access::sequential
+                          : order == Order::stretches ? Access::stretch
+                                                      : Access::random;
     if (avstore::md5(reader.read(i, access).view()) != oracle[static_cast<std::size_t>(i)]) {
       wrong.push_back(i);
     }
@@ -94,7 +103,8 @@ TEST_CASE("any frame in any order equals a linear decode") {
       if (!map.scan().size_change && video.name.find("change") == std::string::npos) {
         REQUIRE(map.frame_count() == static_cast<std::int64_t>(oracle.size()));
       }
-      for (const Order order : {Order::forward, Order::reverse, Order::shuffled}) {
+      for (const Order order :
+           {Order::forward, Order::reverse, Order::shuffled, Order::stretches}) {
         CAPTURE(static_cast<int>(order));
         const auto reader = avstore::chunk::open_video_chunk(video.path, map.scan().stream, 2, map);
         CHECK(wrong_frames(*reader, oracle, order).empty());

@@ -35,6 +35,7 @@ class FrameMap {
 enum class Access {
   random,      // anything may follow
   sequential,  // the frames after this one will likely follow
+  stretch,     // one of several that follow from one keyframe, asked for in ascending order
   anew,        // decode from the seek point before it, whatever was read before: to check that
 };
 

@@ -155,8 +155,9 @@ class VideoReader final : public ChunkReader {
 
   Image start_anew(std::int64_t frame_idx, const std::optional<SeekPoint>& start, Access access) {
     const std::int64_t start_idx = start ? start->frame_idx : 0;
-    use_decoder(access == Access::sequential && start_idx == frame_idx ? Threading::frame
-                                                                       : Threading::slice);
+    const bool many_follow =
+        access == Access::stretch || (access == Access::sequential && start_idx == frame_idx);
+    use_decoder(many_follow ? Threading::frame : Threading::slice);
     constexpr int kMaxAttempts = 3;
     auto point = start;
     for (int attempt = 0; point && attempt < kMaxAttempts; ++attempt) {

@@ -75,14 +75,24 @@ StoreInfo describe(const fs::path& folder, const imgstore::StoreMetadata& metada
   return info;
 }
 
-// Frames that are cheapest to decode together: all follow from one keyframe.
+// Frames that are cheapest to decode together: all follow from one keyframe. An image stands alone.
 struct DecodeRun {
   struct Wanted {
     FrameInfo info;
     std::vector<std::size_t> positions;  // in the caller's list
   };
+  std::int64_t start = 0;      // frame_idx of the keyframe
   std::vector<Wanted> frames;  // ascending
 };
+
+// Threads that each take a frame of their own have begun on some frames beyond the last one wanted
+// when that one comes out. Where many frames lead there it pays.
+chunk::Access access_to(const DecodeRun& run, int threads) {
+  constexpr std::int64_t kFramesPerThread = 8;
+  const std::int64_t frames = run.frames.back().info.frame_idx - run.start + 1;
+  return threads > 1 && frames >= kFramesPerThread * threads ? chunk::Access::stretch
+                                                             : chunk::Access::random;
+}
 
 }  // namespace
 
@@ -309,8 +319,9 @@ class Reader::Impl {
   }
 
   std::vector<DecodeRun> plan(std::span<const FrameIndex> indices) const;
-  void decode_run(const DecodeRun& run, store::ChunkPool& pool, media::Converter& converter,
-                  std::mutex& visiting, const std::function<void(std::size_t, Frame)>& visit) const;
+  void decode_run(const DecodeRun& run, chunk::Access access, store::ChunkPool& pool,
+                  media::Converter& converter, std::mutex& visiting,
+                  const std::function<void(std::size_t, Frame)>& visit) const;
 
   ReaderOptions options_;
   fs::path folder_;
@@ -330,16 +341,15 @@ std::vector<DecodeRun> Reader::Impl::plan(std::span<const FrameIndex> indices) c
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::stable_sort(order.begin(), order.end(),
                    [&](std::size_t a, std::size_t b) { return indices[a] < indices[b]; });
-  constexpr std::size_t kImagesPerRun = 8;
   std::vector<DecodeRun> runs;
-  std::pair<std::int64_t, std::int64_t> run_start{-1, -1};
+  std::pair<std::int64_t, std::int64_t> run_start{-1, -1};  // chunk, and place in it
   for (const std::size_t position : order) {
     if (!runs.empty() && runs.back().frames.back().info.index == indices[position]) {
       runs.back().frames.back().positions.push_back(position);
       continue;
     }
     const FrameInfo info = find(indices[position]);
-    std::int64_t start = info.frame_idx / static_cast<std::int64_t>(kImagesPerRun);
+    std::int64_t start = info.frame_idx;
     if (is_video()) {
       const auto key = index_.with([&](const index::Index& db) {
         return db.keyframe_at_or_before(info.chunk, info.frame_idx);
@@ -347,7 +357,7 @@ std::vector<DecodeRun> Reader::Impl::plan(std::span<const FrameIndex> indices) c
       start = key ? key->frame_idx : 0;
     }
     if (runs.empty() || run_start != std::pair(info.chunk, start)) {
-      runs.emplace_back();
+      runs.push_back({start, {}});
       run_start = {info.chunk, start};
     }
     runs.back().frames.push_back({info, {position}});
@@ -383,11 +393,11 @@ std::vector<FrameIndex> Reader::Impl::keyframes(IndexRange range) {
   return starts;
 }
 
-void Reader::Impl::decode_run(const DecodeRun& run, store::ChunkPool& pool,
+void Reader::Impl::decode_run(const DecodeRun& run, chunk::Access access, store::ChunkPool& pool,
                               media::Converter& converter, std::mutex& visiting,
                               const std::function<void(std::size_t, Frame)>& visit) const {
   for (const DecodeRun::Wanted& wanted : run.frames) {
-    const Image image = finish(pool.read(wanted.info, chunk::Access::random), converter);
+    const Image image = finish(pool.read(wanted.info, access), converter);
     const std::lock_guard lock(visiting);
     for (const std::size_t position : wanted.positions) {
       const bool shared = options_.own_pixels && position != wanted.positions.back();
@@ -412,11 +422,12 @@ void Reader::Impl::read_many(std::span<const FrameIndex> indices,
   std::mutex finishing;
   std::exception_ptr failure;
   const auto work = [&] {
-    store::ChunkPool pool(index_, metadata_, std::max(1, threads() / workers));
+    const int threads_each = std::max(1, threads() / workers);
+    store::ChunkPool pool(index_, metadata_, threads_each);
     media::Converter converter(1);
     try {
       for (std::size_t i = next_run++; i < runs.size(); i = next_run++) {
-        decode_run(runs[i], pool, converter, visiting, visit);
+        decode_run(runs[i], access_to(runs[i], threads_each), pool, converter, visiting, visit);
       }
     } catch (...) {
       next_run = runs.size();
