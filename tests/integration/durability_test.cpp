@@ -5,6 +5,7 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <random>
 #include <set>
 #include <string>
@@ -84,6 +85,15 @@ std::set<std::int64_t> named_frames(const std::string& finding) {
 void wait_until_durable(const Writer& writer, std::int64_t count) {
   while (writer.durable_count() < count) {
     std::this_thread::yield();
+  }
+}
+
+// The same; meanwhile something is done all the time, at the pace of a slow camera.
+void wait_until_durable(const Writer& writer, std::int64_t count,
+                        const std::function<void()>& meanwhile) {
+  while (writer.durable_count() < count) {
+    meanwhile();
+    std::this_thread::sleep_for(std::chrono::milliseconds(400));
   }
 }
 
@@ -244,6 +254,48 @@ TEST_CASE("frames become durable though no others come") {
   writer.close();
   CHECK(wrong_codes(folder.path() / "store").empty());
   CHECK(verify(folder.path() / "store", {true, {}}).findings.empty());
+}
+
+// Not a second passes without something to do, as with a camera that is slow, or extra data alone.
+TEST_CASE("frames become durable in time while other things come") {
+  const TemporaryFolder folder;
+  avstore::WriterOptions options = options_of("avc1/mp4", 1000);
+  options.encoder.b_frames = 2;
+  options.encoder.threads = 8;
+  Writer writer(folder.path() / "store", options);
+  SECTION("extra data") {
+    for (int i = 0; i < 6; ++i) {
+      add(writer, i);
+    }
+    wait_until_durable(writer, 6, [&writer] { writer.add_extra("{\"event\": 1}"); });
+  }
+  SECTION("one frame after another, at less than the nominal rate") {
+    int next = 0;
+    const auto add_one = [&] { add(writer, next++); };
+    add_one();
+    // An encoder with eight threads holds more than these; so many come in four seconds at most.
+    wait_until_durable(writer, 1, add_one);
+    CHECK(next < 10);
+  }
+  writer.close();
+  CHECK(wrong_codes(folder.path() / "store").empty());
+}
+
+TEST_CASE("extra data become durable by themselves") {
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  Writer(store, options_of("avc1/mp4", 1000)).close();
+  const auto records = [&store] {
+    return sqlite(store, "SELECT count(*) FROM extra_data").front();
+  };
+  Writer writer = Writer::append(store, {});
+  writer.add_extra("{\"event\": 1}");
+  writer.sync();
+  CHECK(records() == "1");
+  writer.add_extra("{\"event\": 2}");
+  while (records() != "2") {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
 }
 
 TEST_CASE("writers of one process share the cores") {

@@ -242,14 +242,18 @@ void ChunkSequence::store_encoded() {
   }
 }
 
+void ChunkSequence::store_extra() {
+  index_.commit();
+}
+
 void ChunkSequence::sync() {
   with_encoders_in_line([this] {
     if (chunk_) {
       chunk_->flush();
       record_stored();
-      commit_stored();  // extra data that came after the last frame
     }
   });
+  store_extra();
 }
 
 void ChunkSequence::close() {

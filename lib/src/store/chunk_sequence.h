@@ -57,7 +57,9 @@ class ChunkSequence {
   void add_extra(const std::string& json);
   // Make durable what the encoder has given; images, all of them.
   void store_encoded();
-  // Make every frame added durable.
+  // Make extra data durable, whether frames are or not.
+  void store_extra();
+  // Make every frame added durable, and extra data.
   void sync();
   void close();
   // After a failure: keep what is durable, write nothing more into chunks.
@@ -65,7 +67,7 @@ class ChunkSequence {
 
   std::int64_t frames_encoded() const { return added_; }
   std::int64_t frames_durable() const { return durable_; }
-  std::int64_t bytes_written() const { return bytes_; }
+  std::int64_t bytes_written() const { return bytes_ + (chunk_ ? chunk_->bytes() : 0); }
   std::string encoder() const { return encoders_.empty() ? "" : encoders_.back().encoder; }
 
  private:

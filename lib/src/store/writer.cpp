@@ -21,9 +21,11 @@
 #include "imgstore/extra_data.h"
 #include "imgstore/metadata.h"
 #include "media/codec_table.h"
+#include "media/encoder.h"
 #include "store/chunk_sequence.h"
 #include "store/closed_store.h"
 #include "store/frame_pool.h"
+#include "store/frames_under_way.h"
 #include "store/latency_meter.h"
 #include "store/layout.h"
 #include "store/recording_lock.h"
@@ -58,8 +60,15 @@ using Item = std::variant<FrameItem, ExtraItem, SyncItem, InsertItem, NothingCam
 
 constexpr Rational kUsualFrameRate{25, 1};
 
-// How long frames wait for the rest of their keyframe interval or group.
-constexpr std::chrono::seconds kLongestWait{1};
+// In time, as far as the nominal frame rate tells.
+Clock::duration keyframe_interval(const EncoderOptions& encoder) {
+  const int frames = encoder.keyframe_interval > 0
+                         ? encoder.keyframe_interval
+                         : media::default_keyframe_interval(encoder.frame_rate);
+  const double seconds = frames * static_cast<double>(encoder.frame_rate.den) /
+                         static_cast<double>(encoder.frame_rate.num);
+  return std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+}
 
 // Whoever adds frames often serves a camera too, and must not be pushed aside by threads that
 // encode: neither when one of them wakes up (threads of this class wait for their turn) nor in the
@@ -110,7 +119,7 @@ class Writer::Impl {
     }
     store::prepare_folder(folder_, options_.overwrite);
     recording_.emplace(folder_);
-    worker_ = std::thread([this] { work(); });
+    start();
   }
 
   // Goes on with a closed store.
@@ -138,7 +147,7 @@ class Writer::Impl {
       throw;
     }
     appends_ = true;
-    worker_ = std::thread([this] { work(); });
+    start();
   }
 
   ~Impl() {
@@ -237,6 +246,7 @@ class Writer::Impl {
       closed_ = true;
       closing_ = true;
       work_.notify_one();
+      room_.notify_all();
     }
     worker_.join();
     release_folder();
@@ -283,6 +293,11 @@ class Writer::Impl {
   }
 
  private:
+  void start() {
+    under_way_.emplace(keyframe_interval(options_.encoder));
+    worker_ = std::thread([this] { work(); });
+  }
+
   // What failed or was abandoned before its first frame was durable is no store.
   void release_folder() {
     const bool ended_early = failure_ || abandoned_;
@@ -386,7 +401,8 @@ class Writer::Impl {
     std::unique_lock lock(mutex_);
     require_open();
     if (options_.when_full == WhenFull::block) {
-      room_.wait(lock, [&] { return has_room(bytes) || failure_; });
+      room_.wait(lock, [&] { return has_room(bytes) || failure_ || closed_; });
+      require_open();  // closed by another thread meanwhile
     }
     throw_failure();
     if (!has_room(bytes)) {
@@ -405,6 +421,7 @@ class Writer::Impl {
 
   void put(FrameItem frame) {
     const std::lock_guard lock(mutex_);
+    require_open();
     throw_failure();
     queue_.emplace_back(std::move(frame));
     ++added_;
@@ -450,26 +467,33 @@ class Writer::Impl {
     }
   }
 
-  // When the frames under way shall be brought into their file, whether others come or not.
-  Clock::time_point store_by() const {
-    return std::max(under_way_.front().encoded, stored_at_) + kLongestWait;
-  }
-
-  // What the encoder still has is left there: to ask for it costs the frames' compression.
   void store_if_due() {
-    if (!under_way_.empty() && store_by() <= Clock::now()) {
+    if (under_way_->must_store()) {
       chunks_->store_encoded();
-      stored_at_ = Clock::now();
+      under_way_->note_stored();
+      publish();
+    }
+    // A writer that cannot keep up would only fall back further.
+    if (under_way_->must_store_all() && is_queue_empty()) {
+      make_durable();
+    } else if (under_way_->must_store_extra()) {
+      chunks_->store_extra();
+      under_way_->note_extra_durable();
     }
   }
 
-  // The source pauses, for who knows how long.
-  void handle(const NothingCame& /*unused*/) { make_durable(); }
+  bool is_queue_empty() const {
+    const std::lock_guard lock(mutex_);
+    return queue_.empty();
+  }
+
+  // What is due is stored after each item.
+  void handle(const NothingCame& /*unused*/) {}
 
   void make_durable() {
     if (chunks_) {
       chunks_->sync();
-      extra_under_way_ = false;
+      under_way_->note_extra_durable();
     }
   }
 
@@ -477,10 +501,12 @@ class Writer::Impl {
   std::optional<Item> next_item() {
     std::unique_lock lock(mutex_);
     const auto is_due = [this] { return !queue_.empty() || closing_; };
-    if (under_way_.empty() && !extra_under_way_) {
+    if (const auto due = under_way_->next_due()) {
+      if (!work_.wait_until(lock, *due, is_due)) {
+        return NothingCame{};
+      }
+    } else {
       work_.wait(lock, is_due);
-    } else if (!work_.wait_for(lock, kLongestWait, is_due)) {
-      return NothingCame{};
     }
     if (queue_.empty()) {
       return std::nullopt;
@@ -503,7 +529,7 @@ class Writer::Impl {
     const Clock::time_point begin = Clock::now();
     chunks().add(frame.image, frame.number, frame.time);
     frame.image = Image();
-    under_way_.push_back({chunks_->frames_encoded(), frame.added, Clock::now()});
+    under_way_->take(chunks_->frames_encoded(), frame.added);
     const std::lock_guard lock(mutex_);
     encode_latency_.note(Clock::now() - begin);
     release(frame.bytes);
@@ -538,7 +564,7 @@ class Writer::Impl {
 
   void handle(const ExtraItem& extra) {
     chunks().add_extra(extra.json);
-    extra_under_way_ = true;
+    under_way_->take_extra();
   }
 
   void handle(const SyncItem& /*sync*/) {
@@ -559,9 +585,8 @@ class Writer::Impl {
     statistics_.bytes_written = chunks_->bytes_written();
     statistics_.encoder = chunks_->encoder();
     const Clock::time_point now = Clock::now();
-    while (!under_way_.empty() && under_way_.front().place <= statistics_.frames_durable) {
-      total_latency_.note(now - under_way_.front().added);
-      under_way_.pop_front();
+    while (const auto added = under_way_->pop_durable(statistics_.frames_durable)) {
+      total_latency_.note(now - *added);
     }
   }
 
@@ -608,15 +633,8 @@ class Writer::Impl {
   std::optional<ImageView> first_;              // its pixels are not looked at
   std::optional<store::ChunkSequence> chunks_;  // used by the worker only
   store::FramePool pool_;
-  struct UnderWay {
-    std::int64_t place = 0;  // counted from 1
-    Clock::time_point added;
-    Clock::time_point encoded;
-  };
-  // Used by the worker only: what is encoded and not durable yet.
-  std::deque<UnderWay> under_way_;
-  Clock::time_point stored_at_;
-  bool extra_under_way_ = false;
+  // Used by the worker only, set before it starts: the frame rate is known by then.
+  std::optional<store::FramesUnderWay> under_way_;
 
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable work_;
