@@ -19,7 +19,8 @@ class CheckedFile {
     std::uint32_t crc32 = 0;  // see base/checksum.h
   };
 
-  // Creates the file, or empties one that is there.
+  // Creates the file. One that is there already is never written to, nor what a link leads to: it
+  // may hold a recording that nobody knows of any more.
   explicit CheckedFile(const std::filesystem::path& path);
   ~CheckedFile();
   CheckedFile(const CheckedFile&) = delete;

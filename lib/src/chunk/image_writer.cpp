@@ -32,9 +32,9 @@ class ImageWriter final : public ChunkWriter {
         options_(std::move(options)),
         durability_(durability) {
     std::error_code error;
-    std::filesystem::create_directory(folder_, error);
-    if (error) {
-      throw Error(ErrorKind::io, folder_.string() + ": cannot make folder: " + error.message());
+    if (!std::filesystem::create_directory(folder_, error)) {
+      throw Error(ErrorKind::io, folder_.string() + ": cannot make folder: " +
+                                     (error ? error.message() : "there is one already"));
     }
   }
 

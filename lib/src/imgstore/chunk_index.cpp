@@ -295,6 +295,16 @@ std::vector<fs::path> find_chunks_elsewhere(const fs::path& folder, const StoreM
   return names;
 }
 
+std::int64_t highest_chunk_number(const fs::path& folder, const StoreMetadata& metadata) {
+  std::int64_t highest = -1;
+  for_each_entry(folder, [&](const fs::directory_entry& entry) {
+    const std::string name = entry.path().filename().string();
+    const std::string data = name.substr(0, name.find('.')) + metadata.extension;
+    highest = std::max(highest, chunk_number(data, metadata));
+  });
+  return highest;
+}
+
 std::vector<std::int64_t> find_lost_chunks(const fs::path& folder, const StoreMetadata& metadata) {
   std::set<std::int64_t> lost;  // one chunk may have two indexes
   if (is_directory_store(metadata)) {

@@ -1,17 +1,31 @@
 #include "store/chunk_sequence.h"
 
 #include <algorithm>
+#include <system_error>
 #include <utility>
 
 #include "avstore/error.h"
 #include "base/files.h"
 #include "chunk/image_file.h"
+#include "store/aside.h"
 #include "store/chunk_checksums.h"
 #include "store/index_files.h"
 #include "store/layout.h"
 #include "store/scanned_chunk.h"
 
 namespace avstore::store {
+namespace {
+
+void remove_chunk(const std::filesystem::path& path) {
+  std::error_code error;
+  std::filesystem::remove_all(path, error);
+  if (error) {
+    throw Error(ErrorKind::io, path.string() + ": cannot remove: " + error.message());
+  }
+}
+
+}  // namespace
+
 chunk::ArrayDescription describe_frames(const media::VideoFormat& format,
                                         const WriterOptions& options, const ImageView& first) {
   chunk::ArrayDescription description = chunk::describe_as_array(first);
@@ -67,8 +81,10 @@ ChunkSequence::ChunkSequence(std::filesystem::path folder, imgstore::StoreMetada
   if (is_for_power_cuts()) {
     index_.survive_power_cuts();
   }
+  // A chunk may be there that the database knows nothing of.
+  chunk_number_ = imgstore::highest_chunk_number(folder_, metadata_);
   for (const index::ChunkRow& row : index_.chunks()) {
-    chunk_number_ = row.chunk;
+    chunk_number_ = std::max(chunk_number_, row.chunk);
     bytes_ += row.bytes;
   }
   first_chunk_ = chunk_number_ + 1;
@@ -83,6 +99,7 @@ void ChunkSequence::describe(const std::vector<std::int64_t>& shape, const std::
   metadata_.imgdtype = dtype;
   imgstore::write_metadata(folder_, metadata_);
   keep_names();
+  keep_name_of_store();
   index_.commit();
 }
 
@@ -90,6 +107,21 @@ void ChunkSequence::describe(const std::vector<std::int64_t>& shape, const std::
 void ChunkSequence::keep_names() const {
   if (is_for_power_cuts()) {
     base::sync_folder(folder_);
+  }
+}
+
+// Nor is a folder on the disk while those that it lies in have not got its name; who made them is
+// not known here.
+void ChunkSequence::keep_name_of_store() const {
+  std::error_code error;
+  std::filesystem::path folder = std::filesystem::absolute(folder_, error);
+  while (is_for_power_cuts() && !error && folder.has_relative_path()) {
+    folder = folder.parent_path();
+    try {
+      base::sync_folder(folder);
+    } catch (const Error&) {
+      return;  // not ours to read, so not made for us either
+    }
   }
 }
 
@@ -272,10 +304,19 @@ void ChunkSequence::close() {
   index_.close();
 }
 
-void ChunkSequence::abandon_chunk() noexcept {
+void ChunkSequence::abandon_chunk(Unfinished what_becomes) noexcept {
   index_.rollback();
+  const bool has_chunk = chunk_ != nullptr;
   chunk_.reset();
   try {
+    if (has_chunk && !index_.chunk(chunk_number_)) {
+      const std::string path = imgstore::chunk_path(metadata_, chunk_number_);
+      if (what_becomes == Unfinished::put_aside) {
+        put_aside(folder_, path);
+      } else {
+        remove_chunk(folder_ / path);
+      }
+    }
     index_.close();
   } catch (const Error&) {
     // The failure that brought us here is the one to report; what was committed stays readable.
@@ -343,7 +384,7 @@ void ChunkSequence::close_chunk() {
 // A chunk of which no frame was stored: the next takes its number.
 void ChunkSequence::discard_chunk() {
   chunk_.reset();
-  std::filesystem::remove(folder_ / imgstore::chunk_path(metadata_, chunk_number_));
+  remove_chunk(folder_ / imgstore::chunk_path(metadata_, chunk_number_));
   --chunk_number_;
 }
 

@@ -62,8 +62,11 @@ class ChunkSequence {
   // Make every frame added durable, and extra data.
   void sync();
   void close();
-  // After a failure: keep what is durable, write nothing more into chunks.
-  void abandon_chunk() noexcept;
+  // What becomes of a chunk that has no durable frame.
+  enum class Unfinished { put_aside, removed };
+  // Keep what is durable, write nothing more into chunks: after a failure, or when the frames under
+  // way are not wanted.
+  void abandon_chunk(Unfinished what_becomes) noexcept;
 
   std::int64_t frames_encoded() const { return added_; }
   std::int64_t frames_durable() const { return durable_; }
@@ -100,6 +103,7 @@ class ChunkSequence {
   void put_checksum(const chunk::Checksum& sum);
   bool is_for_power_cuts() const { return options_.durability == Durability::power; }
   void keep_names() const;
+  void keep_name_of_store() const;
   void put_chunk_row(index::ChunkState state);
   void write_chunk_index() const;
   void write_extra();

@@ -11,6 +11,9 @@ inline constexpr const char* kLockFile = ".lock";
 // What has no row, put aside by a repair.
 inline constexpr const char* kAsideFolder = ".put-aside";
 
+// The store that a recording is to replace, until that has a frame.
+inline constexpr const char* kReplacedFolder = ".replaced";
+
 // Entries of the database's index_information.
 inline constexpr const char* kEncoderEntry = "encoder";       // libav's name or kCopied; the last
 inline constexpr const char* kEncodersEntry = "encoders";     // of all chunks, see encoder_runs.h

@@ -132,7 +132,9 @@ RecordingLock::RecordingLock(const fs::path& folder) : file_(folder / kLockFile)
     if (descriptor_ >= 0) {
       ::close(descriptor_);
     }
-    descriptor_ = ::open(file_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0644);
+    // A link is not followed: in a store from a stranger it may lead anywhere.
+    descriptor_ =
+        ::open(file_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW, 0644);
     if (descriptor_ < 0) {
       fail("cannot make the file");
     }
@@ -142,12 +144,17 @@ RecordingLock::RecordingLock(const fs::path& folder) : file_(folder / kLockFile)
       throw Error(ErrorKind::exists, folder.string() + ": is being recorded");
     }
   } while (!is_in_place(file_, descriptor_));
+  struct stat before {};
+  const bool is_new = ::fstat(descriptor_, &before) == 0 && before.st_size == 0;
   const std::string text = to_text({::getpid(), start_of(::getpid()), this_boot()});
   // Whenever this is killed, somebody's name is in it; and it must not be empty after a power cut.
   if (::pwrite(descriptor_, text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()) ||
       ::ftruncate(descriptor_, static_cast<off_t>(text.size())) != 0 ||
       ::fdatasync(descriptor_) != 0) {
     const int error = errno;
+    if (is_new) {
+      ::unlink(file_.c_str());  // empty, it would be anybody's
+    }
     ::close(descriptor_);
     errno = error;
     fail("cannot write");

@@ -126,16 +126,13 @@ void require_free(const fs::path& folder, bool overwrite) {
   require_not_recording(folder);
 }
 
-void prepare_folder(const fs::path& folder, bool overwrite) {
-  require_free(folder, overwrite);
+bool make_folder(const fs::path& folder) {
   std::error_code error;
-  if (fs::is_directory(folder, error) && !fs::is_empty(folder, error)) {
-    remove_store(folder);
-  }
-  fs::create_directory(folder, error);
+  const bool made = fs::create_directory(folder, error);
   if (error) {
     fail(folder, "cannot make the folder", error);
   }
+  return made;
 }
 
 namespace {
@@ -165,7 +162,9 @@ class NewStore {
   NewStore& operator=(const NewStore&) = delete;
 
   const fs::path& make_folder() {
-    prepare_folder(temporary_, true);
+    // By another process of that number, which was killed.
+    remove_or_fail(temporary_);
+    store::make_folder(temporary_);
     return temporary_;
   }
 
@@ -235,17 +234,26 @@ void empty_store(const fs::path& folder) {
   index::Index::create(folder / kIndexFile).close();
 }
 
-void remove_store(const fs::path& folder) {
+std::vector<std::string> names_of_store(const fs::path& folder) {
+  std::vector<std::string> names = base::names_in(folder);
+  std::erase_if(names, [](const std::string& name) { return !belongs_to_store(name); });
+  return names;
+}
+
+void remove_store_files(const fs::path& folder) {
   remove_or_fail(folder / kMetadataFile);  // what is removed in part must not look like a store
-  std::error_code error;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
-    if (belongs_to_store(entry.path().filename().string())) {
-      remove_or_fail(entry.path());
+  for (const std::string& name : names_of_store(folder)) {
+    if (name != kLockFile) {
+      remove_or_fail(folder / name);
     }
   }
-  if (error) {
-    fail(folder, "cannot look into", error);
-  }
+}
+
+void remove_store(const fs::path& folder) {
+  remove_store_files(folder);
+  remove_or_fail(folder / kReplacedFolder);
+  remove_or_fail(folder / kLockFile);
+  std::error_code error;
   fs::remove(folder, error);  // stays if the user has put something else there
 }
 

@@ -3,18 +3,19 @@
 
 #include <filesystem>
 #include <functional>
+#include <string>
+#include <vector>
 
 #include "imgstore/metadata.h"
 
 namespace avstore::store {
 
-// Make an empty folder for a new store. A folder that is there and empty is taken as it is. With
-// `overwrite` a store that is there is removed first; anything else never is.
-// Throws Error: exists, io.
-void prepare_folder(const std::filesystem::path& folder, bool overwrite);
-
-// Throws Error(exists) if prepare_folder() with these arguments would.
+// Throws Error: exists, unless a store may be made there: where nothing is, in an empty folder, or
+// with `overwrite` in place of a store that nobody is recording; io.
 void require_free(const std::filesystem::path& folder, bool overwrite);
+
+// Whether the folder was made: not if it was there. Throws Error(io).
+bool make_folder(const std::filesystem::path& folder);
 
 // Make a store beside its place and put it there when it is complete, so that a store that is
 // overwritten stays until then, and nothing half-made looks whole. `make` is given an empty folder;
@@ -30,8 +31,13 @@ void write_empty_store(const std::filesystem::path& folder, imgstore::StoreMetad
 // Throws Error: io, exists (it is being written).
 void empty_store(const std::filesystem::path& folder);
 
-// Remove a store, or what there is of one that was given up: only files that belong to a store, and
-// the folder if nothing else is in it.
+// The files and folders in a store's folder that belong to it.
+std::vector<std::string> names_of_store(const std::filesystem::path& folder);
+
+// Remove these. Throws Error(io).
+void remove_store_files(const std::filesystem::path& folder);
+
+// And the folder, if nothing else is in it.
 void remove_store(const std::filesystem::path& folder);
 
 }  // namespace avstore::store

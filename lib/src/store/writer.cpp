@@ -29,6 +29,7 @@
 #include "store/latency_meter.h"
 #include "store/layout.h"
 #include "store/recording_lock.h"
+#include "store/replaced_store.h"
 #include "store/store_folder.h"
 #include "store/thread_share.h"
 #include "store/writer_options.h"
@@ -117,8 +118,7 @@ class Writer::Impl {
     if (decoded_) {
       metadata_.encoding.clear();
     }
-    store::prepare_folder(folder_, options_.overwrite);
-    recording_.emplace(folder_);
+    make_way();
     start();
   }
 
@@ -298,14 +298,40 @@ class Writer::Impl {
     worker_ = std::thread([this] { work(); });
   }
 
+  void make_way() {
+    store::require_free(folder_, options_.overwrite);
+    const bool made = store::make_folder(folder_);
+    try {
+      recording_.emplace(folder_);
+      replaced_.emplace(folder_);
+    } catch (...) {
+      if (recording_) {
+        recording_->remove();
+      }
+      std::error_code stays;
+      if (made) {
+        std::filesystem::remove(folder_, stays);
+      }
+      throw;
+    }
+  }
+
   // What failed or was abandoned before its first frame was durable is no store.
   void release_folder() {
     const bool ended_early = failure_ || abandoned_;
     if (ended_early && statistics_.frames_durable == 0 && !appends_) {
-      store::remove_store(folder_);
+      store::remove_store_files(folder_);
+      replaced_->bring_back();
+      recording_->remove();
+      std::error_code stays;
+      std::filesystem::remove(folder_, stays);  // if nothing else is in it
     } else {
+      if (replaced_) {
+        replaced_->drop();
+      }
       recording_->remove();
     }
+    replaced_.reset();
     recording_.reset();
   }
 
@@ -584,6 +610,9 @@ class Writer::Impl {
     statistics_.frames_durable = chunks_->frames_durable();
     statistics_.bytes_written = chunks_->bytes_written();
     statistics_.encoder = chunks_->encoder();
+    if (replaced_ && statistics_.frames_durable > 0) {
+      replaced_->drop();
+    }
     const Clock::time_point now = Clock::now();
     while (const auto added = under_way_->pop_durable(statistics_.frames_durable)) {
       total_latency_.note(now - *added);
@@ -598,7 +627,7 @@ class Writer::Impl {
   void end() {
     if (is_abandoned()) {
       if (chunks_) {
-        chunks_->abandon_chunk();
+        chunks_->abandon_chunk(store::ChunkSequence::Unfinished::removed);
       }
     } else if (chunks_) {
       chunks_->close();
@@ -613,7 +642,10 @@ class Writer::Impl {
   void fail(std::exception_ptr failure) {
     publish();  // a chunk may have become durable before what failed
     if (chunks_) {
-      chunks_->abandon_chunk();
+      // Without a frame there will be no store to put anything aside in.
+      const bool is_store = appends_ || chunks_->frames_durable() > 0;
+      chunks_->abandon_chunk(is_store ? store::ChunkSequence::Unfinished::put_aside
+                                      : store::ChunkSequence::Unfinished::removed);
     }
     const std::lock_guard lock(mutex_);
     failure_ = std::move(failure);
@@ -627,6 +659,7 @@ class Writer::Impl {
   store::ThreadShare threads_;
   std::filesystem::path folder_;
   std::optional<store::RecordingLock> recording_;
+  std::optional<store::ReplacedStore> replaced_;  // none if it is gone on with one that is there
   imgstore::StoreMetadata metadata_;
   bool appends_ = false;                        // to a store that was there
   std::optional<index::Index> appended_to_;     // until there are chunks

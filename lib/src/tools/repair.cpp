@@ -16,9 +16,11 @@
 #include "imgstore/metadata.h"
 #include "index/index.h"
 #include "media/codec_table.h"
+#include "store/aside.h"
 #include "store/chunk_checksums.h"
 #include "store/layout.h"
 #include "store/recording_lock.h"
+#include "store/replaced_store.h"
 #include "store/staged_change.h"
 #include "store/store_index.h"
 #include "tools/repair_plan.h"
@@ -98,7 +100,8 @@ class Repair {
       staged.commit();
     }
     for (const fs::path& path : planned.without_row) {
-      put_aside(path);
+      store::put_aside(folder_, path);
+      result_.put_aside = folder_ / store::kAsideFolder;
     }
     for (const fs::path& path : planned.temporary) {
       remove(folder_ / path);
@@ -106,20 +109,6 @@ class Repair {
   }
 
   // ---- what has no row ----
-
-  fs::path aside() {
-    result_.put_aside = folder_ / store::kAsideFolder;
-    make_folder(result_.put_aside);
-    return result_.put_aside;
-  }
-
-  static void make_folder(const fs::path& folder) {
-    std::error_code error;
-    fs::create_directories(folder, error);
-    if (error) {
-      throw Error(ErrorKind::io, folder.string() + ": cannot make the folder: " + error.message());
-    }
-  }
 
   static void remove(const fs::path& file) {
     std::error_code error;
@@ -129,39 +118,21 @@ class Repair {
     }
   }
 
-  // A name that is free: an earlier repair may have put a namesake there.
-  static fs::path free_name(const fs::path& wanted) {
-    fs::path name = wanted;
-    for (int i = 2; fs::exists(fs::symlink_status(name)); ++i) {
-      name = wanted.string() + "." + std::to_string(i);
-    }
-    return name;
-  }
-
   void put_rest_aside(const tools::OpenChunk& chunk) {
     if (chunk.bytes <= chunk.bytes_kept || chunk.frames_kept == 0) {
       return;
     }
     const fs::path file = folder_ / chunk.row.path;
-    const fs::path copy = aside() / (chunk.row.path + ".from-" + std::to_string(chunk.bytes_kept));
+    result_.put_aside = store::make_aside_folder(folder_);
+    const fs::path copy =
+        result_.put_aside / (chunk.row.path + ".from-" + std::to_string(chunk.bytes_kept));
     const auto size = chunk.bytes - chunk.bytes_kept;
     std::error_code missing;
     if (fs::exists(copy, missing) && base::file_size(copy) == size &&
         base::crc32_of_file(copy, 0, size) == base::crc32_of_file(file, chunk.bytes_kept, size)) {
       return;  // by a repair that was killed
     }
-    base::copy_end_of_file(file, chunk.bytes_kept, free_name(copy));
-  }
-
-  void put_aside(const fs::path& path) {
-    const fs::path place = free_name(aside() / path);
-    make_folder(place.parent_path());
-    std::error_code error;
-    fs::rename(folder_ / path, place, error);
-    if (error) {
-      throw Error(ErrorKind::io, (folder_ / path).string() + ": cannot be moved to " +
-                                     place.string() + ": " + error.message());
-    }
+    base::copy_end_of_file(file, chunk.bytes_kept, store::free_name(copy));
   }
 
   // ---- what changes ----
@@ -257,9 +228,28 @@ class Repair {
   RepairResult result_;
 };
 
+// A recording that was to replace the store was killed before it had a frame.
+RepairResult bring_back(const fs::path& folder, const RepairOptions& options) {
+  store::require_not_recording(folder);
+  if (!options.dry_run) {
+    store::bring_back_replaced(folder);
+  }
+  RepairResult result;
+  result.steps.emplace_back("the store that was to be replaced is brought back");
+  if (!options.dry_run) {
+    RepairResult rest = Repair(folder, options).run();
+    rest.steps.insert(rest.steps.begin(), result.steps.front());
+    result = std::move(rest);
+  }
+  return result;
+}
+
 }  // namespace
 
 RepairResult repair(const fs::path& store, const RepairOptions& options) {
+  if (store::has_replaced(store)) {
+    return bring_back(store, options);
+  }
   return Repair(store, options).run();
 }
 

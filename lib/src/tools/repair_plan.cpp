@@ -34,9 +34,7 @@ class Planner {
       plan_chunk(row);
     }
     plan_extra();
-    if (plan_.has_lock) {
-      find_chunks_without_row();
-    }
+    find_chunks_without_row();
     find_temporary_files();
     return std::move(plan_);
   }
@@ -153,12 +151,13 @@ class Planner {
     return frame < frames_kept() ? std::optional(index_.at(frame).chunk) : std::nullopt;
   }
 
-  // Begun last, by the writer that is dead. Others are somebody's whose index is gone.
+  // Begun last, by a writer that died or failed. Others, and those with an index, are somebody's.
   void find_chunks_without_row() {
     for (const imgstore::ChunkFile& file : imgstore::find_chunks(folder_, metadata_)) {
       const bool emptied = !plan_.open.empty() && plan_.open.front().row.chunk == file.chunk &&
                            plan_.open.front().frames_kept == 0;
-      if (emptied || chunks_.empty() || file.chunk > chunks_.back().chunk) {
+      const bool behind = chunks_.empty() || file.chunk > chunks_.back().chunk;
+      if (emptied || (behind && !file.index)) {
         plan_.without_row.push_back(file.data);
       }
     }

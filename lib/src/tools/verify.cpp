@@ -64,6 +64,7 @@ class Verifier {
     }
     if (!made_from_chunks_) {
       check_lost_chunks(chunks);
+      check_unlisted_chunks(chunks);
     }
     if (next_frame != result_.frames) {
       find("the chunks have " + std::to_string(next_frame) + " frames, the database " +
@@ -94,6 +95,22 @@ class Verifier {
                                      [chunk](const auto& row) { return row.chunk == chunk; });
       if (!known) {
         find(imgstore::chunk_path(metadata_, chunk) + ": is gone, though its index is there");
+      }
+    }
+  }
+
+  // A recording begins its chunks before it lists them.
+  void check_unlisted_chunks(const std::vector<index::ChunkRow>& listed) {
+    if (store::recording_state(folder_).recording == store::Recording::yes) {
+      return;
+    }
+    for (const imgstore::ChunkFile& file : imgstore::find_chunks(folder_, metadata_)) {
+      const bool known = std::any_of(listed.begin(), listed.end(),
+                                     [&file](const auto& row) { return row.chunk == file.chunk; });
+      if (!known) {
+        find(file.data.string() + ": is in no row of the database" +
+             (file.index ? "; avstore index reads it in" : " and has no index of its own") +
+             ": its frames are not read");
       }
     }
   }
