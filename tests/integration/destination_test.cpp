@@ -170,6 +170,114 @@ TEST_CASE("a store is its own source") {
   CHECK(names_in(folder.path()) == std::vector<std::string>{"store"});
 }
 
+TEST_CASE("a recording that comes to nothing leaves the store that it should have replaced") {
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  write_store(store, options_of("avc1/mp4", 7), 20);
+  write_text(store / "notes.txt", "mine");
+  const auto before = tree(folder.path());
+  WriterOptions options = options_of("avc1/mp4");
+  options.overwrite = true;
+  SECTION("an encoder that there is not") {
+    options.encoder.encoder = "nosuch";
+    CHECK_THAT(outcome_of([&] { write_store(store, options, 3); }), Contains("nosuch"));
+  }
+  SECTION("an option that the encoder does not know") {
+    options.encoder.options["nosuch"] = "1";
+    CHECK_THAT(outcome_of([&] { write_store(store, options, 3); }), Contains("nosuch"));
+  }
+  SECTION("given up before a frame is durable") {
+    Writer writer(store, options);
+    add(writer, 0);
+    writer.abandon();
+  }
+  SECTION("killed before a frame is durable") {
+    REQUIRE(avstore::test::run_child([&]() -> int {
+              Writer writer(store, options);
+              add(writer, 0);
+              std::raise(SIGKILL);
+              return 0;
+            }) == -SIGKILL);
+    CHECK_FALSE(fs::exists(store / "metadata.yaml"));
+    SECTION("and repaired") {
+      const auto repaired = avstore::repair(store, {});
+      CHECK(repaired.frames == 20);
+      REQUIRE_FALSE(repaired.steps.empty());
+      CHECK_THAT(repaired.steps.front(), Contains("brought back"));
+      fs::remove_all(store / ".put-aside");
+    }
+    SECTION("and once more") {
+      Writer again(store, options);
+      again.abandon();
+    }
+  }
+  CHECK(tree(folder.path()) == before);
+}
+
+TEST_CASE("a store that was replaced is gone once the new one has a frame") {
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  write_store(store, options_of("png"), 20);
+  WriterOptions options = options_of("avc1/mp4");
+  options.overwrite = true;
+  REQUIRE(avstore::test::run_child([&]() -> int {
+            Writer writer(store, options);
+            add(writer, 0);
+            writer.sync();
+            std::raise(SIGKILL);
+            return 0;
+          }) == -SIGKILL);
+  CHECK(Reader(store).frame_count() == 1);
+  CHECK(avstore::repair(store, {}).frames == 1);
+  write_store(store, options, 3);
+  CHECK(Reader(store).frame_count() == 3);
+  CHECK_FALSE(fs::exists(store / ".replaced"));
+}
+
+TEST_CASE("a chunk that the database knows nothing of is not written over") {
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  const std::string format = GENERATE("avc1/mp4", "png");
+  write_store(store, options_of(format, 5), 15);
+  const fs::path chunk = store / (format == "png" ? "000002" : "000002.mp4");
+  fs::remove(format == "png" ? chunk / "index.npz" : store / "000002.npz");
+  fs::remove(store / ".index.sqlite");
+  const auto contents = [&chunk] {
+    return fs::is_directory(chunk) ? tree(chunk) : decltype(tree(chunk)){{"", read_text(chunk)}};
+  };
+  const auto before = contents();
+  REQUIRE(Reader(store).frame_count() == 10);
+  CHECK_THAT(avstore::verify(store, {}).findings.front(),
+             StartsWith(chunk.filename().string()) && Contains("is in no row"));
+  {
+    Writer writer = Writer::append(store, {});
+    add(writer, 10);
+    writer.close();
+  }
+  CHECK(contents() == before);
+  CHECK(Reader(store).find(FrameIndex(10)).chunk == 3);
+}
+
+TEST_CASE("nothing is written through links that lead out of a store") {
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  write_store(store, options_of("avc1/mp4", 5), 5);
+  const fs::path outside = folder.path() / "outside";
+  SECTION(".lock") {
+    fs::create_symlink(outside, store / ".lock");
+    CHECK_THAT(outcome_of([&] { Writer::append(store, {}); }), StartsWith("io: "));
+    CHECK_FALSE(fs::exists(outside));
+  }
+  SECTION("a chunk") {
+    write_text(outside, "precious");
+    fs::create_symlink(outside, store / "000001.mp4");
+    Writer writer = Writer::append(store, {});
+    add(writer, 5);
+    writer.close();
+    CHECK(read_text(outside) == "precious");
+  }
+}
+
 TEST_CASE("what else lies in the folder of a store that is replaced is kept") {
   const TemporaryFolder folder;
   const fs::path store = folder.path() / "store";

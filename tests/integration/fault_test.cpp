@@ -85,6 +85,39 @@ std::int64_t count_calls(const WriterOptions& options) {
   return calls.count();
 }
 
+// At some fifty calls, spread over the recording.
+void fill_up_at_each(const std::string& format, Durability durability) {
+  const std::initializer_list<DiskCall> kinds{DiskCall::open, DiskCall::write, DiskCall::pwrite,
+                                              DiskCall::mkdir};
+  const WriterOptions options = options_for(format, durability);
+  std::int64_t calls = 0;
+  {
+    const TemporaryFolder folder;
+    const DiskCalls counted(folder.path(), kinds);
+    REQUIRE(!record(folder.path() / "store", options).error);
+    calls = counted.count();
+  }
+  REQUIRE(calls > 20);
+  for (std::int64_t nth = 1; nth <= calls; nth += 1 + calls / 50) {
+    CAPTURE(format, nth, calls);
+    const TemporaryFolder folder;
+    const fs::path store = folder.path() / "store";
+    Outcome outcome;
+    {
+      DiskCalls faults(folder.path(), kinds);
+      faults.fail_from(nth, ENOSPC);
+      outcome = record(store, options);
+    }
+    REQUIRE(outcome.error);
+    CHECK(outcome.error->kind() == ErrorKind::io);
+    CHECK_FALSE(fs::exists(store / ".lock"));
+    if (outcome.durable == 0) {
+      CHECK_FALSE(fs::exists(store));
+    }
+    check_what_is_left(store, outcome);
+  }
+}
+
 // Some calls may fail without harm: what is removed or tidied up at the end.
 void fail_each(const std::string& format, Durability durability, int error) {
   const WriterOptions options = options_for(format, durability);
@@ -118,6 +151,11 @@ void fail_each(const std::string& format, Durability durability, int error) {
 TEST_CASE("Any call that fails for want of room ends a recording well") {
   const std::string format = GENERATE("avc1/mp4", "h264/mkv", "mjpeg/avi", "png");
   fail_each(format, Durability::process, ENOSPC);
+}
+
+TEST_CASE("A disk that fills up at any call, and stays full, ends a recording well") {
+  const std::string format = GENERATE("avc1/mp4", "png");
+  fill_up_at_each(format, Durability::process);
 }
 
 TEST_CASE("Any call that fails with an I/O error ends a recording well") {

@@ -28,6 +28,7 @@ struct DiskCalls::State {
   std::atomic<std::int64_t> count = 0;
   // The calls at which something is to happen; 0: none.
   std::atomic<std::int64_t> failing = 0;
+  std::atomic<bool> goes_on = false;  // all behind that one fail too
   std::atomic<int> error = 0;
   std::atomic<std::int64_t> last = 0;
   std::atomic<int> exit_status = 0;
@@ -67,7 +68,7 @@ bool fails_now(DiskCalls::State& state) {
   if (nth == state.last) {
     ::_exit(state.exit_status);
   }
-  if (nth == state.failing) {
+  if (nth == state.failing || (state.goes_on && state.failing > 0 && nth > state.failing)) {
     errno = state.error;
     return true;
   }
@@ -181,6 +182,11 @@ void DiskCalls::fail(std::int64_t nth, int error) {
 
 void DiskCalls::observe(std::function<void(const DiskEvent&)> observer) {
   state_->observer = std::move(observer);
+}
+
+void DiskCalls::fail_from(std::int64_t nth, int error) {
+  state_->goes_on = true;
+  fail(nth, error);
 }
 
 void DiskCalls::exit(std::int64_t nth, int status) {

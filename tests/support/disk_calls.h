@@ -61,6 +61,9 @@ class DiskCalls {
   // with that errno.
   void fail(std::int64_t nth, int error);
 
+  // And all calls after it, as on a disk that stays full.
+  void fail_from(std::int64_t nth, int error);
+
   // Called after each call that succeeds, one at a time, by the thread that made it. To be set
   // before anything is done in the folder.
   void observe(std::function<void(const DiskEvent&)> observer);
