@@ -88,6 +88,51 @@ TEST_CASE("reindex renumbers the frames before the one with number 0, everywhere
   }
 }
 
+TEST_CASE("after reindex verify finds a flipped bit as before") {
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  const std::string format = GENERATE("avc1/mp4", "png");
+  write_extra_store(store, names_of_late_camera(), 1, vienna_options(format));
+  const std::string checksums =
+      "SELECT chunk, frame_idx, position, bytes, crc32 FROM checksums ORDER BY 1, 2, 3";
+  const std::string before = query(store / ".index.sqlite", checksums);
+  REQUIRE_FALSE(before.empty());
+  avstore::reindex(store, {});
+  CHECK(query(store / ".index.sqlite", checksums) == before);
+}
+
+TEST_CASE("reindex of a store with a chunk that is gone, or lies elsewhere") {
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  write_extra_store(store, names_of_late_camera(), 1, vienna_options("png"));
+  SECTION("gone") {
+    fs::remove_all(store / "000001");
+    CHECK(avstore::reindex(store, {}).renumbered == 2);
+    CHECK(npz_array(store / "000000/index.npz", "frame_number") == "-2 -1 0\n");
+  }
+  SECTION("elsewhere") {
+    fs::rename(store / "000000", folder.path() / "elsewhere");
+    fs::create_directory_symlink(folder.path() / "elsewhere", store / "000000");
+    const auto before = tree(folder.path());
+    CHECK_THAT(outcome_of([&] { avstore::reindex(store, {}); }),
+               Contains("is no folder of the store"));
+    CHECK(tree(folder.path()) == before);
+    CHECK(numbers(store) == kOld);
+  }
+}
+
+TEST_CASE("a store that is emptied stays empty though renumbering it was cut short") {
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  write_extra_store(store, names_of_late_camera(), 1, vienna_options("avc1/mp4"));
+  fs::create_directory(store / ".staged");
+  fs::copy(store / "000000.npz", store / ".staged/000000.npz");
+  fs::copy(store / ".index.sqlite", store / ".staged/.index.sqlite");
+  avstore::empty_store(store);
+  CHECK(Reader(store).frame_count() == 0);
+  CHECK_FALSE(fs::exists(store / ".staged"));
+}
+
 // The reference implementation wrote a store, renumbered it, and read it.
 TEST_CASE("reindex gives what the reference gives") {
   const char* golden = std::getenv("AVSTORE_GOLDEN");

@@ -113,7 +113,11 @@ fs::path StagedChange::place(const fs::path& relative) const {
 }
 
 void StagedChange::commit() {
-  for (const fs::path& folder : contents(partial_).folders) {
+  const Contents staged = contents(partial_);
+  for (const fs::path& file : staged.files) {
+    require_own_folder(folder_, file);  // later there would be no way back
+  }
+  for (const fs::path& folder : staged.folders) {
     base::sync_folder(partial_ / folder);
   }
   base::sync_folder(partial_);

@@ -220,16 +220,19 @@ void write_empty_store(const fs::path& folder, imgstore::StoreMetadata metadata)
 }
 
 void empty_store(const fs::path& folder) {
+  const base::FileLock lock(folder);
   require_closed(folder);
-  std::error_code error;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
-    const std::string name = entry.path().filename().string();
-    if (is_chunk_name(name) || name.starts_with(kIndexFile)) {
-      remove_or_fail(entry.path());
+  // A change that was cut short would put its files back.
+  const std::vector<std::string> names = names_of_store(folder);
+  for (const std::string& name : names) {
+    if (name.starts_with(kStagedFolder)) {
+      remove_or_fail(folder / name);
     }
   }
-  if (error) {
-    fail(folder, "cannot look into", error);
+  for (const std::string& name : names) {
+    if (is_chunk_name(name) || name.starts_with(kIndexFile)) {
+      remove_or_fail(folder / name);
+    }
   }
   index::Index::create(folder / kIndexFile).close();
 }

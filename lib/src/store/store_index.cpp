@@ -392,8 +392,8 @@ OpenedIndex open_index(const fs::path& folder, const imgstore::StoreMetadata& me
 
 std::int64_t rebuild_index(const fs::path& folder, const Warn& warn) {
   const imgstore::StoreMetadata metadata = imgstore::read_metadata(folder);
-  require_not_recording(folder);
   const base::FileLock lock(folder);
+  require_not_recording(folder);
   finish_staged_change(folder);
   const auto saved = open_if_readable(folder / kIndexFile);
   index::Index made = index_from_chunks(folder, metadata, saved ? &*saved : nullptr, warn);

@@ -128,8 +128,12 @@ class Writer::Impl {
       : options_(std::move(options)),
         threads_(options_.encoder.threads),
         folder_(imgstore::store_folder(path)) {
-    store::require_closed(folder_);
-    recording_.emplace(folder_);
+    {
+      // Whoever changes the store as a whole keeps others out so.
+      const base::FileLock lock(folder_);
+      store::require_closed(folder_);
+      recording_.emplace(folder_);
+    }
     try {
       store::ClosedStore store = store::open_closed_store(folder_, options_.on_warning);
       options_ = store::options_of(store, std::move(options_));

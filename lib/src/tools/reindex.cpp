@@ -5,6 +5,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -44,14 +45,14 @@ class Reindexer {
         index_(store::open_index(folder_, metadata_, true, warn()).index) {}
 
   ReindexResult run() {
-    ReindexResult result;
-    result.frames = index_.frame_count();
-    result.zero = FrameIndex(find_zero());
-    result.renumbered = count_wrong(result.zero.value);
+    ReindexResult result = look();
     if (result.renumbered > 0) {
       const base::FileLock lock(folder_);
       store::require_closed(folder_);
       store::finish_staged_change(folder_);
+      // Others may have changed the store before it was locked.
+      index_ = index::Index::open(folder_ / store::kIndexFile);
+      result = look();
       change(result.zero.value);
     }
     return result;
@@ -64,6 +65,14 @@ class Reindexer {
         options_.notice(text);
       }
     };
+  }
+
+  ReindexResult look() const {
+    ReindexResult result;
+    result.frames = index_.frame_count();
+    result.zero = FrameIndex(find_zero());
+    result.renumbered = count_wrong(result.zero.value);
+    return result;
   }
 
   std::int64_t find_zero() const {
@@ -104,7 +113,7 @@ class Reindexer {
     for (const index::ChunkRow& row : index_.chunks()) {
       const ChunkFrames frames = frames_of(row, zero);
       append_frames(made, row, frames);
-      if (row.frame_count > 0) {
+      if (row.frame_count > 0 && is_there(row.chunk)) {
         write_index(staged, row.chunk, frames);
         rewrite_extra(staged, row.chunk, frames);
       }
@@ -112,6 +121,12 @@ class Reindexer {
     }
     copy_extra(made, staged, zero);
     made.close();
+  }
+
+  // One that is gone takes nothing: its folder with it.
+  bool is_there(std::int64_t chunk) const {
+    std::error_code missing;
+    return fs::exists(folder_ / imgstore::chunk_path(metadata_, chunk), missing);
   }
 
   index::Index new_database(const store::StagedChange& staged) const {
@@ -147,6 +162,9 @@ class Reindexer {
     });
     for (const index::KeyframeRow& keyframe : index_.keyframes(row.chunk)) {
       made.append_keyframe(keyframe);
+    }
+    for (const index::ChecksumRow& piece : index_.checksums(row.chunk)) {
+      made.put_checksum(piece);
     }
     made.commit();
   }
@@ -298,7 +316,7 @@ class Reindexer {
       made.append_extra(row);
       const bool exists = row.frame_index >= 0 && row.frame_index < index_.frame_count();
       const std::int64_t chunk = exists ? index_.at(row.frame_index).chunk : -1;
-      if (exists && !rewritten_.contains(chunk)) {
+      if (exists && is_there(chunk) && !rewritten_.contains(chunk)) {
         without_file[chunk].push_back(
             {row.frame_index, row.frame_number, row.frame_time, row.json});
       }
