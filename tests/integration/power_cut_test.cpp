@@ -121,12 +121,16 @@ class Disk {
     for (std::size_t i = 0; i < kept; ++i) {
       change(names, entries_[i]);
     }
+    // What is in a folder is lost with the folder's own name; paths ascend.
+    for (auto name = names.begin(); name != names.end();) {
+      const fs::path parent = name->first.parent_path();
+      name = parent == from || names.contains(parent) ? std::next(name) : names.erase(name);
+    }
     for (const auto& [path, file] : names) {
       const fs::path place = to / path.lexically_relative(from);
       if (!file) {
         fs::create_directories(place);
       } else {
-        fs::create_directories(place.parent_path());
         std::ofstream(place, std::ios::binary) << left_of(*file, keep, random);
       }
     }
