@@ -74,7 +74,7 @@ struct WriterOptions {
   EncoderOptions encoder;
   std::int64_t chunk_size = 0;  // frames a chunk; 0: 10000 for video, 200 for image directories
   Timing timing = Timing::nominal;
-  bool overwrite = false;     // replace a store that is there already
+  bool overwrite = false;     // replace a store that is there already, once a frame is durable
   std::string metadata_yaml;  // the user's own metadata, a YAML map
   // Raw sensor encoding of the frames, noted in the metadata. Frames are then the sensor's data as
   // they lie in memory: gray8, bgr24 or an array with its channels, or the pixel format of the same
@@ -126,10 +126,13 @@ struct WriterStatistics {
 // failure behind the queue (full disk, no encoder) is thrown by the next add(), sync() or close();
 // frames durable by then stay readable, and where there is none nothing stays. Member functions may
 // be called from any thread, one at a time; add_extra(), sync(), durable_count(), dropped() and
-// statistics() also while another thread adds frames.
+// statistics() also while another thread adds frames, and close(), of which an add() that waits for
+// room learns by an Error(invalid_argument).
 class Writer {
  public:
-  // Makes the store's folder. Nothing else is written before the first frame or close().
+  // Makes the store's folder. Nothing else is written before the first frame or close(). A store
+  // that is to be replaced lies in the folder .replaced within meanwhile, and comes back if this
+  // one fails or is given up without a durable frame.
   // Throws Error: exists (and no `overwrite`), invalid_argument (options), unsupported (format,
   // encoder or encoding), io.
   Writer(const std::filesystem::path& store, WriterOptions options);
