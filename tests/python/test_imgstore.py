@@ -502,6 +502,31 @@ def test_extra_data_come_back(folder):
         store.get_extra_data_samplerate()
 
 
+def test_extra_data_of_a_chunk_that_is_not_complete(folder):
+    """They are in the database alone while it is recorded, and after its recording was killed."""
+    record = """
+import os, sys
+import avstore
+from conftest import draw
+writer = avstore.create(sys.argv[1], "mjpeg/avi")
+for i in range(5):
+    writer.add(draw(i), i, i / 4)
+    writer.add_extra(force=i)
+writer.sync()
+os._exit(0)  # as killed: nothing is closed
+"""
+    tests = os.path.dirname(os.path.abspath(__file__))
+    python(record, folder / "killed", PYTHONPATH=os.pathsep.join([tests, os.environ.get("PYTHONPATH", "")]))
+    with avstore.create(folder / "recording", "mjpeg/avi") as recording:
+        recording.add(draw(0), 0, 0.0)
+        recording.add_extra(force=7)
+        recording.sync()
+        for name, force in (("killed", [0, 1, 2, 3, 4]), ("recording", [7])):
+            store = imgstore.new_for_filename(str(folder / name))
+            assert store.find_extra_data_files() == [] and store.has_extra_data
+            assert store.get_extra_data()["force"].tolist() == force
+
+
 @pytest.mark.filterwarnings("ignore::avstore.AvstoreWarning")
 def test_damaged_extra_data(folder):
     path = copy_of("extra_npy", folder)

@@ -154,6 +154,13 @@ class Playback:
 
     # --- extra data ---
 
+    def has_extra_data(self) -> bool:
+        try:
+            columns, _ = _native.read_extra(self._path, False)
+        except Corrupt:
+            return True
+        return len(columns["frame_index"]) > 0
+
     def extra_data(self, ignore_corrupt: bool) -> Any:
         with contextlib.closing(Store(self._path)) as fresh:
             try:

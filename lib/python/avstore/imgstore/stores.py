@@ -318,8 +318,8 @@ class _ImgStore:
 
     @property
     def has_extra_data(self) -> bool:
-        """Whether there is a file of extra data."""
-        return bool(self.find_extra_data_files())
+        """Whether there are extra data: in files, or, of a chunk that is not complete, in the database."""
+        return bool(self.find_extra_data_files()) or (self._playback is not None and self._playback.has_extra_data())
 
     def get_extra_data(self, ignore_corrupt_chunks: bool = False) -> Any:
         """The records that were tied to frames, as a pandas.DataFrame; None if there are none. Without pandas a dict of arrays.
