@@ -303,6 +303,11 @@ def test_ways_to_name_a_store(folder):
     assert len(imgstore.new_for_filename(path, index=index.ImgStoreIndex.new_from_file(path + "/.index.sqlite"))) == 12
 
 
+def test_a_store_is_made_with_the_folders_above_it(folder):
+    new_store(folder, name="d1/d2/store")
+    assert len(imgstore.new_for_filename(str(folder / "d1" / "d2" / "store"))) == 12
+
+
 def test_a_store_in_the_working_folder(folder, monkeypatch):
     new_store(folder)
     monkeypatch.chdir(folder / "store")

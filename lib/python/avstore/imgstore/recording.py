@@ -49,6 +49,7 @@ class Recording:
         self._size = self._shape[:2]  # of the image added last
         self._closed = False
         self._forget()
+        os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
         self._writer: Optional[Writer] = create(path, format, **self._options)
 
     @property
