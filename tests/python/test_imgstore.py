@@ -364,6 +364,33 @@ def test_every_format_reads_as_it_was_written(folder, format, shape):
             np.testing.assert_array_equal(image, drawn)
 
 
+def test_metadata_keep_their_types(folder):
+    yaml = pytest.importorskip("yaml")
+    zone = datetime.timezone(datetime.timedelta(hours=-3, minutes=-30))
+    metadata = {
+        "started": datetime.datetime(2024, 1, 2, 3, 4, 5), "exactly": datetime.datetime(2024, 1, 2, 3, 4, 5, 60, zone),
+        "day": datetime.date(2024, 1, 2), "set": {1, 2}, "names": frozenset("ab"), "mixed": {1, "a", None}, "none": set(),
+        "calibration": bytes(range(256)), "nothing": b"", "text": "2024-01-02", "list": [b"x", {3}, datetime.date(1, 2, 3)],
+        "deep": {datetime.date(2024, 1, 2): {"set": {datetime.date(2024, 1, 3)}}}, 5: 1.5,
+    }
+    with imgstore.new_for_format("npy", str(folder / "store"), imgshape=GRAY, metadata=metadata) as store:
+        assert store.user_metadata == metadata
+        store.add_image(draw(0), 0, 0.0)
+    in_file = yaml.safe_load((folder / "store" / "metadata.yaml").read_text(encoding="utf-8"))
+    del in_file["__store"]
+    read = imgstore.new_for_filename(str(folder / "store")).user_metadata
+    assert in_file == read == metadata
+    assert [type(value) for value in read.values()] == [set if type(value) is frozenset else type(value)
+                                                        for value in metadata.values()]
+    # What YAML has no word for, as it has.
+    zone = datetime.timezone(datetime.timedelta(hours=1, minutes=5, seconds=21))
+    moment = datetime.datetime(1850, 1, 2, 3, 4, 5, tzinfo=zone)
+    avstore.create(folder / "native", metadata={
+        "lmt": moment, "numpy": np.datetime64("2024-01-02T03:04:05.123456789"), "never": np.datetime64("NaT")}).close()
+    assert imgstore.new_for_filename(str(folder / "native")).user_metadata == {
+        "lmt": moment, "numpy": datetime.datetime(2024, 1, 2, 3, 4, 5, 123456), "never": None}
+
+
 def test_images_are_files_that_others_read(folder):
     new_store(folder, "npy", name="npy")
     np.testing.assert_array_equal(np.load(folder / "npy" / "000001" / "000002.npy"), draw(7))

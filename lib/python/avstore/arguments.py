@@ -1,6 +1,7 @@
 """What users hand in, made into what the extension module takes."""
 from __future__ import annotations
 
+import base64
 import datetime
 import json
 import math
@@ -8,7 +9,7 @@ import numbers
 import operator
 import os
 from fractions import Fraction
-from typing import Any, Callable, Literal, Mapping, Optional, SupportsFloat, SupportsIndex, Tuple, TypedDict, Union
+from typing import AbstractSet, Any, Callable, Literal, Mapping, Optional, SupportsFloat, SupportsIndex, Tuple, TypedDict, Union
 
 import numpy as np
 
@@ -130,6 +131,8 @@ def _utc_text(moment: Union[datetime.datetime, str]) -> str:
 
 def plain(value: Any) -> Any:
     """NumPy's values as Python's, for json."""
+    if isinstance(value, np.datetime64):
+        return value.astype("datetime64[us]").item()  # of nanoseconds NumPy would make a number
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray):
@@ -166,8 +169,19 @@ def _yaml_float(value: float) -> str:
     return (mantissa if "." in mantissa else mantissa + ".0") + exponent + power
 
 
+def _yaml_moment(moment: datetime.datetime) -> str:
+    offset = moment.utcoffset()
+    if offset is not None and offset % datetime.timedelta(minutes=1):
+        moment = moment.astimezone(datetime.timezone.utc)  # YAML has no seconds in zones
+    return moment.isoformat(" ")
+
+
+def _yaml_set(values: AbstractSet[Any]) -> str:
+    return "!!set {" + ", ".join(sorted(f"{yaml_text(value)}: null" for value in values)) + "}"
+
+
 def yaml_text(value: Any) -> str:
-    """Metadata as YAML in flow style."""
+    """Metadata as YAML in flow style, of the types that PyYAML's safe_dump writes."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -182,6 +196,14 @@ def yaml_text(value: Any) -> str:
         return "{" + ", ".join(f"{yaml_text(key)}: {yaml_text(item)}" for key, item in value.items()) + "}"
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(map(yaml_text, value)) + "]"
+    if isinstance(value, datetime.datetime):
+        return _yaml_moment(value)
+    if isinstance(value, datetime.date):
+        return value.isoformat()
+    if isinstance(value, (bytes, bytearray)):
+        return f'!!binary "{base64.b64encode(value).decode("ascii")}"'
+    if isinstance(value, (set, frozenset)):
+        return _yaml_set(value)
     return yaml_text(plain(value))
 
 

@@ -135,7 +135,11 @@ class Store:
 
     @functools.cached_property
     def metadata(self) -> dict[str, Any]:
-        """The user's own metadata."""
+        """The user's own metadata: strings, numbers, booleans, None, lists and dicts.
+
+        Dates and times come as text ("2024-01-02 03:04:05"), bytes as base64, sets as a dict of None, and keys as strings;
+        ``yaml.safe_load(s.info.metadata_yaml)`` of the package yaml gives them as they were written, as avstore.imgstore does.
+        """
         return json.loads(self._metadata_json) or {}
 
     @property

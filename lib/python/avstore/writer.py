@@ -177,7 +177,8 @@ def create(path: Path, format: str = "avc1/mp4", shape: Optional[Sequence[Intege
     timing: "nominal" (evenly spaced timestamps in the video files, which readers built on OpenCV need) or "real" (the
         frames' own times, for players).
     overwrite: replace a store that is there already.
-    metadata: a mapping of your own, of any depth.
+    metadata: a mapping of your own, of any depth: of strings, numbers, None, lists, mappings, datetimes, dates, bytes and sets.
+        metadata.yaml keeps these types; see `Store.metadata` for how they come back.
     encoding: frames are raw sensor data, such as "cv_bayerbg".
     created: when, a datetime or ISO 8601; default: now. timezone: IANA name; default: this machine's.
     color: whether frames are colour; default: as the first is.

@@ -15,7 +15,7 @@ reads and avstore.create writes. What differs:
 - Images of 16 bit keep them in the formats that hold them.
 - A store is never written over: a folder that holds one raises FileExistsError.
 - A closed store that was opened for reading opens again when it is used.
-- Without pandas, extra data come as a dict of arrays.
+- Without pandas, extra data come as a dict of arrays; without PyYAML, dates, bytes and sets in user metadata as avstore.open has them.
 """
 from .constants import STORE_MD_FILENAME
 from .stores import DirectoryImgStore, VideoImgStore, extract_only_frame, get_supported_formats, new_for_filename, \

@@ -23,7 +23,7 @@ _TIED = ("frame_time", "frame_number", "frame_index")
 
 
 def _user_metadata(store: Store) -> Dict[str, Any]:
-    """With YAML's dates and times as Python's, if the package yaml is there."""
+    """With YAML's dates, times, bytes and sets as Python's, if the package yaml is there."""
     try:
         import yaml  # type: ignore[import]
     except ImportError:
