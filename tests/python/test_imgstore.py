@@ -364,6 +364,63 @@ def test_every_format_reads_as_it_was_written(folder, format, shape):
             np.testing.assert_array_equal(image, drawn)
 
 
+def metadata_in_file(path):
+    import yaml
+    metadata = yaml.safe_load((path / "metadata.yaml").read_text(encoding="utf-8"))
+    return {**metadata.pop("__store"), "user": metadata}
+
+
+@pytest.mark.parametrize("format", ["npy", "mjpeg", "png+color"])
+def test_a_store_says_what_it_is_from_the_beginning(folder, format):
+    raw = format == "png+color"
+    store = imgstore.new_for_format(format, str(folder / "store"), imgshape=GRAY, imgdtype=np.uint8, chunksize=4,
+                                    encoding="cv_bayerbg" if raw else None, metadata={"rig": "left"})
+    uuid, created = store.uuid, store.created
+    assert len(uuid) == 32 and int(uuid, 16)
+
+    def assert_same():
+        assert (store.uuid, store.created, store.user_metadata) == (uuid, created, {"rig": "left"})
+        said = metadata_in_file(folder / "store")
+        assert (said["uuid"], said["chunksize"], said["encoding"], said["user"]) == (uuid, 4, None, {"rig": "left"})
+        assert said["created_utc"] == created[0].replace(tzinfo=None).isoformat()
+        assert said["timezone_local"] == str(created[1])
+        assert (said["imgshape"], said["imgdtype"]) == ([*GRAY, 3] if raw else [*GRAY], "uint8")
+        assert said["format"] == {"mjpeg": "mjpeg/avi", "png+color": "png"}.get(format, format)
+
+    assert_same()
+    read = imgstore.new_for_filename(str(folder / "store"))
+    assert (read.uuid, read.frame_count, read.image_shape) == (uuid, 0, COLOR if raw else GRAY)
+    for i in range(6):
+        store.add_image(draw(i), i, i / 4)
+    assert_same()
+    store.empty()
+    assert_same()
+    for i in range(10, 16):
+        store.add_image(draw(i), i, i / 4)
+    store.close()
+    assert_same()
+    read = imgstore.new_for_filename(str(folder / "store"))
+    assert (read.uuid, read.created, read.frame_min, read.frame_count) == (uuid, created, 10, 6)
+
+
+@pytest.mark.parametrize("emptied", [False, True])
+def test_options_of_the_engine_hold(folder, emptied):
+    times = [0.0, 0.04, 1.0, 1.5]
+    with imgstore.new_for_format("avc1/mp4", str(folder / "store"), imgshape=GRAY, timing="real", frame_rate=30,
+                                 created="2024-01-02T03:04:05", timezone="Asia/Tokyo") as store:
+        if emptied:
+            store.add_image(draw(9), 9, 9.0)
+            store.empty()
+        for i, time in enumerate(times):
+            store.add_image(draw(i), i, time)
+    shown = json.loads(subprocess.run(["ffprobe", "-v", "error", "-of", "json", "-show_entries", "packet=pts_time",
+                                       str(folder / "store" / "000000.mp4")], check=True, stdout=subprocess.PIPE).stdout)
+    assert [float(packet["pts_time"]) for packet in shown["packets"]] == pytest.approx(times, abs=1e-3)
+    info = avstore.open(folder / "store").info
+    assert (info.nominal_frame_rate, info.created_utc, info.timezone_local) == (30, "2024-01-02T03:04:05", "Asia/Tokyo")
+    assert store.created[0] == datetime.datetime(2024, 1, 2, 3, 4, 5, tzinfo=datetime.timezone.utc)
+
+
 def test_metadata_keep_their_types(folder):
     yaml = pytest.importorskip("yaml")
     zone = datetime.timezone(datetime.timedelta(hours=-3, minutes=-30))

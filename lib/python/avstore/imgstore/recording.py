@@ -1,24 +1,27 @@
 """The writing side of a store, and the names of formats."""
 from __future__ import annotations
 
-import datetime
+import contextlib
 import os
 import re
+import sqlite3
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
-from ..arguments import whole
+from ..arguments import fraction, whole
+from ..store import Store
 from ..tools import Format, empty, formats
-from ..writer import Writer, create
-from .constants import STORE_MD_FILENAME, STORE_MD_KEY
-from .util import ensure_color, ensure_grayscale
+from ..writer import Writer, append, create
+from .constants import STORE_INDEX_FILENAME, STORE_MD_FILENAME, STORE_MD_KEY
+from .util import ImageCodecProcessor, ensure_color, ensure_grayscale
 
 ALIASES = {"mjpeg": "mjpeg/avi"}
 # Formats that decode raw sensor data while they are written.
 DECODING = {"png+color": "png", "tif+color": "tif", "jpg+color": "jpg", "bmp+color": "bmp"}
 # Formats that hold arrays of any shape.
 _ARRAYS = ("npy", "bpk")
+_USUAL_FRAME_RATE = 25
 
 
 def known_format(name: Optional[str]) -> Optional[Format]:
@@ -32,34 +35,53 @@ def _is_color_shape(shape: Sequence[int]) -> bool:
 
 
 class Recording:
-    """A store that is written."""
+    """A store that is written.
+
+    It is there at once, without frames, and says what it is; then it is gone on with. A writer alone would wait for the first frame.
+    """
 
     def __init__(self, path: str, format: str, imgshape: Sequence[int], imgdtype: Any, metadata: Optional[dict],
                  encoding: Optional[str], options: Dict[str, Any]):
         self._path = path
-        self.format = format
+        self.format = DECODING.get(format, format)
         self._shape = tuple(whole(extent, "imgshape") for extent in imgshape)
         self._dtype = np.dtype(imgdtype).name
         self._encoding = encoding or None
+        self._decoder = ImageCodecProcessor()
+        if self.format != format and encoding:
+            self._decoder.set_default_code(encoding)
+            self._encoding = None
+            self._shape = (*self._shape[:2], 3)
         self.user_metadata = {key: value for key, value in (metadata or {}).items() if key != STORE_MD_KEY}
-        self.created = datetime.datetime.now(datetime.timezone.utc)
-        self._options = dict(options, metadata=self.user_metadata, encoding=self._encoding, created=self.created,
+        self._options = dict(options, metadata=self.user_metadata, encoding=self._encoding,
                              color=_is_color_shape(self._shape) if self._has_color_option else None)
         self._chunk_size = options["chunk_size"]
         self._size = self._shape[:2]  # of the image added last
         self._closed = False
         self._forget()
-        os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-        self._writer: Optional[Writer] = create(path, format, **self._options)
+        self._writer: Optional[Writer] = None
+        self._make_store()
 
-    @property
-    def _plain_format(self) -> str:
-        return DECODING.get(self.format, self.format)
+    def _make_store(self) -> None:
+        os.makedirs(os.path.dirname(os.path.abspath(self._path)), exist_ok=True)
+        create(self._path, self.format, **self._options).close()
+        _state_images(self._path, self._shape, self._dtype)
+        with Store(self._path) as store:
+            self.info = store.info
+            self.created = store.created
+        self.writer()
+
+    def _note_timing(self) -> None:
+        """In the database, where a writer that goes on with the store looks for it; of a store without frames it lacks."""
+        said = {"uuid": self.info.uuid, "timing": self._options.get("timing") or "nominal",
+                "frame_rate": "{}/{}".format(*fraction(self._options.get("frame_rate") or _USUAL_FRAME_RATE))}
+        with contextlib.closing(sqlite3.connect(os.path.join(self._path, STORE_INDEX_FILENAME))) as database, database:
+            database.executemany("INSERT OR REPLACE INTO index_information VALUES (?, ?)", said.items())
 
     @property
     def _has_color_option(self) -> bool:
         """Shape and kind of sensor data and of arrays follow from the frames."""
-        return self._encoding is None and self._plain_format not in _ARRAYS and \
+        return self._encoding is None and self.format not in _ARRAYS and \
             (len(self._shape) == 2 or _is_color_shape(self._shape))
 
     def _forget(self) -> None:
@@ -85,8 +107,8 @@ class Recording:
         if self._closed:
             raise ValueError(f"{self._path}: the store is closed")
         if self._writer is None:
-            # Emptied: only metadata are there.
-            self._writer = create(self._path, self.format, overwrite=True, **self._options)
+            self._note_timing()
+            self._writer = append(self._path, **self._options)
         return self._writer
 
     def add(self, image: Any, number: Any, time: float) -> None:
@@ -102,13 +124,14 @@ class Recording:
 
     def _as_stored(self, image: np.ndarray) -> np.ndarray:
         """Gray and colour by the store's shape, whichever is handed in."""
-        if self._plain_format in _ARRAYS or self._encoding:
+        image = self._decoder.autoconvert(image)
+        if self.format in _ARRAYS or self._encoding:
             return image
         if image.ndim == 3 and image.shape[2] == 1:
             image = image[..., 0]
         if not self._has_color_option:
             return image
-        is_color = self._plain_format == "ppm" or (self._plain_format != "pgm" and _is_color_shape(self._shape))
+        is_color = self.format == "ppm" or (self.format != "pgm" and _is_color_shape(self._shape))
         if not is_color:
             return ensure_grayscale(image)
         return ensure_color(image) if image.ndim == 2 else image
@@ -142,7 +165,7 @@ class Recording:
             self._writer.close()
         if self.frame_count == 0:
             _state_images(self._path, self._shape, self._dtype)
-        elif self._plain_format in ("pgm", "ppm"):
+        elif self.format in ("pgm", "ppm"):
             _state_images(self._path, (*self._size, *self._shape[2:]))
 
 

@@ -12,7 +12,6 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple, Type
 import numpy as np
 
 from ..arguments import Integer, Path, path_text, whole
-from ..errors import NotFound
 from ..store import Store, StoreInfo
 from ..tools import formats, rebuild_index
 from .constants import EXTRA_DATA_FILE_EXTENSIONS, FRAME_MD, STORE_INDEX_FILENAME, STORE_LOCK_FILENAME, STORE_MD_FILENAME, \
@@ -95,8 +94,6 @@ class _ImgStore:
             raise ValueError("metadata must be a dictionary")
         if not self.supports_format(format):
             raise ValueError(f"unknown format {format}: only {', '.join(self.supported_formats())} are supported")
-        if not encoding:
-            format = DECODING.get(format, format)  # there is nothing to decode
         return Recording(self._basedir, ALIASES.get(format, format), imgshape, imgdtype, metadata, encoding, options)
 
     @classmethod
@@ -173,23 +170,12 @@ class _ImgStore:
 
     @property
     def uuid(self) -> Optional[str]:
-        """32 hexadecimal digits. None if the store has none, or has no frame yet."""
-        info = self._written_info()
-        return (info and info.uuid) or None
+        """32 hexadecimal digits. None if the store has none, as old ones have not."""
+        return self._side.info.uuid or None
 
     @property
-    def _timezone(self) -> Optional[datetime.tzinfo]:
-        info = self._written_info()
-        return _zone(info.timezone_local) if info else datetime.datetime.now().astimezone().tzinfo
-
-    def _written_info(self) -> Optional[StoreInfo]:
-        if self._playback:
-            return self._playback.info
-        try:
-            with Store(self._basedir, save_index=False) as store:
-                return store.info
-        except NotFound:
-            return None  # before the first frame
+    def _timezone(self) -> datetime.tzinfo:
+        return _zone(self._side.info.timezone_local)
 
     @property
     def image_shape(self) -> Tuple[int, ...]:
