@@ -421,6 +421,50 @@ def test_options_of_the_engine_hold(folder, emptied):
     assert store.created[0] == datetime.datetime(2024, 1, 2, 3, 4, 5, tzinfo=datetime.timezone.utc)
 
 
+@pytest.mark.parametrize("hidden", ["", "pytz"])
+def test_time_zones_are_of_one_kind(folder, hidden):
+    """pytz's, as imgstore's are, where that package is there."""
+    if not hidden:
+        pytest.importorskip("pytz")
+    tests = os.path.dirname(os.path.abspath(__file__))
+    print(python("""
+import datetime, sys, warnings
+if sys.argv[2:]:
+    sys.modules[sys.argv[2]] = None
+import avstore
+import avstore.imgstore as imgstore
+from conftest import draw
+store = imgstore.new_for_format("npy", sys.argv[1] + "/store", imgshape=(64, 96))
+zones = [store.created[1]]
+store.add_image(draw(0), 0, 1718452800.0)
+zones.append(store.created[1])
+store.close()
+zones += [store.created[1], imgstore.new_for_filename(store.full_path).created[1]]
+with avstore.create(sys.argv[1] + "/other", "npy", timezone="Asia/Tokyo") as writer:
+    writer.add(draw(0), 0, 0.0)
+other = imgstore.new_for_filename(sys.argv[1] + "/other")
+assert other.created[1].utcoffset(datetime.datetime(2024, 1, 1)) == datetime.timedelta(hours=9)
+assert {str(zone) for zone in zones} == {"Europe/Vienna"} and len({type(zone) for zone in zones}) == 1
+assert type(zones[0]).__module__.split(".")[0] == ("zoneinfo" if sys.argv[2:] else "pytz")
+assert store.convert_frame_time_to_datetime(1718452800.0).isoformat() == "2024-06-15T14:00:00+02:00"
+assert other.convert_frame_time_to_datetime(1718452800.0).isoformat() == "2024-06-15T21:00:00+09:00"
+if not sys.argv[2:]:
+    assert zones[0].localize(datetime.datetime(2024, 6, 15, 14)).timestamp() == 1718452800.0
+    import pytz
+    assert store.created[0].tzinfo is pytz.utc
+file = sys.argv[1] + "/other/metadata.yaml"
+text = open(file).read()
+open(file, "w").write(text.replace("Asia/Tokyo", "Mars/Base"))
+with warnings.catch_warnings(record=True) as told:
+    warnings.simplefilter("always")
+    other = imgstore.new_for_filename(file)
+assert "Mars/Base" in str(told[0].message) and told[0].category is avstore.AvstoreWarning
+assert str(other.created[1]) == "UTC"
+open(file, "w").write(text.replace("timezone_local: Asia/Tokyo", ""))
+assert str(imgstore.new_for_filename(file).created[1]) == "Europe/Vienna"
+""", folder, *filter(None, [hidden]), TZ="Europe/Vienna", PYTHONPATH=os.pathsep.join([tests, os.environ.get("PYTHONPATH", "")])))
+
+
 def test_metadata_keep_their_types(folder):
     yaml = pytest.importorskip("yaml")
     zone = datetime.timezone(datetime.timedelta(hours=-3, minutes=-30))

@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import re
-import zoneinfo
 from typing import Any, Dict, List, Optional, Sequence, Tuple, Type
 
 import numpy as np
@@ -19,19 +18,13 @@ from .constants import EXTRA_DATA_FILE_EXTENSIONS, FRAME_MD, STORE_INDEX_FILENAM
 from .index import ImgStoreIndex
 from .playback import Image, Playback, Read
 from .recording import ALIASES, DECODING, Recording, known_format
+from .timezones import utc, zone_of
 from .util import JsonCustomEncoder
 
 __all__ = ["DirectoryImgStore", "STORE_INDEX_FILENAME", "STORE_LOCK_FILENAME", "STORE_MD_FILENAME", "STORE_MD_KEY",
            "VideoImgStore", "extract_only_frame", "get_supported_formats", "new_for_filename", "new_for_format"]
 
 _log = logging.getLogger("imgstore")
-
-
-def _zone(name: str) -> datetime.tzinfo:
-    try:
-        return zoneinfo.ZoneInfo(name)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError):
-        return datetime.timezone.utc
 
 
 class _ImgStore:
@@ -164,9 +157,14 @@ class _ImgStore:
         return self._side.user_metadata
 
     @property
-    def created(self) -> Tuple[Optional[datetime.datetime], Optional[datetime.tzinfo]]:
-        """When the store was made, in UTC, and the time zone it was made in."""
-        return self._side.created, self._timezone
+    def created(self) -> Tuple[Optional[datetime.datetime], datetime.tzinfo]:
+        """When the store was made, in UTC, and the time zone it was made in.
+
+        Zones are those of the package pytz where it is there, else zoneinfo.ZoneInfo. A store that does not say its zone was made
+        in this machine's; for one that is not known UTC is given, and opening the store warns.
+        """
+        created = self._side.created
+        return created and created.replace(tzinfo=utc()), self._timezone
 
     @property
     def uuid(self) -> Optional[str]:
@@ -175,7 +173,7 @@ class _ImgStore:
 
     @property
     def _timezone(self) -> datetime.tzinfo:
-        return _zone(self._side.info.timezone_local)
+        return zone_of(self._side.info.timezone_local)
 
     @property
     def image_shape(self) -> Tuple[int, ...]:
