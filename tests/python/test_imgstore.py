@@ -1,4 +1,5 @@
 """The drop-in for imgstore, against stores that imgstore wrote and what it read from them."""
+import contextlib
 import datetime
 import itertools
 import json
@@ -795,6 +796,45 @@ def test_saving_the_index(folder):
     for file in (own, folder / "copy", folder / "from_chunks"):
         with sqlite3.connect(file) as database:
             assert database.execute("SELECT frame_number FROM frames ORDER BY rowid").fetchall() == [(i,) for i in range(12)]
+
+
+def read_by_imgstore(file):
+    """What imgstore's queries find in a database."""
+    with contextlib.closing(sqlite3.connect(file)) as database:
+        def rows(query):
+            return database.execute(query).fetchall()
+
+        assert rows("SELECT value FROM index_information WHERE name = 'version'") == [("1",)]
+        return {"frames": rows("SELECT chunk, frame_idx, frame_number, frame_time FROM frames ORDER BY rowid"),
+                "chunks": rows("SELECT chunk, chunk_path FROM chunks ORDER BY chunk"), "summary": dict(rows("SELECT * FROM summary"))}
+
+
+@pytest.mark.filterwarnings("ignore::avstore.AvstoreWarning")
+def test_the_index_that_is_saved_is_the_one_that_is_read(folder):
+    """Not the database in the store, where that is out of date and cannot be written."""
+    new_store(folder)
+    path = folder / "store"
+    own = path / ".index.sqlite"
+    kept = own.read_bytes()
+    for chunk in range(3):
+        npz = path / f"{chunk:06d}" / "index.npz"
+        with np.load(npz) as names:
+            changed = {name: names[name] for name in names}
+        changed["frame_number"] = changed["frame_number"] + 1000
+        np.savez(npz, **changed)
+    os.utime(path / "000000" / "index.npz", (2e9, 2e9))
+    store = imgstore.new_for_filename(str(path))
+    own.unlink()
+    own.write_bytes(kept)  # as if it had not been possible to save the new one
+    assert (store.frame_min, store.get_next_image()[1][0]) == (1000, 1000)
+    store.save_index(str(folder / "copy"))
+    assert read_by_imgstore(folder / "copy") == {
+        "frames": [(i // 5, i % 5, 1000 + i, 10 + i / 4) for i in range(12)],
+        "chunks": [(chunk, str(path / f"{chunk:06d}" / "index")) for chunk in range(3)],
+        "summary": {"frame_min": 1000, "frame_max": 1011, "frame_time_min": 10.0, "frame_time_max": 12.75}}
+    store.save_index()
+    assert [row[2] for row in read_by_imgstore(own)["frames"]] == list(range(1000, 1012))
+    assert avstore.verify(path).ok
 
 
 # --- alignment ---

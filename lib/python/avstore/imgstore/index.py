@@ -1,12 +1,13 @@
 """Where frames are: numbers and times of all frames of a store, in an SQLite database."""
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import pathlib
 import sqlite3
 import zipfile
-from typing import Any, Dict, Iterable, List, Optional, Tuple, Union
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple, Union
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from .constants import FRAME_MD
 _log = logging.getLogger("imgstore.index")
 
 NOT_FOUND = (-1, -1)
+
+# Number, path of its index file without the extension, numbers and times of its frames.
+_Chunk = Tuple[int, str, np.ndarray, np.ndarray]
 
 _TABLES = """
 CREATE TABLE frames (chunk INTEGER, frame_idx INTEGER, frame_number INTEGER, frame_time REAL);
@@ -48,6 +52,16 @@ def _read_chunk_index(path: str) -> Dict[str, np.ndarray]:
         if os.path.exists(path + extension):
             return read(path + extension)
     raise OSError(f"{path}: there is neither .npz nor .yaml with frame numbers and times")
+
+
+def _read_chunks(chunk_n_and_chunk_paths: Iterable[Tuple[int, str]]) -> Iterator[_Chunk]:
+    for chunk, path in chunk_n_and_chunk_paths:
+        try:
+            columns = _read_chunk_index(path)
+        except OSError as error:
+            _log.warning("chunk %s is left out: %s", chunk, error)
+            continue
+        yield (chunk, path, *(columns[name] for name in FRAME_MD))  # type: ignore[misc]
 
 
 def _plain(value: Any) -> Union[int, float]:
@@ -123,18 +137,17 @@ class ImgStoreIndex:
         chunk_n_and_chunk_paths: numbers of chunks, and the paths of their index files without the extension.
         A chunk without one is left out, with a warning to the log.
         """
+        return cls.new_from_frames(_read_chunks(sorted(chunk_n_and_chunk_paths)))
+
+    @classmethod
+    def new_from_frames(cls, chunks: Iterable[_Chunk]) -> "ImgStoreIndex":
+        """Of what is known already: of each chunk its number, the path of its index file, its frames' numbers and times."""
         db = sqlite3.connect(":memory:", check_same_thread=False)
         cls.create_database(db)
-        for chunk, path in sorted(chunk_n_and_chunk_paths):
-            try:
-                columns = _read_chunk_index(path)
-            except OSError as error:
-                _log.warning("chunk %s is left out: %s", chunk, error)
-                continue
-            numbers, times = (columns[name].tolist() for name in FRAME_MD)
-            if numbers:
+        for chunk, path, numbers, times in chunks:
+            if len(numbers):
                 db.executemany("INSERT INTO frames VALUES (?, ?, ?, ?)",
-                               ((chunk, place, *names) for place, names in enumerate(zip(numbers, times))))
+                               zip(itertools.repeat(chunk), itertools.count(), numbers.tolist(), times.tolist()))
                 db.execute("INSERT INTO chunks VALUES (?, ?)", (chunk, path))
         for name, what in (("frame", "frame_number"), ("frame_time", "frame_time")):
             for end in ("min", "max"):

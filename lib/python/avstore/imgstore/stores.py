@@ -376,19 +376,29 @@ class _ImgStore:
         self._reading().renumber()
 
     def save_index(self, path: Optional[Path] = None) -> None:
-        """Save the index: into the store, or to another file. Nothing happens while writing."""
+        """Save the index: into the store, where it is not there already, or to another file, in imgstore's tables.
+
+        Nothing happens while writing. Raises OSError where it cannot be written.
+        """
         if self._playback is None:
             return
         own = os.path.join(self._basedir, STORE_INDEX_FILENAME)
-        if not os.path.exists(own) and path is None:
+        if path is not None and os.path.abspath(path_text(path)) != os.path.abspath(own):
+            self._index().to_file(path)
+        elif not self._is_index(own):
             rebuild_index(self._basedir)
-        elif path is not None and os.path.abspath(path_text(path)) != os.path.abspath(own):
-            self._index_to_copy(own).to_file(path)
 
-    def _index_to_copy(self, own: str) -> ImgStoreIndex:
-        if os.path.exists(own):
-            return ImgStoreIndex.new_from_file(own)
-        return ImgStoreIndex.new_from_chunks((chunk, self._index_path(chunk)) for chunk in self.chunks)
+    def _index(self) -> ImgStoreIndex:
+        """Of the frames that are read: the database in the store may be out of date where it cannot be written."""
+        names = self._reading().store.frames
+        return ImgStoreIndex.new_from_frames((chunk, self._index_path(chunk), names.number[begin:end], names.time[begin:end])
+                                             for chunk, begin, end in self._reading().runs())
+
+    def _is_index(self, file: str) -> bool:
+        try:
+            return ImgStoreIndex.new_from_file(file).get_all_metadata() == self.get_frame_metadata()
+        except OSError:
+            return False
 
     def _index_path(self, chunk: int) -> str:
         path = os.path.join(self._basedir, f"{chunk:06d}")
