@@ -330,7 +330,12 @@ assert store.user_metadata["subject"] == {"id": 7, "tags": ["a", "b"]}
 extra = store.get_extra_data()
 assert list(extra) == ["temperature", "humidity", "label", "vec", "frame_time", "frame_number", "frame_index"]
 assert extra["temperature"][1] == 20.8
-""", path))
+table = util.motif_extra_data_h5_to_df(None, sys.argv[2] + "/000000.extra_data.h5")
+assert list(table) == ["force", "position", "sample_delay", "frame_time", "frame_number", "frame_index"]
+assert table["position"].tolist()[:3] == [0.0, 1.0, 2.0]
+table = util.motif_extra_data_json_to_df(None, sys.argv[3] + "/000000.extra_data.json")
+assert table["frame_index"].tolist() == sorted(table["frame_index"]) and len(table["temperature"]) == len(table["frame_index"])
+""", path, copy_of("motif_extra_h5", folder), copy_of("motif_extra_json", folder)))
 
 
 # --- writing ---
@@ -352,6 +357,7 @@ def test_every_format_reads_as_it_was_written(folder, format, shape):
         assert (written.frame_number, written.frame_time, written.duration) == (111, 12.75, 2.75)
         assert written.chunks == [0, 1] and written.mode == "w" and written.image_shape == shape
     assert not os.path.exists(folder / constants.STORE_LOCK_FILENAME)
+    assert written.chunks == [0, 1, 2]
     store = imgstore.new_for_filename(str(folder))
     assert store.user_metadata == {"timezone": "Europe/Vienna"} and store.chunks == [0, 1, 2]
     assert (store.uuid, store.created) == (written.uuid, written.created)
@@ -589,6 +595,18 @@ def test_emptying(folder):
     assert store.user_metadata == {"a": 1} and len(store) == 1 and code_of(store.get_next_image()[0]) == 77
 
 
+def test_emptying_after_the_end(folder):
+    store = new_store(folder)
+    store.empty()
+    store.empty()
+    assert len(store) == 0 and store.chunks == [] and math.isnan(store.frame_min)
+    with pytest.raises(ValueError, match="closed"):
+        store.add_image(draw(0), 0, 0.0)
+    store.close()
+    read = imgstore.new_for_filename(str(folder / "store"))
+    assert (len(read), read.uuid) == (0, store.uuid) and avstore.verify(folder / "store").ok
+
+
 def test_chunks_put_together_from_files(folder):
     for name, first, count in (("a", 0, 10), ("b", 57, 20)):
         raw = b"".join(draw(i, channels=3).tobytes() for i in range(first, first + count))
@@ -686,7 +704,20 @@ def test_files_of_extra_data(folder):
     for i, file in enumerate(h5):
         assert_records(util.motif_extra_data_h5_to_df(store, file),
                        [record for record in records if 10 * i <= record["frame_index"] < 10 * i + 10])
-    json_path = copy_of("motif_extra_json", folder)
+    # Those of another store: the file counts.
+    other = copy_of("motif_extra_json", folder)
+    moved = folder / "a" / "moved.extra_data.h5"
+    moved.parent.mkdir()
+    shutil.copy(h5[1], moved)
+    for named in (moved, str(moved)):
+        assert_records(util.motif_extra_data_h5_to_df(imgstore.new_for_filename(other), named),
+                       [record for record in records if 10 <= record["frame_index"] < 20])
+    moved.write_bytes(b"no HDF5")
+    with pytest.raises(ValueError, match="moved.extra_data.h5"):
+        util.motif_extra_data_h5_to_df(None, moved)
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        util.motif_extra_data_h5_to_df(None, folder / "nowhere.extra_data.h5")
+    json_path = other
     records = expectation("motif_extra_json").expected["extra_data"]
     tables = [util.motif_extra_data_json_to_df(None, file)
               for file in imgstore.new_for_filename(json_path).find_extra_data_files((".extra_data.json",))]

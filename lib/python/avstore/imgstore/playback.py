@@ -1,7 +1,6 @@
 """The reading side of a store."""
 from __future__ import annotations
 
-import contextlib
 import numbers
 from typing import Any, Dict, List, Optional, Tuple
 
@@ -14,12 +13,10 @@ from ..frame import Frame, FrameInfo
 from ..store import Store, StoreInfo
 from ..tools import reindex
 from .constants import FRAME_MD
+from .extra import extra_table
 
 Image = np.ndarray
 Read = Tuple[Image, Tuple[int, float]]
-
-# What ties a record of extra data to its frame; behind the record's own keys.
-_TIED = ("frame_time", "frame_number", "frame_index")
 
 
 def _user_metadata(store: Store) -> Dict[str, Any]:
@@ -162,13 +159,7 @@ class Playback:
         return len(columns["frame_index"]) > 0
 
     def extra_data(self, ignore_corrupt: bool) -> Any:
-        with contextlib.closing(Store(self._path)) as fresh:
-            try:
-                table = fresh.read_extra(ignore_corrupt)
-            except Corrupt as error:
-                raise ValueError(str(error)) from error
-        order = [name for name in table if name not in _TIED] + list(_TIED)
-        return table[order] if hasattr(table, "columns") else {name: table[name] for name in order}
+        return extra_table(self._path, ignore_corrupt)
 
     def sample_rates(self) -> Dict[str, float]:
         return _native.read_extra(self._path, False)[1]

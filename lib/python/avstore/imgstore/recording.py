@@ -119,8 +119,11 @@ class Recording:
         self._note([number], [time])
         self._in_chunk += 1
         if self._in_chunk == self._chunk_size:
-            self._in_chunk = 0
-            self.chunk_count += 1
+            self._end_chunk()
+
+    def _end_chunk(self) -> None:
+        self._in_chunk = 0
+        self.chunk_count += 1
 
     def _as_stored(self, image: np.ndarray) -> np.ndarray:
         """Gray and colour by the store's shape, whichever is handed in."""
@@ -138,8 +141,9 @@ class Recording:
 
     def insert(self, file: str, numbers: Any, times: Any, move: bool) -> None:
         self.writer().insert_chunk(file, numbers, times, move)
-        self.chunk_count += 1 if self._in_chunk == 0 else 2
-        self._in_chunk = 0
+        if self._in_chunk > 0:
+            self._end_chunk()
+        self._end_chunk()
         self._note(np.asarray(numbers).tolist(), np.asarray(times, np.float64).tolist())
 
     def _note(self, numbers: List, times: List) -> None:
@@ -152,8 +156,9 @@ class Recording:
     def empty(self) -> None:
         if self.frame_count == 0:
             return
-        self.writer().close()
-        self._writer = None
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
         empty(self._path)
         self._forget()
 
@@ -163,6 +168,8 @@ class Recording:
         self._closed = True
         if self._writer is not None:
             self._writer.close()
+        if self._in_chunk > 0:
+            self._end_chunk()
         if self.frame_count == 0:
             _state_images(self._path, self._shape, self._dtype)
         elif self.format in ("pgm", "ppm"):

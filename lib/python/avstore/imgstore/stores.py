@@ -315,14 +315,6 @@ class _ImgStore:
             return None
         return self._reading().extra_data(ignore_corrupt_chunks)
 
-    def _extra_data_of_chunk(self, chunk: int) -> Any:
-        for number, begin, end in self._reading().runs():
-            if number == chunk:
-                table = self._reading().extra_data(False)
-                kept = (table["frame_index"] >= begin) & (table["frame_index"] < end)
-                return table[kept].reset_index(drop=True)
-        raise ValueError(f"{self._basedir}: there is no chunk {chunk}")
-
     def get_extra_data_samplerate(self) -> float:
         """Samples a second of the data that Motif recorded beside the video.
 

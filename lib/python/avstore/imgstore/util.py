@@ -3,13 +3,13 @@ from __future__ import annotations
 
 import datetime
 import json
-import os
 from typing import Any, Callable, Dict, Optional
 
 import numpy as np
 
 from .. import _native
-from ..arguments import Path, path_text
+from ..arguments import Path
+from .extra import motif_table
 
 # Weights of B, G and R in gray, of 2**15.
 _GRAY_WEIGHTS = (3735, 19235, 9798)
@@ -195,23 +195,19 @@ def motif_get_parse_true_fps(store: Any, default: Optional[float] = 25.0, hwardw
 def motif_extra_data_json_to_df(store: Any, path: Path) -> Any:
     """The records of one .extra_data.json as a pandas.DataFrame, in order of frames; None if there is none.
 
-    Padding (negative frame numbers) is left out. store: not needed.
+    Padding (negative frame numbers) is left out. store: not needed. Without pandas a dict of arrays.
+    Raises ValueError if they are damaged.
     """
-    import pandas
-    with open(path, encoding="utf-8") as file:
-        table = pandas.DataFrame(json.load(file))
-    if not table.empty:
-        table = table[table["frame_number"] >= 0]
-    if table.empty:
-        return None
-    order = [name for name in ("frame_index", "sensor_time") if name in table.columns]
-    return table.sort_values(by=order, ignore_index=True, kind="stable")
+    table = motif_table(path, ".extra_data.json")
+    return table if len(table["frame_index"]) else None
 
 
 def motif_extra_data_h5_to_df(store: Any, path: Path) -> Any:
-    """The samples of one .extra_data.h5 of `store` as a pandas.DataFrame: the columns, the camera's fields, sample_delay."""
-    chunk = int(os.path.basename(path_text(path)).split(".")[0])
-    return store._extra_data_of_chunk(chunk)
+    """The samples of one .extra_data.h5 as a pandas.DataFrame: the columns, the camera's fields, sample_delay.
+
+    store: not needed. Without pandas a dict of arrays. Raises ValueError if the file is damaged.
+    """
+    return motif_table(path, ".extra_data.h5")
 
 
 def motif_extra_data_h5_attrs(path: Path) -> Dict[str, Any]:

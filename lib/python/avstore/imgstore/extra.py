@@ -1,0 +1,62 @@
+"""Extra data as tables."""
+from __future__ import annotations
+
+import os
+import tempfile
+from typing import Any
+
+from .. import _native
+from ..arguments import Path, path_text
+from ..errors import Corrupt
+from ..store import _columns_as_arrays
+from .constants import STORE_MD_FILENAME
+
+# What ties a record to its frame; behind the record's own keys.
+_TIED = ("frame_time", "frame_number", "frame_index")
+
+# A store to put one file of extra data into.
+_METADATA = """\
+__store:
+  class: VideoImgStore
+  format: avc1/mp4
+  imgshape: [2, 2]
+  version: 2
+"""
+
+
+def extra_table(folder: str, ignore_corrupt: bool) -> Any:
+    """All records of a store as a pandas.DataFrame; without pandas a dict of arrays. Raises ValueError if they are damaged."""
+    try:
+        columns, sample_rates = _native.read_extra(folder, ignore_corrupt)
+    except Corrupt as error:
+        raise ValueError(str(error)) from error
+    arrays = _columns_as_arrays(columns)
+    ordered = {name: arrays[name] for name in [*(name for name in arrays if name not in _TIED), *_TIED]}
+    try:
+        import pandas
+    except ImportError:
+        return ordered
+    table = pandas.DataFrame(ordered, copy=False)
+    table.attrs["sample_rates"] = sample_rates
+    return table
+
+
+def motif_table(path: Path, extension: str) -> Any:
+    """The same of one of Motif's files, wherever it lies; numbers are those of the chunk's index beside it, if it was renumbered."""
+    file = os.path.abspath(path_text(path))
+    with open(file, "rb"):
+        pass  # what is not there is said here
+    stem = file[:-len(extension)] if file.endswith(extension) else file
+    with tempfile.TemporaryDirectory(prefix="avstore-") as folder:
+        for name, text in ((STORE_MD_FILENAME, _METADATA), ("000000.mp4", "")):
+            with open(os.path.join(folder, name), "w", encoding="utf-8") as made:
+                made.write(text)
+        os.symlink(file, os.path.join(folder, "000000" + extension))
+        for index in (stem + ".npz", os.path.join(stem, "index.npz")):
+            if os.path.exists(index):
+                os.symlink(index, os.path.join(folder, "000000.npz"))
+                break
+        try:
+            return extra_table(folder, False)
+        except ValueError as error:
+            raise ValueError(str(error).replace(os.path.join(folder, "000000" + extension), file)) from error
