@@ -265,6 +265,37 @@ def test_a_frame_is_an_array_that_knows_its_names(gray):
         frame.view(np.ndarray).view(avstore.Frame).number
 
 
+def test_frames_changed_in_place_keep_their_names(gray):
+    with avstore.open(gray) as s:
+        frame, drawn = s[7], np.asarray(s[7]).astype(int)
+    address = frame.ctypes.data
+    frame //= 2
+    frame += 1
+    assert type(frame) is avstore.Frame and (frame.index, frame.ctypes.data) == (7, address)
+    np.testing.assert_array_equal(frame, drawn // 2 + 1)
+    for changed in (np.clip(frame, 0, 5, out=frame), np.add(frame, 1, out=frame, where=frame > 1), frame.clip(0, 3, out=frame)):
+        assert changed is frame and frame.index == 7
+    part = frame[:4]
+    part *= 0
+    assert part.index == 7 and not frame[:4].any()
+    # Into other arrays, and into another frame, which keeps its own names.
+    target = np.zeros(frame.shape)
+    assert type(np.add(frame, 1, out=target)) is np.ndarray
+    target += frame
+    assert type(target) is np.ndarray
+    with avstore.open(gray) as s:
+        other = s[9]
+    assert np.subtract(frame, frame, out=other).index == 9
+
+
+def test_arrays_like_a_frame_are_no_frames(gray):
+    with avstore.open(gray) as s:
+        frame = s[7]
+    for made in (np.zeros_like(frame), np.ones_like(frame), np.empty_like(frame, dtype=float), np.full_like(frame, 3)):
+        assert type(made) is np.ndarray and made.shape == frame.shape
+    assert np.zeros_like(frame).dtype == frame.dtype and not np.zeros_like(frame).any() and (np.full_like(frame, 3) == 3).all()
+
+
 def test_frames_outlive_everything(gray, gray_frames):
     s = avstore.open(gray)
     kept = [s[3], s[4][5:], *s[[8, 8, 9]], s.at_time(5)]

@@ -18,6 +18,10 @@ class FrameInfo(NamedTuple):
     keyframe: bool  #: decoding can start here
 
 
+# They make arrays of other pixels than the frame's.
+_MAKING = frozenset((np.empty_like, np.full_like, np.ones_like, np.zeros_like))
+
+
 class Frame(np.ndarray):
     """The pixels of a frame as a NumPy array that knows which frame it is.
 
@@ -25,7 +29,9 @@ class Frame(np.ndarray):
     opened with another `pixel_format`; the stored array's own in the formats npy and bpk. The pixels are the frame's own and
     stay while it, or a view of it, lives. It can be handed to whatever takes an array.
 
-    Parts of a frame (``frame[10:20]``), and copies, still know their frame. What is computed of frames is a plain array.
+    Parts of a frame (``frame[10:20]``), copies of it (``frame.copy()``, ``frame.astype(float)``), and a frame that is changed in
+    place (``frame += 1``, ``out=frame``) still know their frame. What is computed of frames, or made like one (``np.zeros_like``),
+    is a plain array.
     """
 
     info: Optional[FrameInfo]
@@ -60,7 +66,13 @@ class Frame(np.ndarray):
     def __array_finalize__(self, source: Any) -> None:
         self.info = getattr(source, "info", None)
 
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        result = super().__array_function__(function, types, args, kwargs)
+        return np.asarray(result) if function in _MAKING else result
+
     def __array_wrap__(self, array: np.ndarray, context: Any = None, return_scalar: bool = False) -> Any:
+        if array is self:
+            return self  # what was computed was put here
         plain = np.asarray(array)
         return plain[()] if plain.ndim == 0 else plain
 
