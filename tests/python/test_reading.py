@@ -125,10 +125,31 @@ def test_indices_slices_lists_and_masks(gray):
         (np.array([2, 2], np.uint8), [2, 2]),
         (np.array([4.0, 2.0]), [4, 2]),
         (np.arange(40) % 13 == 0, [0, 13, 26, 39]),
+        ([i % 13 == 0 for i in range(40)], [0, 13, 26, 39]),
+        (np.nonzero(np.arange(40) % 13 == 0), [0, 13, 26, 39]),
+        (([4, 2],), [4, 2]),
+        (np.array([4, np.int8(2), 3.0], object), [4, 2, 3]),
     ]:
         frames = s[key]
         assert [frame.index for frame in frames] == places
         assert [code_of(frame) for frame in frames] == places
+
+
+def test_indices_and_masks_of_pandas(gray):
+    pandas = pytest.importorskip("pandas")
+    s = avstore.open(gray)
+    for kind in ("int64", "Int64", "UInt8", "Float64"):
+        assert [frame.index for frame in s[pandas.Series([4, 2], dtype=kind)]] == [4, 2]
+    for kind in ("bool", "boolean"):
+        mask = pandas.Series(s.frames.time > 7.5, dtype=kind)
+        assert [frame.index for frame in s[mask]] == [37, 38, 39]
+        assert len(s.stack(mask)) == 3
+    assert s[pandas.Index([4, 2])][1].index == 2
+    for key in (pandas.Series([4, None], dtype="Int64"), pandas.Series([True] * 39 + [None], dtype="boolean")):
+        with pytest.raises(TypeError, match="frame indices"):
+            s[key]
+    with pytest.raises(ValueError, match="mask"):
+        s[pandas.Series([True], dtype="boolean")]
 
 
 @pytest.mark.parametrize("kind", INTEGERS + FLOATS)
@@ -172,6 +193,16 @@ def test_what_is_not_there(gray):
         (lambda: s[[True, False]], (ValueError,)),
         (lambda: s["1"], (TypeError,)),
         (lambda: s[None], (TypeError,)),
+        (lambda: s[True], (TypeError,)),
+        (lambda: s[np.True_], (TypeError,)),
+        (lambda: s[np.array(True)], (TypeError,)),
+        (lambda: s[[1, True, "a"]], (TypeError,)),
+        (lambda: s[np.array([1, True], object)], (TypeError,)),
+        (lambda: s[[2**70, 1]], (ValueError,)),
+        (lambda: s[{1, 2}], (TypeError,)),
+        (lambda: s[(i for i in (1, 2))], (TypeError,)),
+        (lambda: s[np.nonzero(np.ones((2, 2)))], (ValueError,)),
+        (lambda: s.at_number(True), (TypeError,)),
         (lambda: s[["1"]], (TypeError,)),
         (lambda: s.at_number("1"), (TypeError,)),
         (lambda: s.find(), (ValueError,)),

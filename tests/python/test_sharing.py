@@ -194,6 +194,14 @@ def test_nothing_is_decoded_twice_or_before_its_time(store):
     assert [code_of(image) for image in array[40:43].compute(scheduler="threads")] == [40, 41, 42]
 
 
+def test_sizes_of_blocks(store):
+    s = avstore.open(store)
+    assert s.to_dask("30 kB").chunks == s.to_dask(30000).chunks == s.to_dask(np.float64(3e4)).chunks != s.to_dask().chunks
+    for nonsense, kind in (("much", ValueError), (0, ValueError), (-5, ValueError), ("0 MB", ValueError), ([1], TypeError)):
+        with pytest.raises(kind, match="block_bytes"):
+            s.to_dask(nonsense)
+
+
 def test_options_reach_the_workers(store):
     array = avstore.open(store, pixel_format="bgr24").to_dask()
     assert array.shape == (60, HEIGHT, WIDTH, 3) and array.compute().shape == array.shape

@@ -70,12 +70,14 @@ def integer(value: Integer, what: str, bits: int = 64) -> int:
 
 
 def whole(value: Integer, what: str) -> int:
-    """An int, however large, of any kind of number that has no fraction."""
+    """An int, however large, of any kind of number that has no fraction. True and False are no numbers here."""
+    if isinstance(value, bool) or getattr(value, "dtype", None) == np.bool_:
+        raise TypeError(f"{what} must be a whole number, not a bool")
     try:
         return operator.index(value)  # type: ignore[arg-type]
     except TypeError:
         pass
-    if isinstance(value, (numbers.Real, np.ndarray)) and not isinstance(value, bool):
+    if isinstance(value, (numbers.Real, np.ndarray)):
         as_float = float(value)
         if as_float.is_integer():
             return int(as_float)
@@ -83,9 +85,24 @@ def whole(value: Integer, what: str) -> int:
     raise TypeError(f"{what} must be a whole number, not {type(value).__name__}")
 
 
+def array_of(values: Any, what: str) -> np.ndarray:
+    """As np.asarray, but of objects (Python's, or what pandas makes of its Int64 and boolean) the whole numbers or bools they are.
+
+    A tuple of one array, which np.nonzero gives, is that array.
+    """
+    if isinstance(values, tuple) and len(values) == 1 and np.ndim(values[0]) == 1:
+        values = values[0]
+    array = np.asarray(values)
+    if array.dtype.kind != "O" or array.ndim != 1:
+        return array
+    if all(isinstance(value, (bool, np.bool_)) for value in array):
+        return array.astype(bool)
+    return np.array([integer(value, f"each of the {what}") for value in array], np.int64)
+
+
 def integers(values: Any, what: str) -> np.ndarray:
     """Whole numbers of any kind as int64. A mask (of bool) stands for the places where it is True."""
-    array = np.asarray(values)
+    array = array_of(values, what)
     if array.ndim != 1:
         raise InvalidArgument(f"{what} have {array.ndim} dimensions, not one")
     if array.size == 0:

@@ -2,11 +2,12 @@
 from __future__ import annotations
 
 import threading
-from typing import Any, List, Optional, Tuple
+from typing import Any, List, Tuple, Union
 
 import numpy as np
 
-from .errors import Corrupt
+from .arguments import integer
+from .errors import Corrupt, InvalidArgument
 from .store import Store
 
 # The store that a thread of a worker has read last: tasks come in any order, but mostly of one.
@@ -41,20 +42,32 @@ def _block_bounds(keyframes: np.ndarray, frames: int, largest: int) -> List[int]
     return [*cuts, frames]
 
 
-def to_dask(store: Store, block_bytes: Optional[int]) -> Any:
+def _bytes_of(size: Union[int, str]) -> int:
+    import dask.utils
+
+    try:
+        count = dask.utils.parse_bytes(size) if isinstance(size, str) else integer(size, "block_bytes")
+    except InvalidArgument:
+        raise
+    except ValueError:
+        raise InvalidArgument(f"block_bytes cannot be {size!r}: it is a number of bytes, or such as '16 MiB'") from None
+    if count < 1:
+        raise InvalidArgument(f"block_bytes cannot be {size!r}: it must be positive")
+    return count
+
+
+def to_dask(store: Store, block_bytes: Union[int, str, None]) -> Any:
     import dask.array
     import dask.base
-    import dask.utils
     from dask.highlevelgraph import HighLevelGraph
 
     shape, dtype = store.image_shape, store.image_dtype
     frames = len(store)
     if frames == 0:
         return dask.array.zeros((0, *shape), dtype=dtype, chunks=(0, *shape))
-    if block_bytes is None:
-        block_bytes = dask.utils.parse_bytes(dask.config.get("array.chunk-size"))
+    block_bytes = _bytes_of(dask.config.get("array.chunk-size") if block_bytes is None else block_bytes)
     image_bytes = int(np.prod(shape)) * dtype.itemsize
-    cuts = _block_bounds(store.keyframes(), frames, max(1, int(block_bytes) // image_bytes))
+    cuts = _block_bounds(store.keyframes(), frames, max(1, block_bytes // image_bytes))
     key = (store._given_path, tuple(store._options.items()), store.info.uuid, frames)
     name = "avstore-" + dask.base.tokenize(key, cuts, store.info.created_utc)
     rest = (0,) * len(shape)
@@ -64,7 +77,7 @@ def to_dask(store: Store, block_bytes: Optional[int]) -> Any:
     return dask.array.Array(HighLevelGraph.from_collections(name, graph), name, chunks, dtype=dtype)
 
 
-def to_xarray(store: Store, block_bytes: Optional[int]) -> Any:
+def to_xarray(store: Store, block_bytes: Union[int, str, None]) -> Any:
     import xarray
 
     array = to_dask(store, block_bytes)

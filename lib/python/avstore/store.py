@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Iterator, List, Optional, Tuple, Union, o
 import numpy as np
 
 from . import _native
-from .arguments import INT64_MAX, INT64_MIN, Integer, Path, integer, integers, path_text, whole
+from .arguments import INT64_MAX, INT64_MIN, Integer, Path, array_of, integer, integers, path_text, whole
 from .errors import EndOfStore, InvalidArgument, NotFound, paths_not_found
 from .frame import Frame, FrameInfo
 
@@ -209,7 +209,7 @@ class Store:
     def __getitem__(self, key: Any) -> Any:
         """``s[i]``: the frame at that place; negative ones count from the end.
 
-        ``s[a:b:step]`` and ``s[[3, 1, 2]]`` (any sequence of places, or a mask) give a list of frames in the order asked;
+        ``s[a:b:step]`` and ``s[[3, 1, 2]]`` (a list, array or Series of places, a mask, or what np.nonzero gives) give a list of frames in the order asked;
         they are decoded in the cheapest order, on all cores, and no frame twice. Mind your memory: ``s[:]`` is everything.
         Raises EndOfStore outside the store.
         """
@@ -288,17 +288,17 @@ class Store:
 
     # --- for many machines ---
 
-    def to_dask(self, block_bytes: Optional[int] = None) -> "dask.array.Array":
+    def to_dask(self, block_bytes: Union[int, str, None] = None) -> "dask.array.Array":
         """All frames as a lazy dask.array: [frames, rows, columns] or [frames, rows, columns, channels].
 
-        Blocks begin at keyframes, so that no two decode the same frame, and hold about `block_bytes` (default: Dask's setting
-        array.chunk-size); only a keyframe interval that is larger than this is cut inside. Workers open the store themselves:
+        Blocks begin at keyframes, so that no two decode the same frame, and hold about `block_bytes` (a number, or such as "16 MiB"; default: Dask's
+        setting array.chunk-size); only a keyframe interval that is larger than this is cut inside. Workers open the store themselves:
         the path must lead to it on their machines. Takes the package dask.
         """
         from .dask_array import to_dask
         return to_dask(self, block_bytes)
 
-    def to_xarray(self, block_bytes: Optional[int] = None) -> "xarray.DataArray":
+    def to_xarray(self, block_bytes: Union[int, str, None] = None) -> "xarray.DataArray":
         """The same as an xarray.DataArray with the dimensions frame, y, x and channel.
 
         The coordinates `number` and `time` go with `frame`. Takes the packages dask and xarray.
@@ -339,10 +339,10 @@ class Store:
     def _places(self, key: Any) -> np.ndarray:
         if isinstance(key, slice):
             return np.arange(*key.indices(len(self)), dtype=np.int64)
-        asked = np.asarray(key)
+        asked = array_of(key, "frame indices")
         if asked.dtype.kind == "b" and len(asked) != len(self):
             raise InvalidArgument(f"{self.path}: a mask of {len(asked)} does not fit {len(self)} frames")
-        places = integers(key, "frame indices")
+        places = integers(asked, "frame indices")
         outside = places < -len(self)
         if outside.any():
             raise EndOfStore(f"{self.path}: no frame_index {places[outside][0]}; the store has {len(self)} frames")
