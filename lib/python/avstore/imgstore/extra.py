@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from typing import Any
+from typing import Any, Dict, Tuple
 
 from .. import _native
 from ..arguments import Path, path_text
@@ -24,12 +24,29 @@ __store:
 """
 
 
-def extra_table(folder: str, ignore_corrupt: bool) -> Any:
-    """All records of a store as a pandas.DataFrame; without pandas a dict of arrays. Raises ValueError if they are damaged."""
+def _read(folder: str, ignore_corrupt: bool) -> Tuple[Dict[str, Any], Dict[str, float]]:
     try:
-        columns, sample_rates = _native.read_extra(folder, ignore_corrupt)
+        return _native.read_extra(folder, ignore_corrupt)
     except Corrupt as error:
         raise ValueError(str(error)) from error
+
+
+def has_records(folder: str) -> bool:
+    """Whether a store has extra data, be they damaged."""
+    try:
+        return len(_read(folder, False)[0]["frame_index"]) > 0
+    except ValueError:
+        return True
+
+
+def sample_rates(folder: str) -> Dict[str, float]:
+    """Samples a second of Motif's data sets, by name."""
+    return _read(folder, False)[1]
+
+
+def extra_table(folder: str, ignore_corrupt: bool) -> Any:
+    """All records of a store as a pandas.DataFrame; without pandas a dict of arrays. Raises ValueError if they are damaged."""
+    columns, rates = _read(folder, ignore_corrupt)
     arrays = _columns_as_arrays(columns)
     ordered = {name: arrays[name] for name in [*(name for name in arrays if name not in _TIED), *_TIED]}
     try:
@@ -37,7 +54,7 @@ def extra_table(folder: str, ignore_corrupt: bool) -> Any:
     except ImportError:
         return ordered
     table = pandas.DataFrame(ordered, copy=False)
-    table.attrs["sample_rates"] = sample_rates
+    table.attrs["sample_rates"] = rates
     return table
 
 

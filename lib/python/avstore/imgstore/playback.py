@@ -6,14 +6,13 @@ from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
 
-from .. import _native
 from ..arguments import Integer, whole
-from ..errors import Corrupt, EndOfStore, NotFound
+from ..errors import EndOfStore, NotFound
 from ..frame import Frame, FrameInfo
 from ..store import Store, StoreInfo
 from ..tools import reindex
 from .constants import FRAME_MD
-from .extra import extra_table
+from .extra import extra_table, has_records, sample_rates
 
 Image = np.ndarray
 Read = Tuple[Image, Tuple[int, float]]
@@ -152,14 +151,10 @@ class Playback:
     # --- extra data ---
 
     def has_extra_data(self) -> bool:
-        try:
-            columns, _ = _native.read_extra(self._path, False)
-        except Corrupt:
-            return True
-        return len(columns["frame_index"]) > 0
+        return has_records(self._path)
 
     def extra_data(self, ignore_corrupt: bool) -> Any:
         return extra_table(self._path, ignore_corrupt)
 
     def sample_rates(self) -> Dict[str, float]:
-        return _native.read_extra(self._path, False)[1]
+        return sample_rates(self._path)
