@@ -3,6 +3,7 @@ import ast
 import inspect
 import pathlib
 import pydoc
+import re
 import shutil
 import subprocess
 import sys
@@ -32,6 +33,27 @@ def test_all_that_is_public_is_documented():
     assert [name for name in avstore.__all__ if not inspect.getdoc(getattr(avstore, name))] == []
     text = pydoc.plain(pydoc.render_doc(avstore))
     assert "any frame, exactly, at once" in text and "create(path" in text
+
+
+def fields_of(thing):
+    """What a class holds, besides properties, which have docstrings of their own."""
+    stated = [name for each in thing.__mro__ if each.__module__.startswith("avstore") for name in vars(each).get("__annotations__", {})]
+    return [name for name in stated if not name.startswith("_")]
+
+
+def test_fields_are_documented():
+    """Where help() shows them: in the class's docstring, each with what it means."""
+    classes = [thing for thing in map(avstore.__dict__.get, avstore.__all__) if inspect.isclass(thing)]
+    assert len([thing for thing in classes if fields_of(thing)]) > 12
+    missing = {f"{thing.__name__}.{name}" for thing in classes for name in fields_of(thing)
+               if not re.search(rf"(^|\W){name}(, \w+)*: \S", inspect.getdoc(thing) or "")}
+    assert missing == set()
+
+
+def test_options_are_stated():
+    for function in (avstore.create, avstore.append, avstore.transcode, avstore.import_video, avstore.export):
+        assert "Unpack" in function.__annotations__["options"]
+        assert "options" in inspect.getdoc(function).lower()
 
 
 def test_types_are_stated():

@@ -21,16 +21,25 @@ class Alignment:
     """Which frames of several stores belong together. `avstore.align` makes one.
 
     A place is where each store shows a frame; places ascend by number, or by time. With P places and S stores:
+
+    number: [P] int64: the common frame number, or by time a count from 0.
+    time: [P] float64, seconds: the least of the frames' times, or by number that of the first store with a frame.
+    frame_index: [P, S] int64: where the frame is in its store; -1 where it is black.
+    frame_number: [P, S] int64; 0 where it is black.
+    frame_time: [P, S] float64, seconds; NaN where it is black.
+    shown: [P, S] of "match", "hold" (the store's image before that) and "black".
+    tolerance: seconds; by time: the one used.
+    stores: paths of the S stores.
     """
 
-    number: np.ndarray  #: [P] int64: the common frame number, or by time a count from 0
-    time: np.ndarray  #: [P] float64: the least of the frames' times, or by number that of the first store with a frame
-    frame_index: np.ndarray  #: [P, S] int64: where the frame is in its store; -1 where it is black
-    frame_number: np.ndarray  #: [P, S] int64; 0 where it is black
-    frame_time: np.ndarray  #: [P, S] float64; NaN where it is black
-    shown: np.ndarray  #: [P, S] of "match", "hold" (the store's image before that) and "black"
-    tolerance: float  #: seconds; by time: the one used
-    stores: List[str]  #: the S stores
+    number: np.ndarray
+    time: np.ndarray
+    frame_index: np.ndarray
+    frame_number: np.ndarray
+    frame_time: np.ndarray
+    shown: np.ndarray
+    tolerance: float
+    stores: List[str]
 
     def __init__(self, stores: Sequence[str], native: _native.Alignment):
         self._native = native

@@ -43,10 +43,9 @@ class EncoderOptions(TypedDict, total=False):
     options: Mapping[str, object]  # any of libavcodec or the encoder, by their libav names
 
 
-class WriterOptions(EncoderOptions, total=False):
-    """How a store is written."""
+class RecordingOptions(EncoderOptions, total=False):
+    """How a store is written, besides its format."""
 
-    format: str  # see formats(); default "avc1/mp4"
     chunk_size: int  # frames a chunk; default 10000 for video, 200 for folders of images
     timing: Timing  # what timestamps video chunks carry: evenly spaced, or the frames' times; default "nominal"
     overwrite: bool  # replace a store that is there already
@@ -59,6 +58,12 @@ class WriterOptions(EncoderOptions, total=False):
     queue_bytes: int  # and at most so many bytes, or one frame; default 256 MiB
     when_full: WhenFull  # what becomes of a frame for which there is no room; default "block"
     durability: Durability  # what durable frames survive: that this process is killed, or a power cut; default "process"
+
+
+class WriterOptions(RecordingOptions, total=False):
+    """How a store is written."""
+
+    format: str  # see formats(); default "avc1/mp4"
 
 
 def integer(value: Integer, what: str, bits: int = 64) -> int:

@@ -7,15 +7,23 @@ import numpy as np
 
 
 class FrameInfo(NamedTuple):
-    """All that a store knows about a frame without decoding it."""
+    """All that a store knows about a frame without decoding it.
 
-    index: int  # type: ignore[assignment]  #: place in the store, from 0
-    number: int  #: the camera's own counter
-    time: float  #: when it was taken, in seconds; usually Unix time
-    chunk: int  #: which chunk holds it
-    frame_idx: int  #: its place in that chunk
-    pts: Optional[int]  #: in the chunk's time base; None in folders of images, or if not known yet
-    keyframe: bool  #: decoding can start here
+    index: place in the store, from 0.
+    number: the camera's own counter.
+    time: when it was taken, in seconds; usually Unix time.
+    chunk: which chunk holds it. frame_idx: its place in that chunk, from 0.
+    pts: in the chunk's time base; None in folders of images, or if not known yet.
+    keyframe: decoding can start here.
+    """
+
+    index: int  # type: ignore[assignment]
+    number: int
+    time: float
+    chunk: int
+    frame_idx: int
+    pts: Optional[int]
+    keyframe: bool
 
 
 # They make arrays of other pixels than the frame's.
@@ -32,6 +40,8 @@ class Frame(np.ndarray):
     Parts of a frame (``frame[10:20]``), copies of it (``frame.copy()``, ``frame.astype(float)``), and a frame that is changed in
     place (``frame += 1``, ``out=frame``) still know their frame. What is computed of frames, or made like one (``np.zeros_like``),
     is a plain array.
+
+    info: all that is known of the frame, a `FrameInfo`; None of arrays that were not read from a store.
     """
 
     info: Optional[FrameInfo]

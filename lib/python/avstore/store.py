@@ -23,51 +23,82 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StoreInfo:
-    """What a store says of itself."""
+    """What a store says of itself.
 
-    path: str  #: its folder
-    store_class: str  #: "VideoImgStore" or "DirectoryImgStore"
-    format: str  #: such as "avc1/mp4"; see `formats`
-    encoding: str  #: of raw sensor data, such as "cv_bayerbg"; empty if it holds none
-    encoder: str  #: what encoded it, if known: the last one, where it changed
-    encoders: Tuple[Tuple[int, str], ...]  #: from which chunk on which encoder
-    shape: Tuple[int, ...]  #: of an image: rows, columns, and channels if colour
-    color: bool  #: False: reads back as gray
-    dtype: str  #: of an image: "uint8", "uint16", ...
-    nominal_frame_rate: Optional[Fraction]  #: frames per second; None if not known
-    chunk_size: int  #: frames a chunk, at most
+    path: its folder.
+    store_class: "VideoImgStore" or "DirectoryImgStore".
+    format: such as "avc1/mp4"; see `formats`.
+    encoding: of raw sensor data, such as "cv_bayerbg"; empty if it holds none.
+    encoder: what encoded it, if known: the last one, where it changed. encoders: from which chunk on which encoder.
+    shape: of an image: (rows, columns), or (rows, columns, channels) if colour.
+    color: False: reads back as gray.
+    dtype: of an image's elements: "uint8", "uint16", ...
+    nominal_frame_rate: frames per second; None if not known.
+    chunk_size: frames a chunk, at most.
+    chunk_count: how many chunks there are. frame_count: how many frames, in all of them.
+    created_utc: when it was made, ISO 8601 without zone, in UTC. timezone_local: where, the IANA name of the zone.
+    uuid: 32 hexadecimal digits; empty in old stores.
+    metadata_yaml: the user's own metadata, as they stand in metadata.yaml.
+    open_for_writing: there is a file .lock. recording: a writer that is alive has the store open now.
+    unfinished: nobody writes any more, but the last chunk was never finished; see `repair`.
+    number_min, number_max: least and greatest frame number; None of a store without frames.
+    time_min, time_max: least and greatest time, in seconds; None of a store without frames.
+    """
+
+    path: str
+    store_class: str
+    format: str
+    encoding: str
+    encoder: str
+    encoders: Tuple[Tuple[int, str], ...]
+    shape: Tuple[int, ...]
+    color: bool
+    dtype: str
+    nominal_frame_rate: Optional[Fraction]
+    chunk_size: int
     chunk_count: int
     frame_count: int
-    created_utc: str  #: ISO 8601 without zone
-    timezone_local: str  #: IANA name
+    created_utc: str
+    timezone_local: str
     uuid: str
-    metadata_yaml: str  #: the user's own metadata, as they stand in metadata.yaml
-    open_for_writing: bool  #: there is a file .lock
-    recording: bool  #: a writer that is alive has the store open now
-    unfinished: bool  #: nobody writes any more, but the last chunk was never finished
-    number_min: Optional[int]  #: least frame number; None of a store without frames, as those that follow
+    metadata_yaml: str
+    open_for_writing: bool
+    recording: bool
+    unfinished: bool
+    number_min: Optional[int]
     number_max: Optional[int]
-    time_min: Optional[float]  #: seconds
+    time_min: Optional[float]
     time_max: Optional[float]
 
 
 @dataclass(frozen=True)
 class ReadStatistics:
-    """What reading has cost so far."""
+    """What reading has cost so far.
 
-    seeks: int  #: times a file was repositioned
+    seeks: times a file was repositioned.
+    packets_read: of coded video.
+    frames_decoded: also those on the way to the ones asked for.
+    seek_recoveries: times a seek landed wrong and an earlier start was taken.
+    files_opened: of video, or images.
+    """
+
+    seeks: int
     packets_read: int
     frames_decoded: int
-    seek_recoveries: int  #: times a seek landed wrong and an earlier start was taken
+    seek_recoveries: int
     files_opened: int
 
 
 @dataclass(frozen=True)
 class FrameTable:
-    """The names of all frames of a store, in order of frame_index: element i is frame i's."""
+    """The names of all frames of a store, in order of frame_index: element i is frame i's.
 
-    number: np.ndarray  #: int64
-    time: np.ndarray  #: float64, seconds
+    number: int64, the camera's own counter.
+    time: float64, seconds.
+    """
+
+    number: np.ndarray
+    time: np.ndarray
 
     def __len__(self) -> int:
         return len(self.number)

@@ -19,47 +19,73 @@ if TYPE_CHECKING:
 
 
 class Format(NamedTuple):
-    """A format that a store can have."""
+    """A format that a store can have.
 
-    name: str  #: "avc1/mp4", "png", ...
-    extension: str  #: of its chunk or image files, with the dot
-    video: bool  #: chunks are video files; else folders of images
-    lossless: bool  #: what is read equals what was written, in `lossless_pixels`
+    name: "avc1/mp4", "png", ...
+    extension: of its chunk or image files, with the dot.
+    video: chunks are video files; else folders of images.
+    lossless: what is read equals what was written, in some pixel formats. lossless_pixels: their names.
+    description: one line.
+    """
+
+    name: str
+    extension: str
+    video: bool
+    lossless: bool
     lossless_pixels: Tuple[str, ...]
-    description: str  #: one line
+    description: str
 
 
 class Encoder(NamedTuple):
-    """An encoder that can write a format."""
+    """An encoder that can write a format.
 
-    name: str  #: libav's
+    name: libav's.
+    hardware: it needs a device.
+    available: it works on this machine. why_not: the reason if it does not.
+    """
+
+    name: str
     hardware: bool
-    available: bool  #: it works on this machine
-    why_not: str  #: the reason if it does not
+    available: bool
+    why_not: str
 
 
 class ImportResult(NamedTuple):
-    """What `import_video` has made."""
+    """What `import_video` has made.
+
+    frames: in the store.
+    format: of the store.
+    copied: the coded video was kept as it was.
+    """
 
     frames: int
     format: str
-    copied: bool  #: the coded video was kept as it was
+    copied: bool
 
 
 class ExportResult(NamedTuple):
-    """What `export` has written."""
+    """What `export` has written.
+
+    frames: in the video.
+    frames_encoded: of these; the others were copied.
+    """
 
     frames: int
-    frames_encoded: int  #: the others were copied
+    frames_encoded: int
 
 
 class VerifyResult(NamedTuple):
-    """What `verify` has found."""
+    """What `verify` has found.
+
+    frames, chunks: how many the store has.
+    findings: a line each; none if all is well.
+    repairs: what `repair` would do, a line each; none too while the store is recorded.
+    """
 
     frames: int
     chunks: int
-    findings: List[str]  #: a line each; none if all is well
-    repairs: List[str]  #: what `repair` would do; none too while the store is recorded
+    findings: List[str]
+    repairs: List[str]
 
     @property
     def ok(self) -> bool:
@@ -68,18 +94,28 @@ class VerifyResult(NamedTuple):
 
 
 class RepairResult(NamedTuple):
-    """What `repair` has done."""
+    """What `repair` has done.
 
-    frames: int  #: in the store
-    steps: List[str]  #: a line for each thing done
-    put_aside: str  #: folder of what had no row; empty if there was nothing
+    frames: in the store.
+    steps: a line for each thing done.
+    put_aside: folder of what had no row; empty if there was nothing.
+    """
+
+    frames: int
+    steps: List[str]
+    put_aside: str
 
 
 class ReindexResult(NamedTuple):
-    """What `reindex` has done."""
+    """What `reindex` has done.
 
-    frames: int  #: in the store
-    zero: int  #: frame_index of the frame with number 0
+    frames: in the store.
+    zero: frame_index of the frame with number 0.
+    renumbered: how many frames have another number now.
+    """
+
+    frames: int
+    zero: int
     renumbered: int
 
 

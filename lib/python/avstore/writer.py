@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import weakref
 from dataclasses import dataclass
-from typing import Any, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -13,30 +13,49 @@ from .arguments import Integer, Path, integer, integers, json_text, native_write
 from .errors import Error, InvalidArgument, paths_not_found
 from .store import FrameTable
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from .arguments import RecordingOptions
+
 
 @dataclass(frozen=True)
 class Latency:
-    """Seconds, over the last thousand frames."""
+    """Seconds, over the last thousand frames.
+
+    median: half of the frames took no longer. p99: 99th percentile. max: the longest.
+    """
 
     median: float
-    p99: float  #: 99th percentile
+    p99: float
     max: float
 
 
 @dataclass(frozen=True)
 class WriterStatistics:
-    """A moment of a recording."""
+    """A moment of a recording.
 
-    frames_added: int  #: taken into the queue
-    frames_dropped: int  #: there was no room for
+    frames_added: taken into the queue.
+    frames_dropped: there was no room for.
+    frames_encoded: by the encoder, or as images.
+    frames_durable: would survive if this process were killed now; see `durability`.
+    queue_frames: waiting, with the one being encoded. queue_bytes: of their pixels.
+    encode_latency: a `Latency`, of converting, encoding and writing a frame.
+    total_latency: a `Latency`, from add() until the frame is durable.
+    bytes_written: of finished chunks.
+    encoder: libav's name; empty before the first frame, or without one.
+    """
+
+    frames_added: int
+    frames_dropped: int
     frames_encoded: int
-    frames_durable: int  #: would survive if this process were killed now
-    queue_frames: int  #: waiting, with the one being encoded
+    frames_durable: int
+    queue_frames: int
     queue_bytes: int
-    encode_latency: Latency  #: of converting, encoding and writing a frame
-    total_latency: Latency  #: from add() until the frame is durable
-    bytes_written: int  #: of finished chunks
-    encoder: str  #: libav's name; empty before the first frame, or without one
+    encode_latency: Latency
+    total_latency: Latency
+    bytes_written: int
+    encoder: str
 
 
 def _close_quietly(writer: _native.Writer) -> None:
@@ -150,7 +169,8 @@ class Writer:
 
 
 def create(path: Path, format: str = "avc1/mp4", shape: Optional[Sequence[Integer]] = None,
-           dtype: Optional[DTypeLike] = None, *, pixel_format: Optional[str] = None, **options: Any) -> Writer:
+           dtype: Optional[DTypeLike] = None, *, pixel_format: Optional[str] = None,
+           **options: "Unpack[RecordingOptions]") -> Writer:
     """Make a new store and record into it.
 
     path: its folder, which must not exist, unless `overwrite` is set.
@@ -192,7 +212,7 @@ def create(path: Path, format: str = "avc1/mp4", shape: Optional[Sequence[Intege
     return Writer(path, shape=shape, dtype=dtype, format=format, pixel_format=pixel_format, **options)
 
 
-def append(path: Path, *, pixel_format: Optional[str] = None, **options: Any) -> Writer:
+def append(path: Path, *, pixel_format: Optional[str] = None, **options: "Unpack[RecordingOptions]") -> Writer:
     """Go on with a store that was closed: frames follow those that are there, in a new chunk, and must be such as they are.
 
     pixel_format and options: as of `create`; what the store says of itself stays: format, encoding, chunk_size, timing,

@@ -10,10 +10,15 @@ class StoreAligner:
     """Shows the frames of stores that belong together: those of the same number; of several in a store the first.
 
     stores: opened for reading, of the same image shape, else ValueError is raised.
+
+    Where a store has no frame of a number:
+
+    MISSING_POLICY_DROP: nobody shows it. MISSING_POLICY_BLACK: that store shows a black image.
+    MISSING_POLICY_HOLD: that store shows its image before (zero-order hold); black if there is none.
     """
 
-    MISSING_POLICY_DROP = "drop"  #: only numbers that all stores have
-    MISSING_POLICY_HOLD = "zoh"  #: the store's image before (zero-order hold); black if there is none
+    MISSING_POLICY_DROP = "drop"
+    MISSING_POLICY_HOLD = "zoh"
     MISSING_POLICY_BLACK = "black"
 
     def __init__(self, *stores: Any):

@@ -81,6 +81,10 @@ class ImgStoreIndex:
 
     db: a connection to a database that has imgstore's tables; avstore's own databases do, and so do imgstore's.
     Raises OSError if its version is not 1.
+
+    frame_count: how many frames there are.
+    frame_min, frame_max: least and greatest frame number; NaN without frames.
+    frame_time_min, frame_time_max: least and greatest time, in seconds; 0 without frames.
     """
 
     VERSION = "1"
@@ -92,9 +96,7 @@ class ImgStoreIndex:
             raise OSError(f"the index has version {version}, not {self.VERSION}")
         self.frame_count: int = self._one("SELECT COUNT(*) FROM frames")
         self._chunks = tuple(row[0] for row in db.execute("SELECT DISTINCT chunk FROM chunks ORDER BY chunk"))
-        #: NaN of an index without frames.
         self.frame_min, self.frame_max = self._span("frame_number", np.nan)
-        #: 0 of an index without frames.
         self.frame_time_min, self.frame_time_max = self._span("frame_time", 0.0)
 
     def _one(self, query: str, *values: Any) -> Any:

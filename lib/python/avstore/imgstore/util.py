@@ -87,10 +87,11 @@ class ImageCodecProcessor:
     """Makes pictures of raw sensor data: [rows, columns, 3] in the order B, G, R, of the pixels that OpenCV's cvtColor makes.
 
     Encodings are named as in stores: "cv_bayerbg", "cv_yuv_nv12", "cv_rgb", ...
+
+    autoconvert: a function that decodes an image of the encoding that was set; without one it hands the image back.
     """
 
     def __init__(self) -> None:
-        #: Decodes an image of the encoding that was set; without one it hands the image back.
         self.autoconvert: Callable[[np.ndarray], np.ndarray] = _as_it_is
         self._encoding: Optional[str] = None
 
