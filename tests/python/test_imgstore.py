@@ -538,6 +538,28 @@ def test_a_store_without_frames_says_what_it_is_for(folder):
     assert avstore.verify(folder / "store").ok
 
 
+@pytest.mark.parametrize("format", ["png", "pgm", "ppm", "mjpeg", "avc1/mp4", "npy"])
+def test_one_channel_is_gray(folder, format):
+    """imgstore reads such pictures as [rows, columns]; arrays stay what they are."""
+    shape = (*GRAY, 1)
+    with imgstore.new_for_format(format, str(folder / "store"), imgshape=shape, imgdtype=np.uint8) as store:
+        assert store.image_shape == shape
+        read_shape = shape if format == "npy" else GRAY
+        assert metadata_in_file(folder / "store")["imgshape"] == list(read_shape)
+        assert avstore.open(folder / "store").info.shape == read_shape
+        for i in range(2):
+            store.add_image(draw(i)[..., np.newaxis], i, i / 4)
+        if format != "npy":
+            store.add_image(draw(2, channels=3), 2, 0.5)
+            store.add_image(draw(3), 3, 0.75)
+    read = imgstore.new_for_filename(str(folder / "store"))
+    assert read.image_shape == read_shape and metadata_in_file(folder / "store")["imgshape"] == list(read_shape)
+    for i in range(read.frame_count):
+        image, (number, _) = read.get_next_image()
+        assert image.shape == read_shape and number == code_of(image) == i
+    assert avstore.verify(folder / "store", deep=True).ok
+
+
 def test_images_of_another_size_than_was_said(folder):
     for format in ("pgm", "png"):
         with imgstore.new_for_format(format, str(folder / format), imgshape=(10, 20, 3)) as store:

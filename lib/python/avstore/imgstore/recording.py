@@ -52,6 +52,9 @@ class Recording:
             self._decoder.set_default_code(encoding)
             self._encoding = None
             self._shape = (*self._shape[:2], 3)
+        self.image_shape = (*self._shape[:2], 3) if self._encoding else self._shape
+        if self._shape[2:] == (1,) and not self._encoding and self.format not in _ARRAYS:
+            self._shape = self._shape[:2]  # as pictures of one channel are read
         self.user_metadata = {key: value for key, value in (metadata or {}).items() if key != STORE_MD_KEY}
         self._options = dict(options, metadata=self.user_metadata, encoding=self._encoding,
                              color=_is_color_shape(self._shape) if self._has_color_option else None)
@@ -94,10 +97,6 @@ class Recording:
 
     def span(self, what: str) -> Tuple[Any, Any]:
         return self._number_span if what == "number" else self._time_span
-
-    @property
-    def image_shape(self) -> Tuple[int, ...]:
-        return (*self._shape[:2], 3) if self._encoding else self._shape
 
     @property
     def image_dtype(self) -> np.dtype:

@@ -177,7 +177,7 @@ class _ImgStore:
 
     @property
     def image_shape(self) -> Tuple[int, ...]:
-        """Shape of the images that are read, or of those that are written."""
+        """Shape of the images that are read: [rows, columns] of gray pictures. While writing, the shape that was asked for."""
         return self._playback.info.shape if self._playback else self._writing().image_shape
 
     @property
