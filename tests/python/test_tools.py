@@ -233,3 +233,14 @@ def test_formats_and_encoders(folder):
     assert "libx264" in [encoder.name for encoder in avstore.encoders("avc1/mp4") if encoder.available]
     with pytest.raises(ValueError, match="mp5"):
         avstore.encoders("mp5")
+
+
+def test_what_is_said_of_a_transcoded_store(folder):
+    source = write_store(folder / "s", "png", 3, metadata={"a": {"b": 1}}, created="2024-01-02T03:04:05", timezone="Asia/Tokyo")
+    for name, given, metadata, created, zone in (
+            ("same", {}, {"a": {"b": 1}}, "2024-01-02T03:04:05", "Asia/Tokyo"),
+            ("other", {"metadata": {"x": 1}, "timezone": "Europe/Vienna"}, {"x": 1}, "2024-01-02T03:04:05", "Europe/Vienna"),
+            ("none", {"metadata": {}, "created": "2025-01-01T00:00:00"}, {}, "2025-01-01T00:00:00", "Asia/Tokyo")):
+        assert avstore.transcode(source, folder / name, format="npy", **given) == 3
+        s = avstore.open(folder / name)
+        assert (s.metadata, s.info.created_utc, s.info.timezone_local) == (metadata, created, zone)

@@ -240,8 +240,8 @@ class Store:
     def __getitem__(self, key: Any) -> Any:
         """``s[i]``: the frame at that place; negative ones count from the end.
 
-        ``s[a:b:step]`` and ``s[[3, 1, 2]]`` (a list, array or Series of places, a mask, or what np.nonzero gives) give a list of frames in the order asked;
-        they are decoded in the cheapest order, on all cores, and no frame twice. Mind your memory: ``s[:]`` is everything.
+        ``s[a:b:step]`` and ``s[[3, 1, 2]]`` (a list, array or Series of places, a mask, or what np.nonzero gives) give a list of
+        frames in the order asked; they are decoded in the cheapest order, on all cores, and no frame twice. Mind your memory: ``s[:]`` is everything.
         Raises EndOfStore outside the store.
         """
         if isinstance(key, slice) or np.ndim(key) > 0:
@@ -322,9 +322,9 @@ class Store:
     def to_dask(self, block_bytes: Union[int, str, None] = None) -> "dask.array.Array":
         """All frames as a lazy dask.array: [frames, rows, columns] or [frames, rows, columns, channels].
 
-        Blocks begin at keyframes, so that no two decode the same frame, and hold about `block_bytes` (a number, or such as "16 MiB"; default: Dask's
-        setting array.chunk-size); only a keyframe interval that is larger than this is cut inside. Workers open the store themselves:
-        the path must lead to it on their machines. Takes the package dask.
+        Blocks begin at keyframes, so that no two decode the same frame, and hold about `block_bytes` (a number, or such as
+        "16 MiB"; default: Dask's setting array.chunk-size); only a keyframe interval that is larger than this is cut inside.
+        Workers open the store themselves: the path must lead to it on their machines. Takes the package dask.
         """
         from .dask_array import to_dask
         return to_dask(self, block_bytes)

@@ -158,8 +158,9 @@ def transcode(source: Path, destination: Path, *, start: Integer = 0, stop: Opti
               **options: "Unpack[WriterOptions]") -> int:
     """Write the frames [start, stop) of a store anew in another format; returns how many.
 
-    Numbers, times, metadata and extra data are carried over. options: as of `create`, such as ``format="ffv1/mkv"``; metadata,
-    creation time and time zone are the source's. ignore_corrupt_extra: leave out chunks of damaged extra data, with a warning.
+    Numbers, times, metadata and extra data are carried over. options: as of `create`, such as ``format="ffv1/mkv"``; where
+    `metadata`, `created` or `timezone` is given, it stands in place of the source's, as a whole.
+    ignore_corrupt_extra: leave out chunks of damaged extra data, with a warning.
     """
     return _native.transcode(path_text(source), path_text(destination), native_writer_options(options),
                              frame_range(start, stop), save_index, ignore_corrupt_extra, progress)

@@ -13,9 +13,12 @@ reads and avstore.create writes. What differs:
 - Any frame is found and decoded exactly, whatever the format: frame numbers and indices may be NumPy's, chunks may be of any
   length and follow on a chunk that lost its index, and seeking in h264/mkv is as exact as elsewhere.
 - Images of 16 bit keep them in the formats that hold them.
-- A store is never written over: a folder that holds one raises FileExistsError.
+- A store is not written over: a folder that holds one, or other files, raises FileExistsError, unless overwrite=True is given.
 - A closed store that was opened for reading opens again when it is used.
-- Without pandas, extra data come as a dict of arrays; without PyYAML, dates, bytes and sets in user metadata as avstore.open has them.
+- Without pandas, extra data come as a dict of arrays; without PyYAML, dates, bytes and sets in user metadata as avstore.open
+  has them.
+
+README.md lists the smaller ones.
 """
 from .constants import STORE_MD_FILENAME
 from .stores import DirectoryImgStore, VideoImgStore, extract_only_frame, get_supported_formats, new_for_filename, \

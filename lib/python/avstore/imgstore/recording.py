@@ -37,7 +37,7 @@ def _is_color_shape(shape: Sequence[int]) -> bool:
 class Recording:
     """A store that is written.
 
-    It is there at once, without frames, and says what it is; then it is gone on with. A writer alone would wait for the first frame.
+    It is made at once, without frames, and says what it is; then it is gone on with. A writer alone waits for the first frame.
     """
 
     def __init__(self, path: str, format: str, imgshape: Sequence[int], imgdtype: Any, metadata: Optional[dict],
