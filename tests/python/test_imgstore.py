@@ -304,6 +304,29 @@ def test_ways_to_name_a_store(folder):
     assert len(imgstore.new_for_filename(path, index=index.ImgStoreIndex.new_from_file(path + "/.index.sqlite"))) == 12
 
 
+def test_relative_paths_outlive_a_change_of_the_folder(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    (folder / "elsewhere").mkdir()
+    written = imgstore.new_for_format("pgm", "store", imgshape=GRAY, imgdtype=np.uint8, chunksize=4)
+    written.add_image(draw(0), 0, 0.0)
+    monkeypatch.chdir(folder / "elsewhere")
+    for i in range(1, 10):
+        written.add_image(draw(i), i, i / 4)
+    written.add_extra_data(force=1)
+    written.close()
+    monkeypatch.chdir(folder)
+    store = imgstore.new_for_filename("store")
+    assert code_of(store.get_next_image()[0]) == 0
+    monkeypatch.chdir(folder / "elsewhere")
+    assert code_of(store.get_image(9)[0]) == 9 and store.has_extra_data and store.get_extra_data()["force"].tolist() == [1]
+    assert (store.filename, store.find_extra_data_files()) == ("store", [os.path.join("store", "000002", "index.extra.json")])
+    store.close()
+    assert code_of(store.get_image(5)[0]) == 5
+    (folder / "store" / ".index.sqlite").unlink()
+    store.save_index()
+    assert (folder / "store" / ".index.sqlite").exists() and list((folder / "elsewhere").iterdir()) == []
+
+
 def test_a_store_is_made_with_the_folders_above_it(folder):
     new_store(folder, name="d1/d2/store")
     assert len(imgstore.new_for_filename(str(folder / "d1" / "d2" / "store"))) == 12

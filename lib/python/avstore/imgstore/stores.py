@@ -27,6 +27,11 @@ __all__ = ["DirectoryImgStore", "STORE_INDEX_FILENAME", "STORE_LOCK_FILENAME", "
 _log = logging.getLogger("imgstore")
 
 
+def _absolute(path: str) -> str:
+    """Leads to the same place whatever becomes of the current folder."""
+    return os.path.join(os.getcwd(), path)
+
+
 class _ImgStore:
     """What both classes of stores share. A store is open for reading (mode "r") or for writing ("w")."""
 
@@ -60,6 +65,7 @@ class _ImgStore:
         if index is not None and not isinstance(index, ImgStoreIndex):
             raise TypeError("index must be of type ImgStoreIndex")
         self._basedir = path_text(basedir)
+        self._folder = _absolute(self._basedir)
         self._mode = mode
         self._playback: Optional[Playback] = None
         self._recording: Optional[Recording] = None
@@ -72,7 +78,7 @@ class _ImgStore:
             self._recording = self._make(imgshape, imgdtype, metadata, encoding, format, options)
 
     def _open(self, opened: Optional[Store]) -> Playback:
-        playback = Playback(self._basedir, opened)
+        playback = Playback(self._folder, opened)
         if _class_of(playback.info) is not _known_base(type(self)):
             playback.close()
             raise ValueError(f"{self._basedir}: incompatible store: a {playback.info.store_class}, "
@@ -87,7 +93,7 @@ class _ImgStore:
             raise ValueError("metadata must be a dictionary")
         if not self.supports_format(format):
             raise ValueError(f"unknown format {format}: only {', '.join(self.supported_formats())} are supported")
-        return Recording(self._basedir, ALIASES.get(format, format), imgshape, imgdtype, metadata, encoding, options)
+        return Recording(self._folder, ALIASES.get(format, format), imgshape, imgdtype, metadata, encoding, options)
 
     @classmethod
     def _chunk_size(cls, asked: Optional[int]) -> int:
@@ -289,16 +295,17 @@ class _ImgStore:
 
         Where Motif has recorded some for a chunk, those of the writer API are left out.
         """
-        names = set(os.listdir(self._basedir))
+        names = set(os.listdir(self._folder))
         chunks = sorted({match[1] for match in map(re.compile(r"(\d{6,})(\.|$)").match, names) if match}, key=int)
-        return [path for chunk in chunks for path in self._extra_data_files_of(chunk, extensions)]
+        return [os.path.join(self._basedir, name) for chunk in chunks for name in self._extra_data_files_of(chunk, extensions)]
 
     def _extra_data_files_of(self, chunk: str, extensions: Sequence[str]) -> List[str]:
-        beside_chunk = os.path.join(self._basedir, chunk)
-        beside_index = beside_chunk if self._video else os.path.join(beside_chunk, "index")
-        of_motif = [beside_chunk + end for end in (".extra_data.h5", ".extra_data.json") if end in extensions]
-        of_writer = [beside_index + end for end in (".extra.json", ".extra_data.json") if end in extensions]
-        return list(filter(os.path.exists, of_motif))[:1] or list(filter(os.path.exists, of_writer))
+        def there(stem: str, endings: Sequence[str]) -> List[str]:
+            names = [stem + end for end in endings if end in extensions]
+            return [name for name in names if os.path.exists(os.path.join(self._folder, name))]
+
+        beside_index = chunk if self._video else os.path.join(chunk, "index")
+        return there(chunk, (".extra_data.h5", ".extra_data.json"))[:1] or there(beside_index, (".extra.json", ".extra_data.json"))
 
     @property
     def has_extra_data(self) -> bool:
@@ -374,11 +381,11 @@ class _ImgStore:
         """
         if self._playback is None:
             return
-        own = os.path.join(self._basedir, STORE_INDEX_FILENAME)
+        own = os.path.join(self._folder, STORE_INDEX_FILENAME)
         if path is not None and os.path.abspath(path_text(path)) != os.path.abspath(own):
             self._index().to_file(path)
         elif not self._is_index(own):
-            rebuild_index(self._basedir)
+            rebuild_index(self._folder)
 
     def _index(self) -> ImgStoreIndex:
         """Of the frames that are read: the database in the store may be out of date where it cannot be written."""
@@ -458,7 +465,7 @@ def new_for_filename(path: Optional[Path], **kwargs: Any) -> Any:
     """
     mode = kwargs.pop("mode", "r")
     folder = _folder_of(path, kwargs.pop("basedir", None), read=mode == "r")
-    opened = Store(folder)
+    opened = Store(_absolute(folder))
     if mode != "r":
         opened.close()
         return _class_of(opened.info)(basedir=folder, mode=mode, **kwargs)
