@@ -43,7 +43,7 @@ class EncoderOptions(TypedDict, total=False):
     options: Mapping[str, object]  # any of libavcodec or the encoder, by their libav names
 
 
-class RecordingOptions(EncoderOptions, total=False):
+class StoreOptions(EncoderOptions, total=False):
     """How a store is written, besides its format."""
 
     chunk_size: int  # frames a chunk; default 10000 for video, 200 for folders of images
@@ -56,8 +56,13 @@ class RecordingOptions(EncoderOptions, total=False):
     color: bool  # whether frames are colour; default: as the first is
     queue_frames: int  # at most this many wait to be encoded; default 64
     queue_bytes: int  # and at most so many bytes, or one frame; default 256 MiB
-    when_full: WhenFull  # what becomes of a frame for which there is no room; default "block"
     durability: Durability  # what durable frames survive: that this process is killed, or a power cut; default "process"
+
+
+class RecordingOptions(StoreOptions, total=False):
+    """How frames are recorded that are added one by one."""
+
+    when_full: WhenFull  # what becomes of a frame for which there is no room; default "block"
 
 
 class WriterOptions(RecordingOptions, total=False):
