@@ -882,7 +882,8 @@ def read_by_imgstore(file):
 
         assert rows("SELECT value FROM index_information WHERE name = 'version'") == [("1",)]
         return {"frames": rows("SELECT chunk, frame_idx, frame_number, frame_time FROM frames ORDER BY rowid"),
-                "chunks": rows("SELECT chunk, chunk_path FROM chunks ORDER BY chunk"), "summary": dict(rows("SELECT * FROM summary"))}
+                "chunks": rows("SELECT chunk, chunk_path FROM chunks ORDER BY chunk"),
+                "summary": dict(rows("SELECT * FROM summary"))}
 
 
 @pytest.mark.filterwarnings("ignore::avstore.AvstoreWarning")

@@ -37,7 +37,8 @@ def test_all_that_is_public_is_documented():
 
 def fields_of(thing):
     """What a class holds, besides properties, which have docstrings of their own."""
-    stated = [name for each in thing.__mro__ if each.__module__.startswith("avstore") for name in vars(each).get("__annotations__", {})]
+    classes = [each for each in thing.__mro__ if each.__module__.startswith("avstore")]
+    stated = [name for each in classes for name in vars(each).get("__annotations__", {})]
     return [name for name in stated if not name.startswith("_")]
 
 

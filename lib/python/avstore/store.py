@@ -241,7 +241,8 @@ class Store:
         """``s[i]``: the frame at that place; negative ones count from the end.
 
         ``s[a:b:step]`` and ``s[[3, 1, 2]]`` (a list, array or Series of places, a mask, or what np.nonzero gives) give a list of
-        frames in the order asked; they are decoded in the cheapest order, on all cores, and no frame twice. Mind your memory: ``s[:]`` is everything.
+        frames in the order asked; they are decoded in the cheapest order, on all cores, and no frame twice. Mind your memory:
+        ``s[:]`` is everything.
         Raises EndOfStore outside the store.
         """
         if isinstance(key, slice) or np.ndim(key) > 0:

@@ -59,7 +59,7 @@ def extra_table(folder: str, ignore_corrupt: bool) -> Any:
 
 
 def motif_table(path: Path, extension: str) -> Any:
-    """The same of one of Motif's files, wherever it lies; numbers are those of the chunk's index beside it, if it was renumbered."""
+    """The same of one of Motif's files, wherever it lies; numbers as the chunk's index beside it says, if there is one."""
     file = os.path.abspath(path_text(path))
     with open(file, "rb"):
         pass  # what is not there is said here
