@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <map>
 #include <set>
 #include <string>
 #include <system_error>
@@ -213,15 +214,30 @@ void make_store(const fs::path& destination, bool overwrite,
   made.put_in_place();
 }
 
-void write_empty_store(const fs::path& folder, imgstore::StoreMetadata metadata) {
-  metadata.imgshape = {0, 0};
-  imgstore::write_metadata(folder, metadata);
-  index::Index::create(folder / kIndexFile).close();
+namespace {
+
+// What holds for the frames to come as well; nothing if the database is not to be read.
+std::map<std::string, std::string> lasting_information(const fs::path& database) {
+  std::map<std::string, std::string> lasting;
+  try {
+    const index::Index index = index::Index::open(database);
+    for (const char* name : {kUuidEntry, kTimingEntry, kFrameRateEntry}) {
+      if (const auto value = index.information(name)) {
+        lasting[name] = *value;
+      }
+    }
+  } catch (const Error&) {
+    lasting.clear();
+  }
+  return lasting;
 }
+
+}  // namespace
 
 void empty_store(const fs::path& folder) {
   const base::FileLock lock(folder);
   require_closed(folder);
+  const auto lasting = lasting_information(folder / kIndexFile);
   // A change that was cut short would put its files back.
   const std::vector<std::string> names = names_of_store(folder);
   for (const std::string& name : names) {
@@ -234,7 +250,11 @@ void empty_store(const fs::path& folder) {
       remove_or_fail(folder / name);
     }
   }
-  index::Index::create(folder / kIndexFile).close();
+  index::Index made = index::Index::create(folder / kIndexFile);
+  for (const auto& [name, value] : lasting) {
+    made.set_information(name, value);
+  }
+  made.close();
 }
 
 std::vector<std::string> names_of_store(const fs::path& folder) {

@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "imgstore/metadata.h"
 
 namespace avstore::store {
 
@@ -23,9 +22,6 @@ bool make_folder(const std::filesystem::path& folder);
 // Throws Error: exists, io.
 void make_store(const std::filesystem::path& destination, bool overwrite,
                 const std::function<void(const std::filesystem::path& folder)>& make);
-
-// A store without frames: its image size is not known and stated as 0 x 0.
-void write_empty_store(const std::filesystem::path& folder, imgstore::StoreMetadata metadata);
 
 // Remove all chunks of a store with what belongs to them, and make its database an empty one.
 // Throws Error: io, exists (it is being written).

@@ -639,7 +639,7 @@ class Writer::Impl {
     } else if (appended_to_) {
       appended_to_->close();
     } else {
-      store::write_empty_store(folder_, metadata_);
+      chunks().close();  // a store without frames
     }
   }
 

@@ -1,19 +1,17 @@
 """The writing side of a store, and the names of formats."""
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-import sqlite3
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
-from ..arguments import fraction, whole
+from ..arguments import whole
 from ..store import Store
 from ..tools import Format, empty, formats
 from ..writer import Writer, append, create
-from .constants import STORE_INDEX_FILENAME, STORE_MD_FILENAME, STORE_MD_KEY
+from .constants import STORE_MD_FILENAME, STORE_MD_KEY
 from .util import ImageCodecProcessor, ensure_color, ensure_grayscale
 
 ALIASES = {"mjpeg": "mjpeg/avi"}
@@ -21,7 +19,6 @@ ALIASES = {"mjpeg": "mjpeg/avi"}
 DECODING = {"png+color": "png", "tif+color": "tif", "jpg+color": "jpg", "bmp+color": "bmp"}
 # Formats that hold arrays of any shape.
 _ARRAYS = ("npy", "bpk")
-_USUAL_FRAME_RATE = 25
 
 
 def known_format(name: Optional[str]) -> Optional[Format]:
@@ -74,13 +71,6 @@ class Recording:
             self.created = store.created
         self.writer()
 
-    def _note_timing(self) -> None:
-        """In the database, where a writer that goes on with the store looks for it; of a store without frames it lacks."""
-        said = {"uuid": self.info.uuid, "timing": self._options.get("timing") or "nominal",
-                "frame_rate": "{}/{}".format(*fraction(self._options.get("frame_rate") or _USUAL_FRAME_RATE))}
-        with contextlib.closing(sqlite3.connect(os.path.join(self._path, STORE_INDEX_FILENAME))) as database, database:
-            database.executemany("INSERT OR REPLACE INTO index_information VALUES (?, ?)", said.items())
-
     @property
     def _has_color_option(self) -> bool:
         """Shape and kind of sensor data and of arrays follow from the frames."""
@@ -106,7 +96,6 @@ class Recording:
         if self._closed:
             raise ValueError(f"{self._path}: the store is closed")
         if self._writer is None:
-            self._note_timing()
             self._writer = append(self._path, **self._options)
         return self._writer
 
