@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-
 namespace avstore::store {
 
 // Throws Error: exists, unless a store may be made there: where nothing is, in an empty folder, or
