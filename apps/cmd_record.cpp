@@ -223,17 +223,25 @@ void report(const Options& options, const std::vector<CameraResult>& results, Ou
 }
 
 // Whoever reads no further than the summary must know.
-void tell_of_drops(const CameraResult& result) {
+void tell_of_losses(const CameraResult& result) {
   if (!result.dropped.empty()) {
     say(fmt::format("{}: {} of {} frames were dropped, because encoding did not keep up",
                     result.store.string(), result.dropped.size(),
                     result.dropped.size() + static_cast<std::size_t>(result.frames)));
   }
+  if (result.undecodable > 0) {
+    say(fmt::format("{}: {} of the frames that came could not be decoded, and are not there",
+                    result.store.string(), result.undecodable));
+  }
+  if (result.damaged > 0) {
+    say(fmt::format("{}: {} frames came damaged: parts of them are made up", result.store.string(),
+                    result.damaged));
+  }
 }
 
 // Says what went wrong, if anything did.
 int judge(const CameraResult& result, bool many) {
-  tell_of_drops(result);
+  tell_of_losses(result);
   if (result.end == RecordEnd::failed) {
     say((many ? "camera '" + result.camera + "': " : "") + result.error);
     return kFailed;

@@ -34,6 +34,12 @@ std::string line_of(const CameraStatus& camera, std::size_t name_width) {
   if (camera.gaps > 0) {
     line += fmt::format("  gaps {}", camera.gaps);
   }
+  if (camera.frames_undecodable > 0) {
+    line += fmt::format("  undecodable {}", camera.frames_undecodable);
+  }
+  if (camera.frames_damaged > 0) {
+    line += fmt::format("  damaged {}", camera.frames_damaged);
+  }
   if (!camera.trouble.empty()) {
     line += "  " + camera.trouble;
   }
@@ -52,6 +58,8 @@ ordered_json as_json(const RecordStatus& status, const CameraStatus& camera) {
           {"frames_encoded", camera.writer.frames_encoded},
           {"frames_durable", camera.writer.frames_durable},
           {"frames_dropped", camera.writer.frames_dropped},
+          {"frames_undecodable", camera.frames_undecodable},
+          {"frames_damaged", camera.frames_damaged},
           {"queue_frames", camera.writer.queue_frames},
           {"queue_limit", camera.queue_limit},
           {"queue_bytes", camera.writer.queue_bytes},
@@ -96,7 +104,8 @@ nlohmann::ordered_json as_json(const CameraResult& result) {
   }
   return {{"camera", result.camera},      {"store", result.store.string()},
           {"frames", result.frames},      {"seconds", result.seconds},
-          {"dropped", dropped},           {"gaps", gaps},
+          {"dropped", dropped},           {"undecodable", result.undecodable},
+          {"damaged", result.damaged},    {"gaps", gaps},
           {"ended", to_text(result.end)}, {"error", text_or_null(result.error)}};
 }
 

@@ -789,7 +789,7 @@ lines = [json.loads(line) for line in open("status.jsonl")]
 status = [l for l in lines if l["event"] == "status"]
 ends = [l for l in lines if l["event"] == "end"]
 members = {"event", "time", "seconds", "camera", "store", "state", "frames_arrived", "frames_per_second", "frames_encoded",
-           "frames_durable", "frames_dropped", "queue_frames", "queue_limit", "queue_bytes", "gaps", "disk_free", "disk_size",
+           "frames_durable", "frames_dropped", "frames_undecodable", "frames_damaged", "queue_frames", "queue_limit", "queue_bytes", "gaps", "disk_free", "disk_size",
            "encoder", "trouble"}
 print(len(status) >= 4 and all(set(s) == members for s in status),
       [s["frames_durable"] for s in status if s["camera"] == "left"][-1] == 10 and status[-1]["state"] == "ended",

@@ -81,10 +81,12 @@ struct CameraStatus {
   std::string camera;
   std::filesystem::path store;
   CameraState state = CameraState::opening;
-  std::string trouble;              // reconnecting: what is wrong; ended by failure: the error
-  std::int64_t frames_arrived = 0;  // from the source, dropped ones too
-  double frames_per_second = 0;     // that arrived since the status before
-  std::int64_t gaps = 0;            // times the source was lost and came back
+  std::string trouble;                  // reconnecting: what is wrong; ended by failure: the error
+  std::int64_t frames_arrived = 0;      // from the source, dropped and undecodable ones too
+  std::int64_t frames_undecodable = 0;  // nothing could be made of them: they are not in the store
+  std::int64_t frames_damaged = 0;      // parts of them were made up: they are in the store
+  double frames_per_second = 0;         // that arrived since the status before
+  std::int64_t gaps = 0;                // times the source was lost and came back
   WriterStatistics writer;
   std::size_t queue_limit = 0;  // frames
   std::uint64_t disk_free = 0;  // bytes left on the store's file system
@@ -118,6 +120,11 @@ struct RecordOptions {
   std::function<void(const std::string&)> notice;
 };
 
+// Frames that were lost are in the extra data of the first frame after them, with their numbers and
+// times: {"undecodable": {"frame_number": [...], "frame_time": [...]}}; a frame that was damaged
+// has
+// {"damaged": true}.
+
 // A time without frames, because the source was lost. The store keeps it as extra data of the first
 // frame after it: {"gap": {"begin": ..., "end": ..., "reason": ...}}.
 struct Gap {
@@ -133,6 +140,8 @@ struct CameraResult {
   std::int64_t frames = 0;          // in the store; 0: there is no store
   double seconds = 0;               // from the first frame's arrival to the last's
   std::vector<FrameNames> dropped;  // see WriterOptions::when_full
+  std::int64_t undecodable = 0;     // see CameraStatus
+  std::int64_t damaged = 0;
   std::vector<Gap> gaps;
   RecordEnd end = RecordEnd::source_ended;
   std::string error;  // why it failed
@@ -141,8 +150,8 @@ struct CameraResult {
 // Record from all cameras at once, each on a thread of its own: the first frames are taken when all
 // sources are open or have failed, or ten seconds have passed. A camera that fails ends alone; what
 // came before is kept, and the others go on. Every store is closed properly however this ends.
-// frame_number is the source's own
-// ("avstore-raw"), or counts the frames that came, dropped ones too.
+// frame_number is the source's own ("avstore-raw"), or counts the frames that came, with those that
+// were dropped or could not be decoded.
 //
 // Throws Error before anything is begun: invalid_argument (options that cannot be, two cameras of
 // one name or store), exists (a store is there already), unsupported, io (less room than

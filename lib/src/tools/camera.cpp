@@ -4,7 +4,6 @@
 #include <chrono>
 #include <cmath>
 #include <exception>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "avstore/error.h"
@@ -29,11 +28,8 @@ bool is_unix_time(double seconds, double now) {
   return std::abs(seconds - now) < kDay;
 }
 
-std::string gap_record(const Gap& gap) {
-  const nlohmann::ordered_json record = {
-      {"gap", {{"begin", gap.begin}, {"end", gap.end}, {"reason", gap.reason}}}};
-  return record.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
-}
+// The store gets a record of lost frames at least after so many.
+constexpr std::size_t kMostInRecord = 1000;
 
 }  // namespace
 
@@ -83,6 +79,8 @@ CameraStatus Camera::status() const {
   status.state = state_;
   status.trouble = trouble_;
   status.frames_arrived = arrived_;
+  status.frames_undecodable = undecodable_count_;
+  status.frames_damaged = damaged_count_;
   status.gaps = static_cast<std::int64_t>(gaps_.size());
   status.queue_limit = options_.writer.queue_frames;
   if (writer_) {
@@ -121,6 +119,8 @@ void Camera::run(StartLine& start) {
   result_.frames = frames_;
   result_.seconds = last_time_ - first_time_;
   result_.gaps = gaps_;
+  result_.undecodable = undecodable_count_;
+  result_.damaged = damaged_count_;
   result_.end = end_.value_or(RecordEnd::source_ended);
   state_ = CameraState::ended;
   trouble_ = result_.error;
@@ -158,11 +158,13 @@ void Camera::record() {
   PixelInput input(find_format(options_.writer.format), name_, terms_.notice,
                    options_.writer.encoding);
   while (const auto frame = next_frame()) {
-    take(*frame, input.prepare(frame->image));
+    take(*frame, input);
   }
   if (frames_ == 0 && !over()) {
-    throw Error(ErrorKind::io, name_ + ": gave no frame");
+    throw Error(ErrorKind::io,
+                name_ + (arrived_ == 0 ? ": gave no frame" : ": no frame of it can be decoded"));
   }
+  write_losses();
   tell_of_loss();
   stop(RecordEnd::source_ended);  // unless it was something else
 }
@@ -243,7 +245,7 @@ bool Camera::wait(double seconds) {
   return !over();
 }
 
-void Camera::take(const LiveFrame& frame, Image image) {
+void Camera::take(const LiveFrame& frame, PixelInput& input) {
   const double before = last_time_;
   last_time_ = unix_now();
   std::int64_t count = 0;
@@ -255,11 +257,19 @@ void Camera::take(const LiveFrame& frame, Image image) {
     first_time_ = last_time_;
   }
   const FrameNumber number(frame.number.value_or(options_.first_number + count));
-  const bool added = writer_->add(std::move(image), number, time_of(frame, last_time_));
-  if (!added) {
+  const FrameTime time = time_of(frame, last_time_);
+  if (frame.undecodable) {
+    lose(undecodable_, {number, time});
+    return;
+  }
+  if (!writer_->add(input.prepare(frame.image), number, time)) {
     return;
   }
   ++frames_;
+  if (frame.damaged) {
+    note_damage();
+  }
+  write_losses();
   if (!frame.extra.empty()) {
     writer_->add_extra(frame.extra);
   }
@@ -269,6 +279,43 @@ void Camera::take(const LiveFrame& frame, Image image) {
     writer_->add_extra(gap_record(gap));
     const std::lock_guard lock(mutex_);
     gaps_.push_back(gap);
+  }
+}
+
+void Camera::lose(LostFrames& lost, const FrameNames& names) {
+  lost.add(names.number, names.time);
+  if (lost.size() >= kMostInRecord) {
+    write_losses();
+  }
+  std::int64_t count = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    count = ++undecodable_count_;
+  }
+  tell_once(count, "a frame cannot be decoded: it is left out, and its number with it");
+}
+
+void Camera::note_damage() {
+  writer_->add_extra(damage_record());
+  std::int64_t count = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    count = ++damaged_count_;
+  }
+  tell_once(count, "a frame came damaged: parts of its picture were made up");
+}
+
+// Tied to the newest frame: the first one after them, unless the recording ends there.
+void Camera::write_losses() {
+  if (undecodable_.size() > 0) {
+    writer_->add_extra(undecodable_.take_record());
+  }
+}
+
+// All of a bad connection's would be too many.
+void Camera::tell_once(std::int64_t count, const std::string& what) {
+  if (count == 1 && terms_.notice) {
+    terms_.notice(options_.name + ": " + what + "; from here on such frames are only counted");
   }
 }
 

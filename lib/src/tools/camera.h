@@ -15,6 +15,7 @@
 #include "avstore/record.h"
 #include "avstore/writer.h"
 #include "tools/frame_source.h"
+#include "tools/loss_records.h"
 #include "tools/pixel_input.h"
 
 namespace avstore::tools {
@@ -68,9 +69,12 @@ class Camera {
   std::optional<LiveFrame> next_frame();
   void seek_again(const std::string& reason);
   bool wait(double seconds);
-  void take(const LiveFrame& frame, Image image);
+  void take(const LiveFrame& frame, PixelInput& input);
+  void lose(LostFrames& lost, const FrameNames& names);
+  void note_damage();
+  void write_losses();
+  void tell_once(std::int64_t count, const std::string& what);
   FrameTime time_of(const LiveFrame& frame, double arrival);
-  void note_gap(FrameTime time);
   void end_writer();
   void tell_of_loss();
 
@@ -91,16 +95,19 @@ class Camera {
   std::optional<double> offset_;  // from the source's clock to Unix time; none yet since it opened
   double first_time_ = 0;         // of arrival
   double last_time_ = 0;
-  double last_activity_ = 0;  // when the source last gave something, or was opened
-  bool silent_ = false;       // it was left because nothing came
-  std::string lost_because_;  // not empty: the next frame ends a gap
-  std::int64_t frames_ = 0;   // in the store
+  double last_activity_ = 0;               // when the source last gave something, or was opened
+  bool silent_ = false;                    // it was left because nothing came
+  std::string lost_because_;               // not empty: the next frame ends a gap
+  std::int64_t frames_ = 0;                // in the store
+  LostFrames undecodable_{"undecodable"};  // that the store has no record of yet
 
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable stopping_;
   CameraState state_ = CameraState::opening;
   std::string trouble_;
   std::int64_t arrived_ = 0;
+  std::int64_t undecodable_count_ = 0;
+  std::int64_t damaged_count_ = 0;
   std::optional<RecordEnd> end_;
   std::optional<Writer> writer_;  // set once; its statistics may be asked for at any time
   std::vector<Gap> gaps_;

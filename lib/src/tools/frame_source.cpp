@@ -62,7 +62,12 @@ class VideoFrames final : public FrameSource {
     if (!frame) {
       return std::nullopt;
     }
-    return LiveFrame{std::move(frame->image), std::nullopt, frame->seconds, {}};
+    LiveFrame live;
+    live.image = std::move(frame->image);
+    live.undecodable = frame->undecodable;
+    live.damaged = frame->damaged;
+    live.seconds = frame->seconds;
+    return live;
   }
   Rational frame_rate() const override { return source_.demuxer().stream().frame_rate; }
   std::string truncation() const override { return source_.truncation(); }

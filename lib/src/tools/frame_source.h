@@ -13,7 +13,9 @@
 namespace avstore::tools {
 
 struct LiveFrame {
-  Image image;
+  Image image;                         // none if it is undecodable
+  bool undecodable = false;            // it came, but nothing can be made of it
+  bool damaged = false;                // parts of it were made up
   std::optional<std::int64_t> number;  // the source's own, where it has one
   std::optional<double> seconds;       // the source's own time, counted from any moment
   std::string extra;                   // a JSON object that comes with it; empty: none
