@@ -137,7 +137,8 @@ struct Gap {
 struct CameraResult {
   std::string camera;
   std::filesystem::path store;
-  std::int64_t frames = 0;          // in the store; 0: there is no store
+  // Of this recording, in the store. 0: there is no store, or it is as it was before.
+  std::int64_t frames = 0;
   double seconds = 0;               // from the first frame's arrival to the last's
   std::vector<FrameNames> dropped;  // see WriterOptions::when_full
   std::int64_t undecodable = 0;     // see CameraStatus

@@ -116,7 +116,6 @@ void Camera::run(StartLine& start) {
   const std::lock_guard lock(mutex_);
   result_.camera = options_.name;
   result_.store = options_.store;
-  result_.frames = frames_;
   result_.seconds = last_time_ - first_time_;
   result_.gaps = gaps_;
   result_.undecodable = undecodable_count_;
@@ -149,6 +148,7 @@ void Camera::make_writer() {
   std::filesystem::create_directories(options_.store.parent_path(), ignored);
   Writer writer = options_.append ? Writer::append(options_.store, writer_options())
                                   : Writer(options_.store, writer_options());
+  frames_before_ = writer.durable_count();
   const std::lock_guard lock(mutex_);
   writer_.emplace(std::move(writer));
 }
@@ -164,7 +164,6 @@ void Camera::record() {
     throw Error(ErrorKind::io,
                 name_ + (arrived_ == 0 ? ": gave no frame" : ": no frame of it can be decoded"));
   }
-  write_losses();
   tell_of_loss();
   stop(RecordEnd::source_ended);  // unless it was something else
 }
@@ -339,11 +338,14 @@ void Camera::end_writer() {
     if (frames_ == 0) {
       writer_->abandon();
     } else {
+      write_losses();
       writer_->close();
     }
   } catch (const std::exception& error) {
     end(RecordEnd::failed, error.what());
   }
+  // A failure takes with it what waited in the queue.
+  result_.frames = writer_->durable_count() - frames_before_;
   result_.dropped = writer_->dropped();
 }
 

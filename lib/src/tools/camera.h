@@ -98,7 +98,8 @@ class Camera {
   double last_activity_ = 0;               // when the source last gave something, or was opened
   bool silent_ = false;                    // it was left because nothing came
   std::string lost_because_;               // not empty: the next frame ends a gap
-  std::int64_t frames_ = 0;                // in the store
+  std::int64_t frames_before_ = 0;         // in the store, if it is appended to
+  std::int64_t frames_ = 0;                // that the writer took since
   LostFrames undecodable_{"undecodable"};  // that the store has no record of yet
 
   mutable std::mutex mutex_;  // guards what follows
