@@ -53,6 +53,7 @@ ordered_json as_json(const RecordStatus& status, const CameraStatus& camera) {
           {"camera", camera.camera},
           {"store", camera.store.string()},
           {"state", to_text(camera.state)},
+          {"frames_before", camera.frames_before},
           {"frames_arrived", camera.frames_arrived},
           {"frames_per_second", camera.frames_per_second},
           {"frames_encoded", camera.writer.frames_encoded},
@@ -102,11 +103,17 @@ nlohmann::ordered_json as_json(const CameraResult& result) {
                     {"end", gap.end},
                     {"reason", gap.reason}});
   }
-  return {{"camera", result.camera},      {"store", result.store.string()},
-          {"frames", result.frames},      {"seconds", result.seconds},
-          {"dropped", dropped},           {"undecodable", result.undecodable},
-          {"damaged", result.damaged},    {"gaps", gaps},
-          {"ended", to_text(result.end)}, {"error", text_or_null(result.error)}};
+  return {{"camera", result.camera},
+          {"store", result.store.string()},
+          {"frames", result.frames},
+          {"frames_before", result.frames_before},
+          {"seconds", result.seconds},
+          {"dropped", dropped},
+          {"undecodable", result.undecodable},
+          {"damaged", result.damaged},
+          {"gaps", gaps},
+          {"ended", to_text(result.end)},
+          {"error", text_or_null(result.error)}};
 }
 
 std::string reason_text(RecordEnd end) {

@@ -788,7 +788,7 @@ import json
 lines = [json.loads(line) for line in open("status.jsonl")]
 status = [l for l in lines if l["event"] == "status"]
 ends = [l for l in lines if l["event"] == "end"]
-members = {"event", "time", "seconds", "camera", "store", "state", "frames_arrived", "frames_per_second", "frames_encoded",
+members = {"event", "time", "seconds", "camera", "store", "state", "frames_before", "frames_arrived", "frames_per_second", "frames_encoded",
            "frames_durable", "frames_dropped", "frames_undecodable", "frames_damaged", "queue_frames", "queue_limit", "queue_bytes", "gaps", "disk_free", "disk_size",
            "encoder", "trouble"}
 print(len(status) >= 4 and all(set(s) == members for s in status),

@@ -82,14 +82,15 @@ struct CameraStatus {
   std::filesystem::path store;
   CameraState state = CameraState::opening;
   std::string trouble;                  // reconnecting: what is wrong; ended by failure: the error
+  std::int64_t frames_before = 0;       // that the store had, where it is gone on with
   std::int64_t frames_arrived = 0;      // from the source, dropped and undecodable ones too
   std::int64_t frames_undecodable = 0;  // nothing could be made of them: they are not in the store
   std::int64_t frames_damaged = 0;      // parts of them were made up: they are in the store
   double frames_per_second = 0;         // that arrived since the status before
   std::int64_t gaps = 0;                // times the source was lost and came back
-  WriterStatistics writer;
-  std::size_t queue_limit = 0;  // frames
-  std::uint64_t disk_free = 0;  // bytes left on the store's file system
+  WriterStatistics writer;              // of this recording's frames alone
+  std::size_t queue_limit = 0;          // frames
+  std::uint64_t disk_free = 0;          // bytes left on the store's file system
   std::uint64_t disk_size = 0;
 };
 
@@ -139,6 +140,7 @@ struct CameraResult {
   std::filesystem::path store;
   // Of this recording, in the store. 0: there is no store, or it is as it was before.
   std::int64_t frames = 0;
+  std::int64_t frames_before = 0;   // see CameraStatus
   double seconds = 0;               // from the first frame's arrival to the last's
   std::vector<FrameNames> dropped;  // see WriterOptions::when_full
   std::int64_t undecodable = 0;     // see CameraStatus

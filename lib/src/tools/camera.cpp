@@ -83,8 +83,12 @@ CameraStatus Camera::status() const {
   status.frames_damaged = damaged_count_;
   status.gaps = static_cast<std::int64_t>(gaps_.size());
   status.queue_limit = options_.writer.queue_frames;
+  status.frames_before = frames_before_;
   if (writer_) {
     status.writer = writer_->statistics();
+    status.writer.frames_added -= frames_before_;
+    status.writer.frames_encoded -= frames_before_;
+    status.writer.frames_durable -= frames_before_;
   }
   return status;
 }
@@ -116,6 +120,7 @@ void Camera::run(StartLine& start) {
   const std::lock_guard lock(mutex_);
   result_.camera = options_.name;
   result_.store = options_.store;
+  result_.frames_before = frames_before_;
   result_.seconds = last_time_ - first_time_;
   result_.gaps = gaps_;
   result_.undecodable = undecodable_count_;
@@ -148,8 +153,8 @@ void Camera::make_writer() {
   std::filesystem::create_directories(options_.store.parent_path(), ignored);
   Writer writer = options_.append ? Writer::append(options_.store, writer_options())
                                   : Writer(options_.store, writer_options());
-  frames_before_ = writer.durable_count();
   const std::lock_guard lock(mutex_);
+  frames_before_ = writer.durable_count();
   writer_.emplace(std::move(writer));
 }
 
@@ -273,7 +278,7 @@ void Camera::take(const LiveFrame& frame, PixelInput& input) {
     writer_->add_extra(frame.extra);
   }
   if (!lost_because_.empty() && frames_ > 1) {
-    const Gap gap{FrameIndex(frames_ - 1), before, last_time_,
+    const Gap gap{FrameIndex(frames_before_ + frames_ - 1), before, last_time_,
                   std::exchange(lost_because_, std::string())};
     writer_->add_extra(gap_record(gap));
     const std::lock_guard lock(mutex_);

@@ -98,7 +98,6 @@ class Camera {
   double last_activity_ = 0;               // when the source last gave something, or was opened
   bool silent_ = false;                    // it was left because nothing came
   std::string lost_because_;               // not empty: the next frame ends a gap
-  std::int64_t frames_before_ = 0;         // in the store, if it is appended to
   std::int64_t frames_ = 0;                // that the writer took since
   LostFrames undecodable_{"undecodable"};  // that the store has no record of yet
 
@@ -110,7 +109,8 @@ class Camera {
   std::int64_t undecodable_count_ = 0;
   std::int64_t damaged_count_ = 0;
   std::optional<RecordEnd> end_;
-  std::optional<Writer> writer_;  // set once; its statistics may be asked for at any time
+  std::int64_t frames_before_ = 0;  // in the store that is appended to; set once, with the writer
+  std::optional<Writer> writer_;    // set once; its statistics may be asked for at any time
   std::vector<Gap> gaps_;
   CameraResult result_;
 
