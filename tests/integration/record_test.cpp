@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <fstream>
@@ -24,6 +25,7 @@
 #include "support/media_folder.h"
 #include "support/outcome.h"
 #include "support/programs.h"
+#include "support/wall_clock.h"
 
 namespace {
 
@@ -479,4 +481,30 @@ TEST_CASE("frames that come damaged are kept, and told of") {
                "'$.damaged')") == std::vector<std::string>{std::to_string(result.damaged)});
   CHECK(sqlite(result.store, "SELECT max(frame_number) + 1 FROM frames") ==
         std::vector<std::string>{std::to_string(packets)});
+}
+
+TEST_CASE("a clock that is set does not shorten or lengthen a recording") {
+  using Clock = std::chrono::steady_clock;
+  const int step = GENERATE(60, -100000);
+  const TemporaryFolder folder;
+  RecordOptions rig =
+      rig_of({lavfi("a", "testsrc=size=64x48:rate=50,realtime", folder.path() / "store")});
+  rig.duration = 0.5;
+  rig.status_interval = 0.01;
+  const avstore::test::WallClock clock;
+  rig.status = [step](const RecordStatus& status) {
+    if (status.cameras[0].frames_arrived > 1) {
+      avstore::test::WallClock::set_ahead(step);
+    }
+  };
+  const Clock::time_point begin = Clock::now();
+  rig.go_on = [begin] { return Clock::now() - begin < std::chrono::seconds(60); };
+  const CameraResult result = avstore::record(rig).front();
+  CHECK(Clock::now() - begin >= std::chrono::milliseconds(500));
+  CHECK(result.end == RecordEnd::duration);
+  CHECK(result.seconds > 0);
+  CHECK(result.seconds < 60);
+  // The frames' times are those of the clock.
+  const auto infos = Reader(result.store).infos({0, result.frames});
+  CHECK(std::abs(infos.back().time.seconds - infos.front().time.seconds) >= 59);
 }

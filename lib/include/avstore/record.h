@@ -43,8 +43,8 @@ struct CameraOptions {
       0;  // where the frames of a source that has no numbers are counted from
 
   // Sources on a network (an address with "://", "unix:") are sought again once they are lost,
-  // which they are too when nothing comes for `silence` seconds (0: no limit). After `reconnect`
-  // seconds the source is given up; 0: at once.
+  // which they are too when nothing comes for `silence` seconds (0: no limit), 5 more while they are
+  // opened. After `reconnect` seconds the source is given up; 0: at once.
   std::optional<double> reconnect;  // empty: never given up
   double silence = 10;
 
@@ -130,7 +130,7 @@ struct RecordOptions {
 // frame after it: {"gap": {"begin": ..., "end": ..., "reason": ...}}.
 struct Gap {
   FrameIndex index;  // of the first frame after it
-  double begin = 0;  // Unix time of arrival of the last frame before it
+  double begin = 0;  // frame_time of the last frame before it
   double end = 0;    // and of the first one after it
   std::string reason;
 };

@@ -6,6 +6,8 @@
 #include <exception>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "avstore/error.h"
 #include "tools/store_copy.h"
 
@@ -16,9 +18,17 @@ namespace {
 constexpr double kFirstWait = 0.25;
 constexpr double kLongestWait = 10;
 
+// Before a stream is open libavformat looks at some seconds of it, and does not tell what came.
+constexpr double kLookingAtStream = 5;
+
 double unix_now() {
   using std::chrono::duration;
   return duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+// Whatever becomes of the machine's clock meanwhile.
+double seconds_since(std::chrono::steady_clock::time_point begin) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
 // Of a moment not far from `now`, as no clock that counts from the machine's or the stream's start
@@ -121,7 +131,7 @@ void Camera::run(StartLine& start) {
   result_.camera = options_.name;
   result_.store = options_.store;
   result_.frames_before = frames_before_;
-  result_.seconds = last_time_ - first_time_;
+  result_.seconds = std::chrono::duration<double>(last_arrival_ - first_arrival_).count();
   result_.gaps = gaps_;
   result_.undecodable = undecodable_count_;
   result_.damaged = damaged_count_;
@@ -137,14 +147,23 @@ bool Camera::prepare() {
     return true;
   } catch (const std::exception& error) {
     if (!over()) {
-      end(RecordEnd::failed, error.what());
+      end(RecordEnd::failed, silent_ ? name_ + ": " + silence_text() : error.what());
     }
     return false;
   }
 }
 
 std::unique_ptr<FrameSource> Camera::open() {
-  return open_frame_source(options_, terms_.threads_each, [this] { return give_up(); });
+  silent_ = false;
+  opening_ = true;
+  last_activity_ = Clock::now();
+  if (waits_for_connection(options_)) {
+    last_activity_.reset();
+  }
+  auto source = open_frame_source(options_, terms_.threads_each, [this] { return give_up(); });
+  opening_ = false;
+  last_activity_ = Clock::now();
+  return source;
 }
 
 void Camera::make_writer() {
@@ -159,7 +178,7 @@ void Camera::make_writer() {
 }
 
 void Camera::record() {
-  last_activity_ = unix_now();
+  last_activity_ = Clock::now();  // the others may have been waited for
   PixelInput input(find_format(options_.writer.format), name_, terms_.notice,
                    options_.writer.encoding);
   while (const auto frame = next_frame()) {
@@ -188,7 +207,7 @@ std::optional<LiveFrame> Camera::next_frame() {
     std::string reason = "the connection ended";
     try {
       if (auto frame = source_->next()) {
-        last_activity_ = unix_now();
+        last_activity_ = Clock::now();
         return frame;
       }
       if (!on_network_ || options_.reconnect == 0 || source_->is_complete()) {
@@ -198,8 +217,7 @@ std::optional<LiveFrame> Camera::next_frame() {
       if (over()) {
         return std::nullopt;
       }
-      reason = silent_ ? "nothing came for " + std::to_string(std::lround(options_.silence)) + " s"
-                       : error.what();
+      reason = silent_ ? silence_text() : error.what();
       if (!on_network_ || options_.reconnect == 0) {
         throw Error(error.kind(), silent_ ? name_ + ": " + reason : reason);
       }
@@ -217,20 +235,17 @@ void Camera::seek_again(const std::string& reason) {
     terms_.notice(options_.name + ": lost " + name_ + " (" + reason + "); seeking it again");
   }
   set_state(CameraState::reconnecting, reason);
-  const double lost_at = unix_now();
+  const Clock::time_point lost_at = Clock::now();
   for (double pause = kFirstWait; wait(pause); pause = std::min(2 * pause, kLongestWait)) {
     try {
-      last_activity_ = waits_for_connection(options_) ? 0 : unix_now();
-      silent_ = false;
       source_ = open();
       offset_.reset();
-      last_activity_ = unix_now();
       set_state(CameraState::recording);
       return;
     } catch (const Error& error) {
       set_state(CameraState::reconnecting, silent_ ? reason : error.what());
     }
-    if (options_.reconnect && unix_now() - lost_at >= *options_.reconnect) {
+    if (options_.reconnect && seconds_since(lost_at) >= *options_.reconnect) {
       throw Error(ErrorKind::io, name_ + ": was lost and did not come back: " + reason);
     }
   }
@@ -250,18 +265,17 @@ bool Camera::wait(double seconds) {
 }
 
 void Camera::take(const LiveFrame& frame, PixelInput& input) {
-  const double before = last_time_;
-  last_time_ = unix_now();
+  last_arrival_ = Clock::now();
   std::int64_t count = 0;
   {
     const std::lock_guard lock(mutex_);
     count = arrived_++;
   }
   if (count == 0) {
-    first_time_ = last_time_;
+    first_arrival_ = last_arrival_;
   }
   const FrameNumber number(frame.number.value_or(options_.first_number + count));
-  const FrameTime time = time_of(frame, last_time_);
+  const FrameTime time = time_of(frame, unix_now());
   if (frame.undecodable) {
     lose(undecodable_, {number, time});
     return;
@@ -277,13 +291,20 @@ void Camera::take(const LiveFrame& frame, PixelInput& input) {
   if (!frame.extra.empty()) {
     writer_->add_extra(frame.extra);
   }
-  if (!lost_because_.empty() && frames_ > 1) {
-    const Gap gap{FrameIndex(frames_before_ + frames_ - 1), before, last_time_,
-                  std::exchange(lost_because_, std::string())};
-    writer_->add_extra(gap_record(gap));
-    const std::lock_guard lock(mutex_);
-    gaps_.push_back(gap);
+  note_gap(time);
+  last_time_ = time;
+}
+
+// If the source was lost between the frame before and this one.
+void Camera::note_gap(FrameTime time) {
+  const std::string reason = std::exchange(lost_because_, std::string());
+  if (reason.empty() || frames_ == 1) {
+    return;
   }
+  const Gap gap{FrameIndex(frames_before_ + frames_ - 1), last_time_.seconds, time.seconds, reason};
+  writer_->add_extra(gap_record(gap));
+  const std::lock_guard lock(mutex_);
+  gaps_.push_back(gap);
 }
 
 void Camera::lose(LostFrames& lost, const FrameNames& names) {
@@ -363,15 +384,24 @@ void Camera::tell_of_loss() {
 
 // Asked while the source keeps us waiting.
 bool Camera::give_up() {
-  const bool limited = on_network_ && options_.silence > 0 && last_activity_ > 0;
-  silent_ = limited && unix_now() - last_activity_ > options_.silence;
+  const bool limited = on_network_ && options_.silence > 0 && last_activity_;
+  silent_ = limited && seconds_since(*last_activity_) > longest_silence();
   return silent_ || over();
+}
+
+double Camera::longest_silence() const {
+  const bool is_looked_at = opening_ && options_.input_format != kRawStreamFormat;
+  return options_.silence + (is_looked_at ? kLookingAtStream : 0);
+}
+
+std::string Camera::silence_text() const {
+  return fmt::format("nothing came for {:g} s", longest_silence());
 }
 
 bool Camera::over() {
   if (terms_.frames && frames_ >= *terms_.frames) {
     stop(RecordEnd::frames);
-  } else if (terms_.duration && frames_ > 0 && unix_now() - first_time_ >= *terms_.duration) {
+  } else if (terms_.duration && frames_ > 0 && seconds_since(first_arrival_) >= *terms_.duration) {
     stop(RecordEnd::duration);
   }
   const std::lock_guard lock(mutex_);

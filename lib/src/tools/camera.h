@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -62,6 +63,8 @@ class Camera {
   CameraResult finish();
 
  private:
+  using Clock = std::chrono::steady_clock;
+
   void run(StartLine& start);
   bool prepare();
   void make_writer();
@@ -70,6 +73,7 @@ class Camera {
   void seek_again(const std::string& reason);
   bool wait(double seconds);
   void take(const LiveFrame& frame, PixelInput& input);
+  void note_gap(FrameTime time);
   void lose(LostFrames& lost, const FrameNames& names);
   void note_damage();
   void write_losses();
@@ -81,6 +85,8 @@ class Camera {
   std::unique_ptr<FrameSource> open();
   WriterOptions writer_options() const;
   bool give_up();
+  double longest_silence() const;
+  std::string silence_text() const;
   bool over();
   void end(RecordEnd why, const std::string& error = {});
   void set_state(CameraState state, const std::string& trouble = {});
@@ -93,9 +99,13 @@ class Camera {
   // Of the recording thread alone.
   std::unique_ptr<FrameSource> source_;
   std::optional<double> offset_;  // from the source's clock to Unix time; none yet since it opened
-  double first_time_ = 0;         // of arrival
-  double last_time_ = 0;
-  double last_activity_ = 0;               // when the source last gave something, or was opened
+  Clock::time_point first_arrival_;
+  Clock::time_point last_arrival_;
+  FrameTime last_time_;  // of the newest frame in the store
+  // When the source last gave something, or its opening began; none while it waits for a
+  // connection.
+  std::optional<Clock::time_point> last_activity_;
+  bool opening_ = false;
   bool silent_ = false;                    // it was left because nothing came
   std::string lost_because_;               // not empty: the next frame ends a gap
   std::int64_t frames_ = 0;                // that the writer took since
