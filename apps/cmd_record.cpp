@@ -8,6 +8,7 @@
 #include <array>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "arguments.h"
@@ -267,7 +268,12 @@ int run(const Options& options, Output& out) {
   recording.min_free = options.min_free.value_or(recording.min_free);
   recording.status_interval = options.status_interval.value_or(recording.status_interval);
   recording.notice = say;
-  recording.go_on = [] { return !interrupted(); };
+  recording.go_on = [told = false]() mutable {
+    if (interrupted() && !std::exchange(told, true) && messages_are_on_terminal()) {
+      say("stopping; Ctrl-C again, after two seconds, gives up what is not finished by then");
+    }
+    return !interrupted();
+  };
   const StatusKind kind = status_kind(options);
   recording.status = [&](const RecordStatus& status) { show_record_status(status, kind, out); };
   catch_interrupts();

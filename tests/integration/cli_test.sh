@@ -718,14 +718,16 @@ record_tests() {
     fails "record: below a file" "Not a directory" record "$live" empty.mp4/no.record --input-format lavfi --frames 3
 }
 
-# stopped NAME SIGNAL: a recording that a signal ends
+# stopped NAME SIGNAL [MORE]: a recording that a signal ends, MORE of them at once
 stopped() {
-    local store=$2.record pid
+    local store=$2${3-}.record pid
     "$avstore" record "$live" "$store" --input-format lavfi --keyframe-interval 5 >"$out" 2>"$err" </dev/null &
     pid=$!
     until_true 60 rows_at_least "$store" 10 || not_ok "$1: frames arrive" "no rows"
     same "$1: readable meanwhile" "True" "$(prints info "$store" --json | json 'd["open_for_writing"]')"
-    kill -s "$2" $pid
+    for ((i = 0; i <= ${3-0}; i++)); do
+        kill -s "$2" $pid
+    done
     wait $pid
     same "$1: status" 0 $?
     matches "$1: result" "$store: [0-9]+ frames" "$(cat "$out")"
@@ -852,9 +854,32 @@ interrupted() {
     nothing_left "$name: nothing left" "$made"
 }
 
+# A recording that was told to stop, and then waits for somebody to take its results.
+stopped_later() {
+    local pid
+    mkfifo full
+    exec 3<>full
+    dd if=/dev/zero bs=4096 count=16 status=none >&3 # as much as a pipe holds
+    "$avstore" record "$live" later.record --input-format lavfi --keyframe-interval 5 >&3 2>"$err" </dev/null &
+    pid=$!
+    until_true 60 rows_at_least later.record 5
+    kill -s INT $pid
+    until_true 60 test ! -e later.record/.lock
+    sleep 2.1 # those that come sooner are the same Ctrl-C
+    kill -s INT $pid
+    wait $pid
+    same "Ctrl-C that comes again later: status" 130 $?
+    matches "Ctrl-C that comes again later: message" '^avstore: told to stop once more: ended at once' "$(cat "$err")"
+    exec 3>&-
+    rm full
+}
+
 signal_tests() {
     stopped "Ctrl-C while recording" INT
     stopped "SIGTERM while recording" TERM
+    stopped "Ctrl-C, which comes twice, while recording" INT 20
+    stopped "SIGTERM, which comes twice, while recording" TERM 20
+    stopped_later
     interrupted "Ctrl-C while importing" INT no.int import long.mp4 no.int --preset slow
     interrupted "SIGTERM while importing" TERM no.int import long.mp4 no.int --preset slow
     av import long.mp4 long.store --copy
