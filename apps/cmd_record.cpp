@@ -133,7 +133,7 @@ void declare(CLI::App& arguments, Options& options) {
 // /dev/video0 is "video0".
 std::string name_from_source(const std::string& source) {
   std::string name;
-  for (const char c : std::filesystem::path(source).stem().string()) {
+  for (const char c : std::filesystem::path(without_passwords(source)).stem().string()) {
     const bool fits = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
     name += fits ? c : '_';
   }
@@ -280,7 +280,8 @@ int run(const Options& options, Output& out) {
   const std::vector<CameraResult> results = record(recording);
   erase_status();
   if (nothing_came(results)) {
-    throw Interrupted(many ? options.config.string() : recording.cameras.front().source);
+    throw Interrupted(many ? options.config.string()
+                           : without_passwords(recording.cameras.front().source));
   }
   report(options, results, out);
   int status = kDone;

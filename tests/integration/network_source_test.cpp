@@ -36,6 +36,7 @@ using avstore::test::lavfi;
 using avstore::test::Program;
 using avstore::test::raw_camera;
 using avstore::test::raw_frame;
+using avstore::test::read_text;
 using avstore::test::record_one;
 using avstore::test::rig_of;
 using avstore::test::sqlite;
@@ -89,6 +90,7 @@ TEST_CASE("a network source that is lost is sought again, and the gap is told") 
       CameraOptions camera;
       camera.name = "net";
       camera.source = server.address();
+      camera.source.insert(camera.source.find("://") + 3, "admin:S3cret@");
       camera.store = folder.path() / "store";
       RecordOptions rig = rig_of({camera});
       enum class Stage { first, lost, again, done } stage = Stage::first;
@@ -120,7 +122,7 @@ TEST_CASE("a network source that is lost is sought again, and the gap is told") 
       CHECK(result.error == "");  // NOLINT(readability-container-size-empty): shows it
       CHECK(result.end == RecordEnd::stopped);
       CHECK_FALSE(trouble.empty());
-      CHECK_THAT(told, Contains("lost " + camera.source));
+      CHECK_THAT(told, Contains("lost " + server.address()));
       REQUIRE(result.gaps.size() == 1);
       const avstore::Gap& gap = result.gaps[0];
       CHECK(gap.index.value == lost_at);
@@ -136,6 +138,10 @@ TEST_CASE("a network source that is lost is sought again, and the gap is told") 
             std::vector<std::string>{std::to_string(lost_at) + "|" + gap.reason});
       CHECK(result.frames >= lost_at + 10);
       check_whole(result.store);
+      CHECK_THAT(told + trouble + gap.reason, !Contains("S3cret"));
+      for (const auto& entry : fs::recursive_directory_iterator(result.store)) {
+        CHECK_THAT(read_text(entry.path()), !Contains("S3cret"));
+      }
     }
   }
 }

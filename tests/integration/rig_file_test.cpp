@@ -159,6 +159,33 @@ TEST_CASE("what is wrong in a rig's file is said with line, camera and key") {
         ErrorKind::not_found);
 }
 
+TEST_CASE("what rigs merge in may be said otherwise") {
+  const TemporaryFolder folder;
+  write_text(folder.path() / "rig.yaml",
+             "cameras:\n- &left {name: left, source: a, store: b, quality: 50}\n"
+             "- {<<: *left, name: right, store: c}\n");
+  const RecordOptions rig = avstore::read_rig(folder.path() / "rig.yaml");
+  REQUIRE(rig.cameras.size() == 2);
+  CHECK(rig.cameras[1].name == "right");
+  CHECK(rig.cameras[1].writer.encoder.quality == 50);
+}
+
+TEST_CASE("addresses are shown without user and password") {
+  using avstore::without_passwords;
+  for (const auto& [text, expected] : std::vector<std::pair<std::string, std::string>>{
+           {"http://admin:S3cret@cam/video", "http://cam/video"},
+           {"rtsp://admin@cam:554/a@b", "rtsp://cam:554/a@b"},
+           {"http://a:p@ss@cam?x=@", "http://cam?x=@"},
+           {"http://cam/a", "http://cam/a"},
+           {"me@home: lost tcp://u:p@h:1: http://v:q@i: gone",
+            "me@home: lost tcp://h:1: http://i: gone"},
+           {"http://u:p@", "http://"},
+           {"://", "://"},
+           {"", ""}}) {
+    CHECK(without_passwords(text) == expected);
+  }
+}
+
 TEST_CASE("values are read as people write them") {
   using avstore::bytes_from_text;
   using avstore::min_free_from_text;

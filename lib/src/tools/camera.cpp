@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "avstore/error.h"
+#include "avstore/text.h"
 #include "tools/store_copy.h"
 
 namespace avstore::tools {
@@ -228,7 +229,8 @@ std::optional<LiveFrame> Camera::next_frame() {
 }
 
 // Returns when the source is there again or all is over.
-void Camera::seek_again(const std::string& reason) {
+void Camera::seek_again(const std::string& why) {
+  const std::string reason = without_passwords(why);
   source_.reset();
   lost_because_ = reason;
   if (terms_.notice) {
@@ -413,14 +415,14 @@ void Camera::end(RecordEnd why, const std::string& error) {
   const std::lock_guard lock(mutex_);
   if (why == RecordEnd::failed && result_.error.empty()) {
     end_ = why;
-    result_.error = error;
+    result_.error = without_passwords(error);
   }
 }
 
 void Camera::set_state(CameraState state, const std::string& trouble) {
   const std::lock_guard lock(mutex_);
   state_ = state;
-  trouble_ = trouble;
+  trouble_ = without_passwords(trouble);
 }
 
 }  // namespace avstore::tools

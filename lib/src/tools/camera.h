@@ -70,7 +70,7 @@ class Camera {
   void make_writer();
   void record();
   std::optional<LiveFrame> next_frame();
-  void seek_again(const std::string& reason);
+  void seek_again(const std::string& why);
   bool wait(double seconds);
   void take(const LiveFrame& frame, PixelInput& input);
   void note_gap(FrameTime time);

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "avstore/error.h"
+#include "avstore/text.h"
 #include "media/video_source.h"
 #include "tools/raw_stream.h"
 
@@ -123,7 +124,7 @@ void require_valid_source(const CameraOptions& camera) {
 }
 
 std::string source_name(const CameraOptions& camera) {
-  return camera.source == "-" ? "standard input" : camera.source;
+  return camera.source == "-" ? "standard input" : without_passwords(camera.source);
 }
 
 std::unique_ptr<FrameSource> open_frame_source(const CameraOptions& camera, int threads,

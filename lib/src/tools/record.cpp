@@ -18,6 +18,7 @@
 
 #include "avstore/error.h"
 #include "avstore/reader.h"
+#include "avstore/text.h"
 #include "imgstore/metadata.h"
 #include "store/recording_lock.h"
 #include "store/store_folder.h"
@@ -202,7 +203,7 @@ class Rig {
     terms_.notice = [this](const std::string& text) {
       const std::lock_guard lock(notices_);
       if (options_.notice) {
-        options_.notice(text);
+        options_.notice(without_passwords(text));
       }
     };
   }
