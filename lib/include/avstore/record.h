@@ -122,8 +122,9 @@ struct RecordOptions {
 };
 
 // Frames that were lost are in the extra data of the first frame after them, with their numbers and
-// times: {"undecodable": {"frame_number": [...], "frame_time": [...]}}; a frame that was damaged
-// has
+// times: {"undecodable": {"frame_number": [...], "frame_time": [...]}}, and likewise "dropped".
+// What a dropped frame brought as extra data is kept with the frame before it, and says so:
+// {..., "of_dropped": {"frame_number": ..., "frame_time": ...}}. A frame that was damaged has
 // {"damaged": true}.
 
 // A time without frames, because the source was lost. The store keeps it as extra data of the first

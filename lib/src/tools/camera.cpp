@@ -280,9 +280,14 @@ void Camera::take(const LiveFrame& frame, PixelInput& input) {
   const FrameTime time = time_of(frame, unix_now());
   if (frame.undecodable) {
     lose(undecodable_, {number, time});
+    note_undecodable();
     return;
   }
   if (!writer_->add(input.prepare(frame.image), number, time)) {
+    lose(dropped_, {number, time});
+    if (!frame.extra.empty()) {
+      writer_->add_extra(extra_of_dropped(frame.extra, {number, time}));
+    }
     return;
   }
   ++frames_;
@@ -314,6 +319,9 @@ void Camera::lose(LostFrames& lost, const FrameNames& names) {
   if (lost.size() >= kMostInRecord) {
     write_losses();
   }
+}
+
+void Camera::note_undecodable() {
   std::int64_t count = 0;
   {
     const std::lock_guard lock(mutex_);
@@ -334,8 +342,10 @@ void Camera::note_damage() {
 
 // Tied to the newest frame: the first one after them, unless the recording ends there.
 void Camera::write_losses() {
-  if (undecodable_.size() > 0) {
-    writer_->add_extra(undecodable_.take_record());
+  for (LostFrames* lost : {&undecodable_, &dropped_}) {
+    if (lost->size() > 0) {
+      writer_->add_extra(lost->take_record());
+    }
   }
 }
 

@@ -75,6 +75,7 @@ class Camera {
   void take(const LiveFrame& frame, PixelInput& input);
   void note_gap(FrameTime time);
   void lose(LostFrames& lost, const FrameNames& names);
+  void note_undecodable();
   void note_damage();
   void write_losses();
   void tell_once(std::int64_t count, const std::string& what);
@@ -110,6 +111,7 @@ class Camera {
   std::string lost_because_;               // not empty: the next frame ends a gap
   std::int64_t frames_ = 0;                // that the writer took since
   LostFrames undecodable_{"undecodable"};  // that the store has no record of yet
+  LostFrames dropped_{"dropped"};          // likewise
 
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable stopping_;

@@ -21,6 +21,15 @@ std::string damage_record() {
   return text_of({{"damaged", true}});
 }
 
+// Its text stays as it is: it may hold what is no strict JSON, such as NaN.
+std::string extra_of_dropped(const std::string& extra, const FrameNames& names) {
+  const std::size_t begin = extra.find('{') + 1;
+  const std::string mark = text_of(
+      {{"of_dropped", {{"frame_number", names.number.value}, {"frame_time", names.time.seconds}}}});
+  const bool is_empty = extra.find_first_not_of(" \t\r\n", begin) == extra.rfind('}');
+  return extra.substr(0, extra.rfind('}')) + (is_empty ? "" : ", ") + mark.substr(1);
+}
+
 std::string LostFrames::take_record() {
   auto numbers = ordered_json::array();
   auto times = ordered_json::array();

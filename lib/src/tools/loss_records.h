@@ -17,10 +17,14 @@ std::string gap_record(const Gap& gap);
 // Of a frame of which parts were made up: {"damaged": true}
 std::string damage_record();
 
+// What came with a frame that was dropped, a JSON object, with "of_dropped" in it, which says with
+// what frame: {..., "of_dropped": {"frame_number": ..., "frame_time": ...}}
+std::string extra_of_dropped(const std::string& extra, const FrameNames& names);
+
 // Frames in a row that were lost in one way.
 class LostFrames {
  public:
-  // How they were lost, for the record: "undecodable", ...
+  // How they were lost, for the record: "undecodable" or "dropped"
   explicit LostFrames(std::string how) : how_(std::move(how)) {}
 
   void add(FrameNumber number, FrameTime time) { names_.push_back({number, time}); }
