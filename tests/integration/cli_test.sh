@@ -772,6 +772,29 @@ print(counts == sorted(counts) and seen[0]["recording"], counts[-1], seen[-1]["r
     misused "frames --follow with an end" "range without an end" frames follow.record --follow --range :5
 }
 
+# On a terminal of 80 columns: what matters is there, however long the name.
+terminal_tests() {
+    same "record's status on a terminal" "True True" "$(python3 - "$avstore" "$live" <<'EOF'
+import fcntl, os, pty, re, struct, subprocess, sys, termios
+ours, theirs = pty.openpty()
+fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+subprocess.Popen([sys.argv[1], "record", sys.argv[2], "terminal.record", "--input-format", "lavfi", "--frames", "40", "--encoder", "libx264",
+                  "--camera", "a_name_that_is_much_longer_than_there_is_room_for_on_any_terminal", "--status-interval", "0.1"],
+                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=theirs)
+os.close(theirs)
+text = b""
+try:
+    while more := os.read(ours, 65536):
+        text += more
+except OSError:
+    pass  # the other end is closed
+lines = [line for line in re.split(r"[\r\n]+|\x1b\[[A-Z]", text.decode()) if "durable" in line]
+whole = re.compile(r"a_name\S*~ +[\d.]+/s  dropped 0  durable \d+  queue \d+/64  [\d.]+ GiB  libx264$")
+print(any(whole.match(line) for line in lines), all(len(line) < 80 for line in lines))
+EOF
+)"
+}
+
 rig_tests() {
     cat >rig.yaml <<'EOF'
 store: "rig/{camera}.store"
@@ -791,7 +814,7 @@ lines = [json.loads(line) for line in open("status.jsonl")]
 status = [l for l in lines if l["event"] == "status"]
 ends = [l for l in lines if l["event"] == "end"]
 members = {"event", "time", "seconds", "camera", "store", "state", "frames_before", "frames_arrived", "frames_per_second", "frames_encoded",
-           "frames_durable", "frames_dropped", "frames_undecodable", "frames_damaged", "queue_frames", "queue_limit", "queue_bytes", "gaps", "disk_free", "disk_size",
+           "frames_durable", "frames_dropped", "frames_undecodable", "frames_damaged", "queue_frames", "queue_limit", "queue_bytes", "encode_latency", "total_latency", "bytes_written", "gaps", "disk_free", "disk_size",
            "encoder", "trouble"}
 print(len(status) >= 4 and all(set(s) == members for s in status),
       [s["frames_durable"] for s in status if s["camera"] == "left"][-1] == 10 and status[-1]["state"] == "ended",
@@ -808,6 +831,9 @@ print(len(status) >= 4 and all(set(s) == members for s in status),
     sed 's/left.store/x/; s/{camera}/{camera}-{time}/; s/testsrc2=/nosuchfilter=/' rig.yaml >failing.yaml
     ends "record --config: one camera fails" 1 "camera 'right'.*nosuchfilter" record --config failing.yaml --frames 5
     matches "record --config: the other does not" "left-.*.store: 5 frames in .*; as many as asked for" "$(cat "$out")"
+    fails "record: an address with a password" '^avstore: tcp://127.0.0.1:1:[^@]*$' \
+        record tcp://admin:S3cret@127.0.0.1:1 no.record --input-format avstore-raw
+    terminal_tests
     fails "record: too little room" "GiB free" record "$live" no.record --input-format lavfi --min-free 99.99999%
     nothing_left "record: too little room leaves nothing" no.record
 
