@@ -258,6 +258,21 @@ TEST_CASE("what cannot be is refused before anything is begun") {
     rig.cameras[1].store = store("x/../a");
     expected = "another camera has the same store";
   }
+  SECTION("a store in another camera's") {
+    fs::create_directory_symlink(folder.path(), store("link"));
+    rig.cameras[1].store = store("link") / "a" / "deep" / "b";
+    expected = "camera 'b': .*lies in the store of camera 'a'";
+  }
+  SECTION("the other way round, and by the camera's name") {
+    rig.cameras[0].store = store("{camera}") / "a";
+    rig.cameras[1].store = store("x/../a/");
+    expected = "camera 'a': .*lies in the store of camera 'b'";
+  }
+  SECTION("both gone on with and replaced") {
+    rig.cameras[1].append = true;
+    rig.cameras[1].writer.overwrite = true;
+    expected = "camera 'b': .*append.*overwrite";
+  }
   SECTION("a name that is none") {
     rig.cameras[1].name = "../b";
     expected = "is no name";

@@ -9,6 +9,7 @@
 #include "avstore/error.h"
 #include "avstore/text.h"
 #include "media/video_source.h"
+#include "store/writer_options.h"
 #include "tools/raw_stream.h"
 
 namespace avstore::tools {
@@ -121,6 +122,13 @@ void require_valid_source(const CameraOptions& camera) {
   require(!camera.reconnect || is_on_network(camera),
           "only sources on a network can be sought again once they are lost");
   require(camera.reconnect.value_or(0) >= 0 && camera.silence >= 0, "no time is negative");
+}
+
+void require_valid_store(const CameraOptions& camera) {
+  require(!camera.store.empty(), "no store is given");
+  require(!camera.append || !camera.writer.overwrite,
+          "a store is either gone on with (append) or replaced (overwrite), not both");
+  store::require_valid(camera.writer);
 }
 
 std::string source_name(const CameraOptions& camera) {

@@ -52,7 +52,10 @@ bool waits_for_connection(const CameraOptions& camera);
 // Throws Error(invalid_argument) for a source that cannot be opened as it is described.
 void require_valid_source(const CameraOptions& camera);
 
-// How it is called in messages.
+// Likewise for what is to be made of it. What lies on the disk is not looked at.
+void require_valid_store(const CameraOptions& camera);
+
+// How it is called in messages: without a password.
 std::string source_name(const CameraOptions& camera);
 
 }  // namespace avstore::tools
