@@ -1,4 +1,4 @@
-// Raw frames with numbers and times, as lib/README.md describes them: avstore-raw.
+// Raw frames with numbers and times, as README.md describes them: avstore-raw.
 #include <sys/socket.h>
 #include <sys/stat.h>
 

@@ -29,7 +29,7 @@ struct CameraOptions {
   std::string name;    // unique within a rig; letters, digits, '-', '_' and '.'
   std::string source;  // a device, an address, a file or FIFO; "-" for standard input
   // libav's demuxer or device ("v4l2", "lavfi", "rawvideo", "rtsp"), or "avstore-raw" for frames
-  // with numbers and times (see lib/README.md). Empty: "rawvideo" for standard input with a size,
+  // with numbers and times (see README.md). Empty: "rawvideo" for standard input with a size,
   // else found out by looking at it.
   std::string input_format;
   std::map<std::string, std::string> input_options;  // of that, by libav's names
@@ -43,8 +43,8 @@ struct CameraOptions {
       0;  // where the frames of a source that has no numbers are counted from
 
   // Sources on a network (an address with "://", "unix:") are sought again once they are lost,
-  // which they are too when nothing comes for `silence` seconds (0: no limit), 5 more while they are
-  // opened. After `reconnect` seconds the source is given up; 0: at once.
+  // which they are too when nothing comes for `silence` seconds (0: no limit), 5 more while they
+  // are opened. After `reconnect` seconds the source is given up; 0: at once.
   std::optional<double> reconnect;  // empty: never given up
   double silence = 10;
 

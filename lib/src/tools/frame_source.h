@@ -35,7 +35,7 @@ class FrameSource {
   virtual bool is_complete() const = 0;
 };
 
-// The source of raw frames, see lib/README.md, "Raw frames with numbers and times".
+// The source of raw frames, see README.md, "Frames of a program of yours".
 inline constexpr const char* kRawStreamFormat = "avstore-raw";
 
 // `give_up` is asked while the source keeps us waiting; true ends that, with Error(io). `threads`

@@ -1,8 +1,5 @@
 // A rig of cameras: started together, watched, stopped together.
 #include "avstore/record.h"
-#include "avstore/reader.h"
-#include "imgstore/metadata.h"
-#include "store/recording_lock.h"
 
 #include <algorithm>
 #include <chrono>
