@@ -8,6 +8,7 @@
 #include <array>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "arguments.h"
@@ -132,7 +133,7 @@ void declare(CLI::App& arguments, Options& options) {
 // /dev/video0 is "video0".
 std::string name_from_source(const std::string& source) {
   std::string name;
-  for (const char c : std::filesystem::path(source).stem().string()) {
+  for (const char c : std::filesystem::path(without_passwords(source)).stem().string()) {
     const bool fits = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
     name += fits ? c : '_';
   }
@@ -223,17 +224,25 @@ void report(const Options& options, const std::vector<CameraResult>& results, Ou
 }
 
 // Whoever reads no further than the summary must know.
-void tell_of_drops(const CameraResult& result) {
+void tell_of_losses(const CameraResult& result) {
   if (!result.dropped.empty()) {
     say(fmt::format("{}: {} of {} frames were dropped, because encoding did not keep up",
                     result.store.string(), result.dropped.size(),
                     result.dropped.size() + static_cast<std::size_t>(result.frames)));
   }
+  if (result.undecodable > 0) {
+    say(fmt::format("{}: {} of the frames that came could not be decoded, and are not there",
+                    result.store.string(), result.undecodable));
+  }
+  if (result.damaged > 0) {
+    say(fmt::format("{}: {} frames came damaged: parts of them are made up", result.store.string(),
+                    result.damaged));
+  }
 }
 
 // Says what went wrong, if anything did.
 int judge(const CameraResult& result, bool many) {
-  tell_of_drops(result);
+  tell_of_losses(result);
   if (result.end == RecordEnd::failed) {
     say((many ? "camera '" + result.camera + "': " : "") + result.error);
     return kFailed;
@@ -259,14 +268,20 @@ int run(const Options& options, Output& out) {
   recording.min_free = options.min_free.value_or(recording.min_free);
   recording.status_interval = options.status_interval.value_or(recording.status_interval);
   recording.notice = say;
-  recording.go_on = [] { return !interrupted(); };
+  recording.go_on = [told = false]() mutable {
+    if (interrupted() && !std::exchange(told, true) && messages_are_on_terminal()) {
+      say("stopping; Ctrl-C again, after two seconds, gives up what is not finished by then");
+    }
+    return !interrupted();
+  };
   const StatusKind kind = status_kind(options);
   recording.status = [&](const RecordStatus& status) { show_record_status(status, kind, out); };
   catch_interrupts();
   const std::vector<CameraResult> results = record(recording);
   erase_status();
   if (nothing_came(results)) {
-    throw Interrupted(many ? options.config.string() : recording.cameras.front().source);
+    throw Interrupted(many ? options.config.string()
+                           : without_passwords(recording.cameras.front().source));
   }
   report(options, results, out);
   int status = kDone;

@@ -1,32 +1,60 @@
 #include "interrupt.h"
 
+#include <unistd.h>
+
 #include <atomic>
+#include <cerrno>
 #include <csignal>
+#include <cstdint>
+#include <ctime>
+#include <string_view>
 
 namespace avstore::cli {
 namespace {
 
-// The signal may reach any of the library's threads.
-std::atomic<bool> stop_wanted = false;
-static_assert(std::atomic<bool>::is_always_lock_free);
+// One wish to stop may come as several signals: `timeout` and shells send it to a program and to
+// its process group.
+constexpr std::int64_t kSameWish = 2'000'000'000;  // nanoseconds
 
-void note_interrupt(int) {
-  stop_wanted = true;
+constexpr std::string_view kGivenUp =
+    "avstore: told to stop once more: ended at once, and what was not finished is lost\n";
+
+// When the first signal came; 0: none yet. It may reach any of the library's threads.
+std::atomic<std::int64_t> first_signal = 0;
+static_assert(std::atomic<std::int64_t>::is_always_lock_free);
+
+// Nothing but what a signal handler may call.
+std::int64_t now() {
+  timespec time{};
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
+void note_interrupt(int signal) {
+  const int error = errno;
+  std::int64_t first = 0;
+  const std::int64_t time = now();
+  if (!first_signal.compare_exchange_strong(first, time) && time - first > kSameWish) {
+    [[maybe_unused]] const ssize_t written =
+        ::write(STDERR_FILENO, kGivenUp.data(), kGivenUp.size());
+    std::signal(signal, SIG_DFL);
+    std::raise(signal);  // ends the process once this returns
+  }
+  errno = error;
 }
 
 // Without SA_RESTART, so that a wait for a slow pipe ends and the wish is looked at.
 void note(int signal) {
   struct sigaction action {};
   action.sa_handler = note_interrupt;
-  action.sa_flags = SA_RESETHAND;
   sigemptyset(&action.sa_mask);
   sigaction(signal, &action, nullptr);
 }
 
 bool is_ignored(int signal) {
-  struct sigaction now {};
-  sigaction(signal, nullptr, &now);
-  return now.sa_handler == SIG_IGN;
+  struct sigaction current {};
+  sigaction(signal, nullptr, &current);
+  return current.sa_handler == SIG_IGN;
 }
 
 }  // namespace
@@ -43,7 +71,7 @@ void catch_interrupts() {
 }
 
 bool interrupted() {
-  return stop_wanted;
+  return first_signal != 0;
 }
 
 }  // namespace avstore::cli

@@ -3,8 +3,10 @@
 
 namespace avstore::cli {
 
-// From here on the first SIGINT, SIGTERM or SIGHUP only makes interrupted() true; a second one of
-// the same kind ends the process as if nothing had been caught, should the work not heed the first.
+// From here on the first SIGINT, SIGTERM or SIGHUP only makes interrupted() true, and those that
+// come within two seconds of it are the same wish: it may come as several signals. A later one says
+// so on standard error and ends the process as if nothing had been caught, should the work not heed
+// the first.
 void catch_interrupts();
 
 bool interrupted();

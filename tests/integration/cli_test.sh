@@ -718,14 +718,16 @@ record_tests() {
     fails "record: below a file" "Not a directory" record "$live" empty.mp4/no.record --input-format lavfi --frames 3
 }
 
-# stopped NAME SIGNAL: a recording that a signal ends
+# stopped NAME SIGNAL [MORE]: a recording that a signal ends, MORE of them at once
 stopped() {
-    local store=$2.record pid
+    local store=$2${3-}.record pid
     "$avstore" record "$live" "$store" --input-format lavfi --keyframe-interval 5 >"$out" 2>"$err" </dev/null &
     pid=$!
     until_true 60 rows_at_least "$store" 10 || not_ok "$1: frames arrive" "no rows"
     same "$1: readable meanwhile" "True" "$(prints info "$store" --json | json 'd["open_for_writing"]')"
-    kill -s "$2" $pid
+    for ((i = 0; i <= ${3-0}; i++)); do
+        kill -s "$2" $pid
+    done
     wait $pid
     same "$1: status" 0 $?
     matches "$1: result" "$store: [0-9]+ frames" "$(cat "$out")"
@@ -770,6 +772,29 @@ print(counts == sorted(counts) and seen[0]["recording"], counts[-1], seen[-1]["r
     misused "frames --follow with an end" "range without an end" frames follow.record --follow --range :5
 }
 
+# On a terminal of 80 columns: what matters is there, however long the name.
+terminal_tests() {
+    same "record's status on a terminal" "True True" "$(python3 - "$avstore" "$live" <<'EOF'
+import fcntl, os, pty, re, struct, subprocess, sys, termios
+ours, theirs = pty.openpty()
+fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+subprocess.Popen([sys.argv[1], "record", sys.argv[2], "terminal.record", "--input-format", "lavfi", "--frames", "40", "--encoder", "libx264",
+                  "--camera", "a_name_that_is_much_longer_than_there_is_room_for_on_any_terminal", "--status-interval", "0.1"],
+                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=theirs)
+os.close(theirs)
+text = b""
+try:
+    while more := os.read(ours, 65536):
+        text += more
+except OSError:
+    pass  # the other end is closed
+lines = [line for line in re.split(r"[\r\n]+|\x1b\[[A-Z]", text.decode()) if "durable" in line]
+whole = re.compile(r"a_name\S*~ +[\d.]+/s  dropped 0  durable \d+  queue \d+/64  [\d.]+ GiB  libx264$")
+print(any(whole.match(line) for line in lines), all(len(line) < 80 for line in lines))
+EOF
+)"
+}
+
 rig_tests() {
     cat >rig.yaml <<'EOF'
 store: "rig/{camera}.store"
@@ -788,8 +813,8 @@ import json
 lines = [json.loads(line) for line in open("status.jsonl")]
 status = [l for l in lines if l["event"] == "status"]
 ends = [l for l in lines if l["event"] == "end"]
-members = {"event", "time", "seconds", "camera", "store", "state", "frames_arrived", "frames_per_second", "frames_encoded",
-           "frames_durable", "frames_dropped", "queue_frames", "queue_limit", "queue_bytes", "gaps", "disk_free", "disk_size",
+members = {"event", "time", "seconds", "camera", "store", "state", "frames_before", "frames_arrived", "frames_per_second", "frames_encoded",
+           "frames_durable", "frames_dropped", "frames_undecodable", "frames_damaged", "queue_frames", "queue_limit", "queue_bytes", "encode_latency", "total_latency", "bytes_written", "gaps", "disk_free", "disk_size",
            "encoder", "trouble"}
 print(len(status) >= 4 and all(set(s) == members for s in status),
       [s["frames_durable"] for s in status if s["camera"] == "left"][-1] == 10 and status[-1]["state"] == "ended",
@@ -806,6 +831,9 @@ print(len(status) >= 4 and all(set(s) == members for s in status),
     sed 's/left.store/x/; s/{camera}/{camera}-{time}/; s/testsrc2=/nosuchfilter=/' rig.yaml >failing.yaml
     ends "record --config: one camera fails" 1 "camera 'right'.*nosuchfilter" record --config failing.yaml --frames 5
     matches "record --config: the other does not" "left-.*.store: 5 frames in .*; as many as asked for" "$(cat "$out")"
+    fails "record: an address with a password" '^avstore: tcp://127.0.0.1:1:[^@]*$' \
+        record tcp://admin:S3cret@127.0.0.1:1 no.record --input-format avstore-raw
+    terminal_tests
     fails "record: too little room" "GiB free" record "$live" no.record --input-format lavfi --min-free 99.99999%
     nothing_left "record: too little room leaves nothing" no.record
 
@@ -852,9 +880,32 @@ interrupted() {
     nothing_left "$name: nothing left" "$made"
 }
 
+# A recording that was told to stop, and then waits for somebody to take its results.
+stopped_later() {
+    local pid
+    mkfifo full
+    exec 3<>full
+    dd if=/dev/zero bs=4096 count=16 status=none >&3 # as much as a pipe holds
+    "$avstore" record "$live" later.record --input-format lavfi --keyframe-interval 5 >&3 2>"$err" </dev/null &
+    pid=$!
+    until_true 60 rows_at_least later.record 5
+    kill -s INT $pid
+    until_true 60 test ! -e later.record/.lock
+    sleep 2.1 # those that come sooner are the same Ctrl-C
+    kill -s INT $pid
+    wait $pid
+    same "Ctrl-C that comes again later: status" 130 $?
+    matches "Ctrl-C that comes again later: message" '^avstore: told to stop once more: ended at once' "$(cat "$err")"
+    exec 3>&-
+    rm full
+}
+
 signal_tests() {
     stopped "Ctrl-C while recording" INT
     stopped "SIGTERM while recording" TERM
+    stopped "Ctrl-C, which comes twice, while recording" INT 20
+    stopped "SIGTERM, which comes twice, while recording" TERM 20
+    stopped_later
     interrupted "Ctrl-C while importing" INT no.int import long.mp4 no.int --preset slow
     interrupted "SIGTERM while importing" TERM no.int import long.mp4 no.int --preset slow
     av import long.mp4 long.store --copy

@@ -7,7 +7,9 @@
 #include <string>
 
 #include "avstore/error.h"
+#include "avstore/record.h"
 #include "avstore/tools.h"
+#include "support/cameras.h"
 #include "support/catch.h"
 #include "support/disk_calls.h"
 #include "support/drawn_store.h"
@@ -161,4 +163,45 @@ TEST_CASE("A disk that fills up at any call, and stays full, ends a recording we
 TEST_CASE("Any call that fails with an I/O error ends a recording well") {
   const std::string format = GENERATE("avc1/mp4", "png");
   fail_each(format, Durability::power, EIO);
+}
+
+TEST_CASE("A camera whose disk fails tells how many of its frames are in the store") {
+  const auto record_to = [](const fs::path& store) {
+    CameraOptions camera = lavfi("cam", "testsrc=size=96x64:rate=25", store, "avc1/mp4");
+    camera.writer.encoder.keyframe_interval = 4;
+    RecordOptions rig = rig_of({camera});
+    rig.frames = 60;
+    return avstore::record(rig).front();
+  };
+  const auto check = [](const CameraResult& result) {
+    if (result.frames == 0) {
+      CHECK_FALSE(fs::exists(result.store));
+    } else {
+      CHECK(result.frames == Reader(result.store).frame_count());
+    }
+  };
+  std::int64_t calls = 0;
+  {
+    const TemporaryFolder folder;
+    const DiskCalls all(folder.path());
+    const CameraResult result = record_to(folder.path() / "store");
+    CHECK(result.frames == 60);
+    check(result);
+    calls = all.count();
+  }
+  int fewer = 0;
+  for (std::int64_t nth = 1; nth <= calls; nth += 5) {
+    CAPTURE(nth, calls);
+    const TemporaryFolder folder;
+    CameraResult result;
+    {
+      DiskCalls faults(folder.path());
+      faults.fail(nth, ENOSPC);
+      result = record_to(folder.path() / "store");
+    }
+    CAPTURE(result.error);
+    check(result);
+    fewer += result.frames < 60 ? 1 : 0;
+  }
+  CHECK(fewer > 5);
 }

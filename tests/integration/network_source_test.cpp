@@ -23,6 +23,7 @@ using avstore::CameraOptions;
 using avstore::CameraResult;
 using avstore::CameraState;
 using avstore::CameraStatus;
+using avstore::FrameIndex;
 using avstore::Reader;
 using avstore::RecordEnd;
 using avstore::RecordOptions;
@@ -35,6 +36,7 @@ using avstore::test::lavfi;
 using avstore::test::Program;
 using avstore::test::raw_camera;
 using avstore::test::raw_frame;
+using avstore::test::read_text;
 using avstore::test::record_one;
 using avstore::test::rig_of;
 using avstore::test::sqlite;
@@ -88,6 +90,7 @@ TEST_CASE("a network source that is lost is sought again, and the gap is told") 
       CameraOptions camera;
       camera.name = "net";
       camera.source = server.address();
+      camera.source.insert(camera.source.find("://") + 3, "admin:S3cret@");
       camera.store = folder.path() / "store";
       RecordOptions rig = rig_of({camera});
       enum class Stage { first, lost, again, done } stage = Stage::first;
@@ -119,7 +122,7 @@ TEST_CASE("a network source that is lost is sought again, and the gap is told") 
       CHECK(result.error == "");  // NOLINT(readability-container-size-empty): shows it
       CHECK(result.end == RecordEnd::stopped);
       CHECK_FALSE(trouble.empty());
-      CHECK_THAT(told, Contains("lost " + camera.source));
+      CHECK_THAT(told, Contains("lost " + server.address()));
       REQUIRE(result.gaps.size() == 1);
       const avstore::Gap& gap = result.gaps[0];
       CHECK(gap.index.value == lost_at);
@@ -135,6 +138,10 @@ TEST_CASE("a network source that is lost is sought again, and the gap is told") 
             std::vector<std::string>{std::to_string(lost_at) + "|" + gap.reason});
       CHECK(result.frames >= lost_at + 10);
       check_whole(result.store);
+      CHECK_THAT(told + trouble + gap.reason, !Contains("S3cret"));
+      for (const auto& entry : fs::recursive_directory_iterator(result.store)) {
+        CHECK_THAT(read_text(entry.path()), !Contains("S3cret"));
+      }
     }
   }
 }
@@ -167,33 +174,105 @@ TEST_CASE("a network source is sought again only as long as asked for") {
   }
 }
 
+namespace {
+
+// Sends each client the next of some texts, and then says nothing more. The last goes to all that
+// come later.
+class Silent {
+ public:
+  Silent(const fs::path& folder, const std::vector<std::string>& texts) : port_(free_port()) {
+    std::string files;
+    for (const std::string& text : texts) {
+      const fs::path file = folder / ("sent" + std::to_string(++count_));
+      write_text(file, text);
+      files += avstore::test::quoted(file) + ", ";
+    }
+    program_ = std::make_unique<Program>(std::vector<std::string>{
+        "/usr/bin/python3", "-c",
+        "import socket\n"
+        "s = socket.create_server(('127.0.0.1', " +
+            std::to_string(port_) +
+            "))\n"
+            "kept = []\n"
+            "files = [" +
+            files +
+            "]\n"
+            "while True:\n"
+            "    kept.append(s.accept()[0])\n"
+            "    kept[-1].sendall(open(files[min(len(kept), len(files)) - 1], 'rb').read())\n"});
+    wait_until([this] { return is_listening(port_); });
+  }
+  std::string address() const { return "tcp://127.0.0.1:" + std::to_string(port_); }
+
+ private:
+  int port_;
+  int count_ = 0;
+  std::unique_ptr<Program> program_;
+};
+
+void check_gaps(const CameraResult& result, std::vector<avstore::Gap> expected) {
+  REQUIRE(result.gaps.size() == expected.size());
+  std::vector<std::string> records;
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    CHECK(result.gaps[i].index == expected[i].index);
+    CHECK(result.gaps[i].begin == expected[i].begin);
+    CHECK(result.gaps[i].end == expected[i].end);
+    CHECK_THAT(result.gaps[i].reason, Contains("nothing came for 0.3 s"));
+    records.push_back(std::to_string(expected[i].index.value) + "|" +
+                      std::to_string(static_cast<int>(expected[i].begin)) + "|" +
+                      std::to_string(static_cast<int>(expected[i].end)));
+  }
+  CHECK(sqlite(result.store,
+               "SELECT frame_index, cast(json_extract(json, '$.gap.begin') as int), "
+               "cast(json_extract(json, '$.gap.end') as int) FROM extra_data "
+               "WHERE frame_index >= " +
+                   std::to_string(result.frames_before)) == records);
+}
+
+}  // namespace
+
 TEST_CASE("a network source that says nothing is lost too") {
   const TemporaryFolder folder;
-  // Takes the connection, sends a header and a frame, and nothing more.
-  write_text(folder.path() / "raw", gray_header() + raw_frame(0, 0, 0));
-  const int port = free_port();
-  const Program program({"/usr/bin/python3", "-c",
-                         "import socket, time\n"
-                         "s = socket.create_server(('127.0.0.1', " +
-                             std::to_string(port) +
-                             "))\n"
-                             "kept = []\n"
-                             "while True:\n"
-                             "    kept.append(s.accept()[0])\n"
-                             "    kept[-1].sendall(open(" +
-                             avstore::test::quoted(folder.path() / "raw") + ", 'rb').read())\n"});
-  wait_until([port] { return is_listening(port); });
-  CameraOptions camera =
-      raw_camera("tcp://127.0.0.1:" + std::to_string(port), folder.path() / "store");
+  const std::string head = gray_header();
+  const Silent server(folder.path(),
+                      {head,  // lost before its first frame, which is no gap
+                       head + raw_frame(0, 0, 100) + raw_frame(1, 1, 101),
+                       head + raw_frame(2, 2, 200), head + raw_frame(3, 3, 300), head,
+                       head + raw_frame(4, 4, 400), head, head + raw_frame(5, 5, 500)});
+  CameraOptions camera = raw_camera(server.address(), folder.path() / "store");
   camera.silence = 0.3;
+  camera.append = true;
   RecordOptions rig = rig_of({camera});
-  rig.frames = 3;
+  rig.frames = 4;
   const CameraResult result = avstore::record(rig).front();
-  CHECK(result.frames == 3);
+  CHECK(result.frames == 4);
   CHECK(result.end == RecordEnd::frames);
-  REQUIRE(result.gaps.size() == 2);
-  CHECK_THAT(result.gaps[0].reason, Contains("nothing came"));
+  check_gaps(result, {{FrameIndex(2), 101, 200, ""}, {FrameIndex(3), 200, 300, ""}});
   check_whole(result.store);
+
+  rig.frames = 2;
+  RecordStatus last;
+  rig.status = [&last](const RecordStatus& status) { last = status; };
+  const CameraResult more = avstore::record(rig).front();
+  CHECK(more.frames == 2);
+  CHECK(more.frames_before == 4);
+  CHECK(last.cameras.at(0).frames_before == 4);
+  CHECK(last.cameras.at(0).frames_arrived == 2);
+  CHECK(last.cameras.at(0).writer.frames_added == 2);
+  CHECK(last.cameras.at(0).writer.frames_durable == 2);
+  check_gaps(more, {{FrameIndex(5), 400, 500, ""}});
+  check_whole(more.store);
+}
+
+TEST_CASE("a server that takes the first connection and says nothing is not waited for for ever") {
+  const TemporaryFolder folder;
+  const Silent server(folder.path(), {""});
+  CameraOptions camera = raw_camera(server.address(), folder.path() / "store");
+  camera.silence = 0.3;
+  const CameraResult result = record_one(camera);
+  CHECK(result.end == RecordEnd::failed);
+  CHECK_THAT(result.error, Contains(server.address()) && Contains("nothing came for 0.3 s"));
+  CHECK_FALSE(fs::exists(result.store));
 }
 
 TEST_CASE("a file on a web server ends when all of it has come") {

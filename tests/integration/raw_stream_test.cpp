@@ -1,4 +1,4 @@
-// Raw frames with numbers and times, as lib/README.md describes them: avstore-raw.
+// Raw frames with numbers and times, as README.md describes them: avstore-raw.
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -259,4 +259,49 @@ TEST_CASE("raw frames come through a FIFO and a socket as well") {
     CHECK(code_of(frame.image.view()) == i);
     CHECK(frame.info.number.value == 3 * i);
   }
+}
+
+TEST_CASE("what came with frames that were dropped stays, and so does the list of them") {
+  constexpr int kFrames = 120;
+  const TemporaryFolder folder;
+  std::string stream = gray_header();
+  for (int i = 0; i < kFrames; ++i) {
+    const std::string extra = i == 60 ? "{}" : "{\"trigger\": " + std::to_string(i) + "}";
+    stream += raw_frame(i, 1000 + i, 0.5 * i, extra);
+  }
+  write_text(folder.path() / "raw", stream);
+  CameraOptions camera = raw_camera(folder.path() / "raw", folder.path() / "store");
+  camera.writer.format = "h264/mkv";
+  camera.writer.encoder.encoder = "libx264";
+  camera.writer.encoder.preset = "placebo";
+  camera.writer.queue_frames = 1;
+  camera.writer.when_full = avstore::WhenFull::drop;
+  const CameraResult result = record_one(camera);
+  CHECK(result.error == "");  // NOLINT(readability-container-size-empty): shows it
+  REQUIRE_FALSE(result.dropped.empty());
+  CHECK(result.frames + static_cast<std::int64_t>(result.dropped.size()) == kFrames);
+  const auto ask = [&](const std::string& query) { return sqlite(result.store, query); };
+  // Each trigger is there once, and says of which frame it is.
+  CHECK(ask("SELECT count(DISTINCT json_extract(json, '$.trigger')) FROM extra_data") ==
+        std::vector<std::string>{std::to_string(kFrames - 1)});
+  CHECK(ask("SELECT json FROM extra_data WHERE json_extract(json, '$.trigger') + 1000 != "
+            "ifnull(json_extract(json, '$.of_dropped.frame_number'), frame_number)")
+            .empty());
+  // With the frame before.
+  CHECK(ask("SELECT e.json FROM extra_data AS e WHERE e.frame_number != (SELECT max(frame_number) "
+            "FROM frames AS f WHERE f.frame_number <= 1000 + json_extract(e.json, '$.trigger'))")
+            .empty());
+  std::vector<std::string> dropped;
+  for (const auto& names : result.dropped) {
+    dropped.push_back(std::to_string(names.number.value) + "|" +
+                      std::to_string(names.time.seconds).substr(0, 4));
+  }
+  CHECK(ask("SELECT n.value || '|' || substr(printf('%.6f', t.value), 1, 4) FROM extra_data AS e, "
+            "json_each(e.json, '$.dropped.frame_number') AS n, "
+            "json_each(e.json, '$.dropped.frame_time') AS t WHERE n.key = t.key "
+            "ORDER BY n.value") == dropped);
+  CHECK(ask("SELECT frame_number FROM frames WHERE frame_number IN (SELECT n.value FROM "
+            "extra_data AS e, json_each(e.json, '$.dropped.frame_number') AS n)")
+            .empty());
+  check_whole(result.store);
 }

@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <fstream>
+#include <random>
 #include <regex>
 #include <string>
 #include <thread>
@@ -23,6 +25,7 @@
 #include "support/media_folder.h"
 #include "support/outcome.h"
 #include "support/programs.h"
+#include "support/wall_clock.h"
 
 namespace {
 
@@ -255,6 +258,21 @@ TEST_CASE("what cannot be is refused before anything is begun") {
     rig.cameras[1].store = store("x/../a");
     expected = "another camera has the same store";
   }
+  SECTION("a store in another camera's") {
+    fs::create_directory_symlink(folder.path(), store("link"));
+    rig.cameras[1].store = store("link") / "a" / "deep" / "b";
+    expected = "camera 'b': .*lies in the store of camera 'a'";
+  }
+  SECTION("the other way round, and by the camera's name") {
+    rig.cameras[0].store = store("{camera}") / "a";
+    rig.cameras[1].store = store("x/../a/");
+    expected = "camera 'a': .*lies in the store of camera 'b'";
+  }
+  SECTION("both gone on with and replaced") {
+    rig.cameras[1].append = true;
+    rig.cameras[1].writer.overwrite = true;
+    expected = "camera 'b': .*append.*overwrite";
+  }
   SECTION("a name that is none") {
     rig.cameras[1].name = "../b";
     expected = "is no name";
@@ -339,4 +357,169 @@ TEST_CASE("times are those of arrival or the source's own") {
             Approx(0.04 * static_cast<double>(i)).margin(1e-6));
     }
   }
+}
+
+namespace {
+
+// Of JPEG pictures one after another, as a camera sends them: all but the first and last marker of
+// one is zeros.
+void break_picture(const fs::path& file, int which) {
+  std::string bytes = read_text(file);
+  const std::string begin = "\xff\xd8\xff";
+  std::size_t at = bytes.find(begin);
+  for (int i = 0; i < which; ++i) {
+    at = bytes.find(begin, at + 1);
+  }
+  const std::size_t end = bytes.find("\xff\xd9", at);
+  REQUIRE(end != std::string::npos);
+  std::fill(bytes.begin() + static_cast<std::ptrdiff_t>(at) + 4,
+            bytes.begin() + static_cast<std::ptrdiff_t>(end), '\0');
+  write_text(file, bytes);
+}
+
+CameraOptions file_camera(const fs::path& file, const fs::path& store) {
+  CameraOptions camera;
+  camera.name = "cam";
+  camera.source = file;
+  camera.store = store;
+  camera.writer.format = "ffv1/mkv";
+  return camera;
+}
+
+}  // namespace
+
+TEST_CASE("a frame that cannot be decoded is counted, told of, and keeps its number") {
+  const TemporaryFolder folder;
+  const std::string container = GENERATE("avi", "mjpeg");
+  const fs::path file = folder.path() / ("video." + container);
+  const std::string decoded = "ffmpeg -nostdin -v error -i " + avstore::test::quoted(file) +
+                              " -vf extractplanes=y -f framemd5 - | grep -v '#' | sed 's/.* //'";
+  avstore::test::run(
+      "ffmpeg -nostdin -v error -f lavfi -i testsrc=size=160x96:rate=25 -frames:v 20 "
+      "-pix_fmt yuvj420p -c:v mjpeg " +
+      avstore::test::quoted(file));
+  auto expected = avstore::test::run_lines(decoded);
+  REQUIRE(expected.size() == 20);
+  const auto camera = file_camera(file, folder.path() / "store");
+  RecordOptions rig = rig_of({camera});
+  rig.cameras[0].clock = FrameClock::source;
+  std::string told;
+  rig.notice = [&told](const std::string& text) { told += text + "\n"; };
+  RecordStatus last;
+  rig.status = [&last](const RecordStatus& status) { last = status; };
+  SECTION("all is well") {
+    const CameraResult result = avstore::record(rig).front();
+    CHECK(result.frames == 20);
+    CHECK(result.undecodable == 0);
+    CHECK(result.damaged == 0);
+    CHECK(told.empty());
+  }
+  SECTION("one is broken") {
+    break_picture(file, 7);
+    const CameraResult result = avstore::record(rig).front();
+    CHECK(result.end == RecordEnd::source_ended);
+    CHECK(result.frames == 19);
+    CHECK(result.undecodable == 1);
+    CHECK(last.cameras.at(0).frames_arrived == 20);
+    CHECK(last.cameras.at(0).frames_undecodable == 1);
+    CHECK_THAT(told, Contains("cam: a frame cannot be decoded"));
+    expected.erase(expected.begin() + 7);
+    CHECK((md5s_of(result.store, pixel::gray8) == expected));
+    CHECK(sqlite(result.store, "SELECT group_concat(frame_number) FROM frames") ==
+          std::vector<std::string>{"0,1,2,3,4,5,6,8,9,10,11,12,13,14,15,16,17,18,19"});
+    // Times are those of the frames that are left.
+    const auto infos = Reader(result.store).infos({0, 19});
+    for (const auto& info : infos) {
+      CHECK(info.time.seconds - infos[0].time.seconds ==
+            Approx(0.04 * static_cast<double>(info.number.value)).margin(1e-6));
+    }
+    CHECK(sqlite(result.store,
+                 "SELECT frame_index, frame_number, json_extract(json, "
+                 "'$.undecodable.frame_number') FROM extra_data") ==
+          std::vector<std::string>{"7|8|[7]"});
+    check_whole(result.store);
+  }
+  SECTION("the first and the last are") {
+    break_picture(file, 19);
+    break_picture(file, 0);
+    const CameraResult result = avstore::record(rig).front();
+    CHECK(result.frames == 18);
+    CHECK(result.undecodable == 2);
+    CHECK(sqlite(result.store,
+                 "SELECT frame_number, json_extract(json, '$.undecodable.frame_number') "
+                 "FROM extra_data") == std::vector<std::string>{"1|[0]", "18|[19]"});
+  }
+}
+
+TEST_CASE("a stream of which no frame can be decoded says so") {
+  const TemporaryFolder folder;
+  const fs::path file = folder.path() / "video.avi";
+  avstore::test::run(
+      "ffmpeg -nostdin -v error -f lavfi -i testsrc=size=160x96:rate=25 -frames:v 3 -c:v mjpeg " +
+      avstore::test::quoted(file));
+  for (int i = 0; i < 3; ++i) {
+    break_picture(file, i);
+  }
+  const CameraResult result = avstore::test::record_one(file_camera(file, folder.path() / "store"));
+  CHECK(result.end == RecordEnd::failed);
+  CHECK_THAT(result.error, Contains("no frame of it can be decoded"));
+  CHECK(result.undecodable == 3);
+  CHECK_FALSE(fs::exists(result.store));
+}
+
+TEST_CASE("frames that come damaged are kept, and told of") {
+  const TemporaryFolder folder;
+  const fs::path file = folder.path() / "video.ts";
+  avstore::test::run(
+      "ffmpeg -nostdin -v error -f lavfi -i testsrc2=size=320x192:rate=25 -frames:v 100 "
+      "-c:v libx264 -g 25 -bf 0 " +
+      avstore::test::quoted(file));
+  std::string bytes = read_text(file);
+  std::mt19937 random(3);
+  for (std::size_t i = 1; i <= 6; ++i) {
+    for (std::size_t j = 0; j < 40; ++j) {
+      bytes[bytes.size() * i / 8 + j] = static_cast<char>(random());
+    }
+  }
+  bytes.erase(bytes.size() / 2 + 10000, 5000);
+  write_text(file, bytes);
+  const int packets = std::stoi(
+      avstore::test::run_lines("ffprobe -v error -count_packets -show_entries "
+                               "stream=nb_read_packets -of default=nokey=1:noprint_wrappers=1 " +
+                               avstore::test::quoted(file))
+          .at(0));
+  const CameraResult result = avstore::test::record_one(file_camera(file, folder.path() / "store"));
+  CHECK(result.frames + result.undecodable == packets);
+  CHECK(result.damaged >= 3);
+  CHECK(sqlite(result.store,
+               "SELECT count(DISTINCT frame_index) FROM extra_data WHERE json_extract(json, "
+               "'$.damaged')") == std::vector<std::string>{std::to_string(result.damaged)});
+  CHECK(sqlite(result.store, "SELECT max(frame_number) + 1 FROM frames") ==
+        std::vector<std::string>{std::to_string(packets)});
+}
+
+TEST_CASE("a clock that is set does not shorten or lengthen a recording") {
+  using Clock = std::chrono::steady_clock;
+  const int step = GENERATE(60, -100000);
+  const TemporaryFolder folder;
+  RecordOptions rig =
+      rig_of({lavfi("a", "testsrc=size=64x48:rate=50,realtime", folder.path() / "store")});
+  rig.duration = 0.5;
+  rig.status_interval = 0.01;
+  const avstore::test::WallClock clock;
+  rig.status = [step](const RecordStatus& status) {
+    if (status.cameras[0].frames_arrived > 1) {
+      avstore::test::WallClock::set_ahead(step);
+    }
+  };
+  const Clock::time_point begin = Clock::now();
+  rig.go_on = [begin] { return Clock::now() - begin < std::chrono::seconds(60); };
+  const CameraResult result = avstore::record(rig).front();
+  CHECK(Clock::now() - begin >= std::chrono::milliseconds(500));
+  CHECK(result.end == RecordEnd::duration);
+  CHECK(result.seconds > 0);
+  CHECK(result.seconds < 60);
+  // The frames' times are those of the clock.
+  const auto infos = Reader(result.store).infos({0, result.frames});
+  CHECK(std::abs(infos.back().time.seconds - infos.front().time.seconds) >= 59);
 }

@@ -140,6 +140,10 @@ TEST_CASE("what is wrong in a rig's file is said with line, camera and key") {
       {good + "  format: vhs\n", "line 2: camera 'left': "},
       {good + "  reconnect: 5\n", "line 2: camera 'left': only sources on a network"},
       {good + "  input-format: rawvideo\n", "line 2: camera 'left': raw frames need a size"},
+      {good + "  fps: 10\n  fps: 20\n", "line 6, column 3: the key 'fps' is in line 5 already"},
+      {"frames: 5\n" + good + "frames: 6\n", "line 6, column 1: the key 'frames' is in line 1"},
+      {good + "  metadata: {a: 1, b: 2, a: 3}\n", "the key 'a' is in line 5 already"},
+      {good + "  append: true\n  overwrite: true\n", "line 2: camera 'left': a store is either"},
       {good + "- name: left\n  source: a\n  store: c\n",
        "line 5: camera 'left': another camera has the same name"},
       {"cameras:\n- source: a\n  store: b\n", "line 2: a camera: lacks the key name"},
@@ -157,6 +161,33 @@ TEST_CASE("what is wrong in a rig's file is said with line, camera and key") {
   }
   CHECK(error_of([&] { avstore::read_rig(folder.path() / "none"); }).kind() ==
         ErrorKind::not_found);
+}
+
+TEST_CASE("what rigs merge in may be said otherwise") {
+  const TemporaryFolder folder;
+  write_text(folder.path() / "rig.yaml",
+             "cameras:\n- &left {name: left, source: a, store: b, quality: 50}\n"
+             "- {<<: *left, name: right, store: c}\n");
+  const RecordOptions rig = avstore::read_rig(folder.path() / "rig.yaml");
+  REQUIRE(rig.cameras.size() == 2);
+  CHECK(rig.cameras[1].name == "right");
+  CHECK(rig.cameras[1].writer.encoder.quality == 50);
+}
+
+TEST_CASE("addresses are shown without user and password") {
+  using avstore::without_passwords;
+  for (const auto& [text, expected] : std::vector<std::pair<std::string, std::string>>{
+           {"http://admin:S3cret@cam/video", "http://cam/video"},
+           {"rtsp://admin@cam:554/a@b", "rtsp://cam:554/a@b"},
+           {"http://a:p@ss@cam?x=@", "http://cam?x=@"},
+           {"http://cam/a", "http://cam/a"},
+           {"me@home: lost tcp://u:p@h:1: http://v:q@i: gone",
+            "me@home: lost tcp://h:1: http://i: gone"},
+           {"http://u:p@", "http://"},
+           {"://", "://"},
+           {"", ""}}) {
+    CHECK(without_passwords(text) == expected);
+  }
 }
 
 TEST_CASE("values are read as people write them") {

@@ -39,8 +39,7 @@ std::vector<std::string> md5s_of(const std::filesystem::path& store, PixelFormat
 // What ffmpeg makes of the same source, in rgb24.
 std::vector<std::string> lavfi_md5s(const std::string& source, std::int64_t frames);
 
-// --- Raw frames with numbers and times (avstore-raw), byte by byte as lib/README.md describes them
-// ---
+// --- Raw frames with numbers and times (avstore-raw), byte by byte as README.md describes them ---
 
 // Appends a number, least significant byte first.
 void put(std::string& bytes, std::uint64_t value, int size);

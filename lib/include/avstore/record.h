@@ -29,7 +29,7 @@ struct CameraOptions {
   std::string name;    // unique within a rig; letters, digits, '-', '_' and '.'
   std::string source;  // a device, an address, a file or FIFO; "-" for standard input
   // libav's demuxer or device ("v4l2", "lavfi", "rawvideo", "rtsp"), or "avstore-raw" for frames
-  // with numbers and times (see lib/README.md). Empty: "rawvideo" for standard input with a size,
+  // with numbers and times (see README.md). Empty: "rawvideo" for standard input with a size,
   // else found out by looking at it.
   std::string input_format;
   std::map<std::string, std::string> input_options;  // of that, by libav's names
@@ -43,8 +43,8 @@ struct CameraOptions {
       0;  // where the frames of a source that has no numbers are counted from
 
   // Sources on a network (an address with "://", "unix:") are sought again once they are lost,
-  // which they are too when nothing comes for `silence` seconds (0: no limit). After `reconnect`
-  // seconds the source is given up; 0: at once.
+  // which they are too when nothing comes for `silence` seconds (0: no limit), 5 more while they
+  // are opened. After `reconnect` seconds the source is given up; 0: at once.
   std::optional<double> reconnect;  // empty: never given up
   double silence = 10;
 
@@ -81,13 +81,16 @@ struct CameraStatus {
   std::string camera;
   std::filesystem::path store;
   CameraState state = CameraState::opening;
-  std::string trouble;              // reconnecting: what is wrong; ended by failure: the error
-  std::int64_t frames_arrived = 0;  // from the source, dropped ones too
-  double frames_per_second = 0;     // that arrived since the status before
-  std::int64_t gaps = 0;            // times the source was lost and came back
-  WriterStatistics writer;
-  std::size_t queue_limit = 0;  // frames
-  std::uint64_t disk_free = 0;  // bytes left on the store's file system
+  std::string trouble;                  // reconnecting: what is wrong; ended by failure: the error
+  std::int64_t frames_before = 0;       // that the store had, where it is gone on with
+  std::int64_t frames_arrived = 0;      // from the source, dropped and undecodable ones too
+  std::int64_t frames_undecodable = 0;  // nothing could be made of them: they are not in the store
+  std::int64_t frames_damaged = 0;      // parts of them were made up: they are in the store
+  double frames_per_second = 0;         // that arrived since the status before
+  std::int64_t gaps = 0;                // times the source was lost and came back
+  WriterStatistics writer;              // of this recording's frames alone
+  std::size_t queue_limit = 0;          // frames
+  std::uint64_t disk_free = 0;          // bytes left on the store's file system
   std::uint64_t disk_size = 0;
 };
 
@@ -118,11 +121,17 @@ struct RecordOptions {
   std::function<void(const std::string&)> notice;
 };
 
+// Frames that were lost are in the extra data of the first frame after them, with their numbers and
+// times: {"undecodable": {"frame_number": [...], "frame_time": [...]}}, and likewise "dropped".
+// What a dropped frame brought as extra data is kept with the frame before it, and says so:
+// {..., "of_dropped": {"frame_number": ..., "frame_time": ...}}. A frame that was damaged has
+// {"damaged": true}.
+
 // A time without frames, because the source was lost. The store keeps it as extra data of the first
 // frame after it: {"gap": {"begin": ..., "end": ..., "reason": ...}}.
 struct Gap {
   FrameIndex index;  // of the first frame after it
-  double begin = 0;  // Unix time of arrival of the last frame before it
+  double begin = 0;  // frame_time of the last frame before it
   double end = 0;    // and of the first one after it
   std::string reason;
 };
@@ -130,9 +139,13 @@ struct Gap {
 struct CameraResult {
   std::string camera;
   std::filesystem::path store;
-  std::int64_t frames = 0;          // in the store; 0: there is no store
+  // Of this recording, in the store. 0: there is no store, or it is as it was before.
+  std::int64_t frames = 0;
+  std::int64_t frames_before = 0;   // see CameraStatus
   double seconds = 0;               // from the first frame's arrival to the last's
   std::vector<FrameNames> dropped;  // see WriterOptions::when_full
+  std::int64_t undecodable = 0;     // see CameraStatus
+  std::int64_t damaged = 0;
   std::vector<Gap> gaps;
   RecordEnd end = RecordEnd::source_ended;
   std::string error;  // why it failed
@@ -141,8 +154,8 @@ struct CameraResult {
 // Record from all cameras at once, each on a thread of its own: the first frames are taken when all
 // sources are open or have failed, or ten seconds have passed. A camera that fails ends alone; what
 // came before is kept, and the others go on. Every store is closed properly however this ends.
-// frame_number is the source's own
-// ("avstore-raw"), or counts the frames that came, dropped ones too.
+// frame_number is the source's own ("avstore-raw"), or counts the frames that came, with those that
+// were dropped or could not be decoded.
 //
 // Throws Error before anything is begun: invalid_argument (options that cannot be, two cameras of
 // one name or store), exists (a store is there already), unsupported, io (less room than

@@ -30,4 +30,8 @@ WhenFull when_full_from_text(const std::string& text);     // block, drop, fail
 Durability durability_from_text(const std::string& text);  // process, power
 FrameClock clock_from_text(const std::string& text);       // arrival, source
 
+// A text fit to be shown and kept: addresses in it have no user and password any more, so that
+// "http://me:secret@camera/" becomes "http://camera/".
+std::string without_passwords(std::string text);
+
 }  // namespace avstore

@@ -1,5 +1,6 @@
 #include "avstore/text.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <limits>
@@ -137,6 +138,21 @@ FrameClock clock_from_text(const std::string& text) {
     refuse(text, "neither arrival nor source");
   }
   return text == "source" ? FrameClock::source : FrameClock::arrival;
+}
+
+std::string without_passwords(std::string text) {
+  constexpr std::string_view kBeforeAuthority = "://";
+  std::size_t at = text.find(kBeforeAuthority);
+  while (at != std::string::npos) {
+    at += kBeforeAuthority.size();
+    const std::size_t end = std::min(text.find_first_of("/?# \t\r\n", at), text.size());
+    const std::size_t sign = std::string_view(text).substr(at, end - at).rfind('@');
+    if (sign != std::string_view::npos) {
+      text.erase(at, sign + 1);
+    }
+    at = text.find(kBeforeAuthority, at);
+  }
+  return text;
 }
 
 }  // namespace avstore

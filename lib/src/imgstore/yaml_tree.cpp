@@ -215,7 +215,8 @@ bool is_merge_key(const YamlNode& key) {
 
 class TreeBuilder {
  public:
-  explicit TreeBuilder(BadTags bad_tags) : bad_tags_(bad_tags) {}
+  TreeBuilder(BadTags bad_tags, EqualKeys equal_keys)
+      : bad_tags_(bad_tags), equal_keys_(equal_keys) {}
 
   YamlNode take_root() { return std::move(root_); }
 
@@ -327,6 +328,9 @@ class TreeBuilder {
     Frame frame = std::move(frames_.back());
     frames_.pop_back();
     if (frame.content.node.kind == YamlNode::Kind::map) {
+      if (equal_keys_ == EqualKeys::refuse) {
+        refuse_equal_keys(frame.content.node);
+      }
       merge(frame);
       keep_last_of_equal_keys(frame.content.node);
     }
@@ -402,6 +406,19 @@ class TreeBuilder {
     }
   }
 
+  static void refuse_equal_keys(const YamlNode& map) {
+    std::unordered_map<std::string, int> lines;
+    for (std::size_t i = 0; i + 1 < map.items.size(); i += 2) {
+      const YamlNode& key = map.items[i];
+      const auto [place, is_new] = lines.try_emplace(key_identity(key), key.line);
+      if (!is_new) {
+        throw YamlError(
+            key.line, key.column,
+            "the key '" + key.text + "' is in line " + std::to_string(place->second) + " already");
+      }
+    }
+  }
+
   static void keep_last_of_equal_keys(YamlNode& map) {
     std::unordered_map<std::string, std::size_t> places;
     std::vector<YamlNode> kept;
@@ -418,6 +435,7 @@ class TreeBuilder {
   }
 
   BadTags bad_tags_;
+  EqualKeys equal_keys_;
   int documents_ = 0;
   std::size_t nodes_ = 0;
   std::size_t bytes_ = 0;
@@ -648,8 +666,8 @@ YamlNode* find_key(YamlNode& map, std::string_view key) {
   return const_cast<YamlNode*>(find_key(std::as_const(map), key));
 }
 
-YamlNode parse_yaml(std::string_view text, BadTags bad_tags) {
-  TreeBuilder builder(bad_tags);
+YamlNode parse_yaml(std::string_view text, BadTags bad_tags, EqualKeys equal_keys) {
+  TreeBuilder builder(bad_tags, equal_keys);
   parse_with(builder, text);
   return builder.take_root();
 }

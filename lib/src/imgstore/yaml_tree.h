@@ -14,7 +14,7 @@
 namespace avstore::imgstore {
 
 // A node, with everything below it: aliases are expanded, merge keys (<<) merged, and of equal keys
-// the last one kept.
+// the last one kept, unless they are refused.
 struct YamlNode {
   enum class Kind { scalar, sequence, map };
 
@@ -53,10 +53,17 @@ enum class BadTags {
   drop,    // take the node for what it looks like
 };
 
+// What to do about a key that is in a map twice. Maps merged into it do not count.
+enum class EqualKeys {
+  keep_last,  // as readers of YAML do
+  refuse,     // the document is wrong: for what people write by hand
+};
+
 // Parse a text of at most one document; null if it is empty. Throws YamlError: not UTF-8, control
 // characters, not YAML, a key that is not a scalar, an alias of a node inside itself, more than 400
 // levels, more than a million nodes or 64 MiB of text once aliases are expanded.
-YamlNode parse_yaml(std::string_view text, BadTags bad_tags);
+YamlNode parse_yaml(std::string_view text, BadTags bad_tags,
+                    EqualKeys equal_keys = EqualKeys::keep_last);
 
 // What goes through a document's lists of numbers, without keeping a tree of millions of nodes.
 struct YamlListHandler {

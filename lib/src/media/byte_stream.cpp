@@ -140,11 +140,11 @@ class ByteStream::Impl {
       throw Error(ErrorKind::invalid_argument,
                   where_ + ": unknown option '" + options.begin()->first + "'");
     }
+    pipe_ = std::make_unique<Pipe>(url, give_up_);
     auto* buffer = static_cast<unsigned char*>(av_malloc(kBufferSize));
     if (buffer == nullptr) {
       throw std::bad_alloc();
     }
-    pipe_ = std::make_unique<Pipe>(url, give_up_);
     context_ =
         avio_alloc_context(buffer, kBufferSize, 0, pipe_.get(), &Pipe::read, nullptr, nullptr);
     if (context_ == nullptr) {

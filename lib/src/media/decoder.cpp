@@ -39,8 +39,9 @@ class Decoder::Impl {
     const int code = avcodec_send_packet(context_.get(), packet);
     // A frame that can't be decoded is the file's fault, not the end of reading: the frames around
     // it are still wanted. A linear decode by ffmpeg goes on in the same way.
-    if (code < 0 && code != AVERROR_INVALIDDATA && code != AVERROR_EOF &&
-        code != AVERROR_PATCHWELCOME) {
+    if (code == AVERROR_INVALIDDATA || code == AVERROR_PATCHWELCOME) {
+      ++packets_undecodable_;
+    } else if (code < 0 && code != AVERROR_EOF) {
       check(code, where_, "cannot decode");
     }
   }
@@ -53,6 +54,7 @@ class Decoder::Impl {
         return std::nullopt;
       }
       if (code == AVERROR_INVALIDDATA) {
+        ++packets_undecodable_;
         continue;  // see send()
       }
       check(code, where_, "cannot decode");
@@ -65,6 +67,7 @@ class Decoder::Impl {
 
   void flush() { avcodec_flush_buffers(context_.get()); }
   std::int64_t frames_decoded() const { return frames_decoded_; }
+  std::int64_t packets_undecodable() const { return packets_undecodable_; }
 
  private:
   void set_threads(const DecoderOptions& options) {
@@ -111,6 +114,7 @@ class Decoder::Impl {
   std::string where_;
   CodecContext context_;
   std::int64_t frames_decoded_ = 0;
+  std::int64_t packets_undecodable_ = 0;
 };
 
 Decoder::Decoder(const Demuxer& demuxer, const DecoderOptions& options)
@@ -133,6 +137,9 @@ void Decoder::flush() {
 }
 std::int64_t Decoder::frames_decoded() const {
   return impl_->frames_decoded();
+}
+std::int64_t Decoder::packets_undecodable() const {
+  return impl_->packets_undecodable();
 }
 
 }  // namespace avstore::media

@@ -43,8 +43,8 @@ class Decoder {
   Decoder& operator=(Decoder&&) noexcept;
   ~Decoder();
 
-  // Give it a packet. Damaged packets are passed over, as ffmpeg's own programs do. All frames must
-  // have been received before.
+  // Give it a packet. Damaged packets are passed over, as ffmpeg's own programs do, and counted.
+  // All frames must have been received before.
   void send(const Packet& packet);
   // No more packets: the frames still inside come out now.
   void send_end();
@@ -54,6 +54,8 @@ class Decoder {
   void flush();
 
   std::int64_t frames_decoded() const;
+  // Packets that were passed over. With threads for frames, some packets later.
+  std::int64_t packets_undecodable() const;
 
  private:
   class Impl;

@@ -1,8 +1,8 @@
 #include "media/video_source.h"
 
-#include <functional>
-#include <queue>
-#include <vector>
+#include <deque>
+#include <set>
+#include <utility>
 
 #include "media/decoder.h"
 
@@ -11,7 +11,7 @@ namespace {
 
 // Presentation times for streams that state times in decode order only: as frames come out in
 // presentation order, each takes the earliest time not taken yet.
-using EarliestFirst = std::priority_queue<std::int64_t, std::vector<std::int64_t>, std::greater<>>;
+using EarliestFirst = std::multiset<std::int64_t>;
 
 }  // namespace
 
@@ -20,12 +20,24 @@ class VideoSource::Impl {
   Impl(const std::string& url, const DemuxerOptions& options, int threads, bool low_delay)
       : demuxer_(url, options),
         decoder_(demuxer_, {.threads = threads,
-                            .threading = low_delay ? Threading::slice : Threading::frame}) {}
+                            .threading = low_delay ? Threading::slice : Threading::frame}),
+        one_each_(low_delay && demuxer_.stream().intra_only) {}
 
   std::optional<SourceFrame> next() {
     for (;;) {
-      if (auto frame = decoder_.receive()) {
-        return SourceFrame{std::move(frame->image), seconds(frame->pts)};
+      std::optional<DecodedFrame> frame = decoder_.receive();
+      note_losses(frame.has_value());
+      if (frame) {
+        SourceFrame made;
+        made.image = std::move(frame->image);
+        made.seconds = seconds(frame->pts);
+        made.damaged = frame->damaged;
+        ready_.push_back(std::move(made));
+      }
+      if (!ready_.empty()) {
+        SourceFrame first = std::move(ready_.front());
+        ready_.pop_front();
+        return first;
       }
       if (ended_) {
         return std::nullopt;
@@ -42,8 +54,11 @@ class VideoSource::Impl {
     Packet packet;
     if (demuxer_.read(packet)) {
       if (demuxer_.timestamps_in_decode_order() && packet.pts()) {
-        waiting_.push(*packet.pts());
+        waiting_.insert(*packet.pts());
       }
+      had_keyframe_ = had_keyframe_ || packet.key();
+      sent_ = packet.pts();
+      answered_ = false;
       decoder_.send(packet);
     } else {
       decoder_.send_end();
@@ -51,10 +66,40 @@ class VideoSource::Impl {
     }
   }
 
+  // Packets of which the decoder made nothing: the one sent last, as a rule.
+  void note_losses(bool frame_came) {
+    const std::int64_t refused = decoder_.packets_undecodable() - refused_;
+    refused_ += refused;
+    const bool unanswered = one_each_ && !answered_ && !frame_came && refused == 0;
+    for (std::int64_t i = 0; i < refused + (unanswered ? 1 : 0); ++i) {
+      note_loss();
+    }
+    answered_ = true;
+  }
+
+  void note_loss() {
+    SourceFrame lost;
+    lost.undecodable = true;
+    if (const auto pts = std::exchange(sent_, std::nullopt)) {
+      lost.seconds = static_cast<double>(*pts) * tick();
+      forget(*pts);
+    }
+    if (had_keyframe_) {
+      ready_.push_back(std::move(lost));
+    }
+  }
+
+  // No frame takes that time.
+  void forget(std::int64_t pts) {
+    const auto place = waiting_.find(pts);
+    if (place != waiting_.end()) {
+      waiting_.erase(place);
+    }
+  }
+
   double seconds(std::optional<std::int64_t> pts) {
     if (demuxer_.timestamps_in_decode_order() && !waiting_.empty()) {
-      pts = waiting_.top();
-      waiting_.pop();
+      pts = waiting_.extract(waiting_.begin()).value();
     }
     const Rational rate = demuxer_.stream().frame_rate;
     const double step = rate.num > 0 ? 1 / rate.value() : 0.04;
@@ -75,6 +120,12 @@ class VideoSource::Impl {
   Demuxer demuxer_;
   Decoder decoder_;
   EarliestFirst waiting_;
+  std::deque<SourceFrame> ready_;
+  const bool one_each_;               // a frame comes out for each packet, at once
+  std::optional<std::int64_t> sent_;  // PTS of the packet sent last
+  bool answered_ = true;              // what it gave, if anything, was seen
+  std::int64_t refused_ = 0;          // packets that are noted as lost
+  bool had_keyframe_ = false;
   std::optional<double> last_;
   bool ended_ = false;
 };

@@ -12,8 +12,12 @@
 namespace avstore::media {
 
 struct SourceFrame {
-  Image image;         // the decoder's own planes
-  double seconds = 0;  // presentation time as the container states it
+  Image image;                    // the decoder's own planes
+  std::optional<double> seconds;  // presentation time as the container states it
+  // It could not be decoded: there is no image. Its time may not be known, and where frames are
+  // reordered, its place is not exact.
+  bool undecodable = false;
+  bool damaged = false;  // parts of it were made up
 };
 
 // For one thread at a time.
@@ -24,7 +28,8 @@ class VideoSource {
   VideoSource(const std::string& url, const DemuxerOptions& options, int threads, bool low_delay);
   ~VideoSource();
 
-  // The next frame in presentation order; none at the end.
+  // The next frame in presentation order; none at the end. What comes before the first keyframe of
+  // a stream that was joined in its middle is no frame; all else that cannot be decoded is.
   // Throws Error when reading fails before that.
   std::optional<SourceFrame> next();
 

@@ -4,10 +4,12 @@
 #include <chrono>
 #include <cmath>
 #include <exception>
-#include <nlohmann/json.hpp>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "avstore/error.h"
+#include "avstore/text.h"
 #include "tools/store_copy.h"
 
 namespace avstore::tools {
@@ -17,9 +19,17 @@ namespace {
 constexpr double kFirstWait = 0.25;
 constexpr double kLongestWait = 10;
 
+// Before a stream is open libavformat looks at some seconds of it, and does not tell what came.
+constexpr double kLookingAtStream = 5;
+
 double unix_now() {
   using std::chrono::duration;
   return duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+// Whatever becomes of the machine's clock meanwhile.
+double seconds_since(std::chrono::steady_clock::time_point begin) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
 // Of a moment not far from `now`, as no clock that counts from the machine's or the stream's start
@@ -29,11 +39,8 @@ bool is_unix_time(double seconds, double now) {
   return std::abs(seconds - now) < kDay;
 }
 
-std::string gap_record(const Gap& gap) {
-  const nlohmann::ordered_json record = {
-      {"gap", {{"begin", gap.begin}, {"end", gap.end}, {"reason", gap.reason}}}};
-  return record.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
-}
+// The store gets a record of lost frames at least after so many.
+constexpr std::size_t kMostInRecord = 1000;
 
 }  // namespace
 
@@ -83,10 +90,16 @@ CameraStatus Camera::status() const {
   status.state = state_;
   status.trouble = trouble_;
   status.frames_arrived = arrived_;
+  status.frames_undecodable = undecodable_count_;
+  status.frames_damaged = damaged_count_;
   status.gaps = static_cast<std::int64_t>(gaps_.size());
   status.queue_limit = options_.writer.queue_frames;
+  status.frames_before = frames_before_;
   if (writer_) {
     status.writer = writer_->statistics();
+    status.writer.frames_added -= frames_before_;
+    status.writer.frames_encoded -= frames_before_;
+    status.writer.frames_durable -= frames_before_;
   }
   return status;
 }
@@ -118,9 +131,11 @@ void Camera::run(StartLine& start) {
   const std::lock_guard lock(mutex_);
   result_.camera = options_.name;
   result_.store = options_.store;
-  result_.frames = frames_;
-  result_.seconds = last_time_ - first_time_;
+  result_.frames_before = frames_before_;
+  result_.seconds = std::chrono::duration<double>(last_arrival_ - first_arrival_).count();
   result_.gaps = gaps_;
+  result_.undecodable = undecodable_count_;
+  result_.damaged = damaged_count_;
   result_.end = end_.value_or(RecordEnd::source_ended);
   state_ = CameraState::ended;
   trouble_ = result_.error;
@@ -133,14 +148,23 @@ bool Camera::prepare() {
     return true;
   } catch (const std::exception& error) {
     if (!over()) {
-      end(RecordEnd::failed, error.what());
+      end(RecordEnd::failed, silent_ ? name_ + ": " + silence_text() : error.what());
     }
     return false;
   }
 }
 
 std::unique_ptr<FrameSource> Camera::open() {
-  return open_frame_source(options_, terms_.threads_each, [this] { return give_up(); });
+  silent_ = false;
+  opening_ = true;
+  last_activity_ = Clock::now();
+  if (waits_for_connection(options_)) {
+    last_activity_.reset();
+  }
+  auto source = open_frame_source(options_, terms_.threads_each, [this] { return give_up(); });
+  opening_ = false;
+  last_activity_ = Clock::now();
+  return source;
 }
 
 void Camera::make_writer() {
@@ -150,18 +174,20 @@ void Camera::make_writer() {
   Writer writer = options_.append ? Writer::append(options_.store, writer_options())
                                   : Writer(options_.store, writer_options());
   const std::lock_guard lock(mutex_);
+  frames_before_ = writer.durable_count();
   writer_.emplace(std::move(writer));
 }
 
 void Camera::record() {
-  last_activity_ = unix_now();
+  last_activity_ = Clock::now();  // the others may have been waited for
   PixelInput input(find_format(options_.writer.format), name_, terms_.notice,
                    options_.writer.encoding);
   while (const auto frame = next_frame()) {
-    take(*frame, input.prepare(frame->image));
+    take(*frame, input);
   }
   if (frames_ == 0 && !over()) {
-    throw Error(ErrorKind::io, name_ + ": gave no frame");
+    throw Error(ErrorKind::io,
+                name_ + (arrived_ == 0 ? ": gave no frame" : ": no frame of it can be decoded"));
   }
   tell_of_loss();
   stop(RecordEnd::source_ended);  // unless it was something else
@@ -182,7 +208,7 @@ std::optional<LiveFrame> Camera::next_frame() {
     std::string reason = "the connection ended";
     try {
       if (auto frame = source_->next()) {
-        last_activity_ = unix_now();
+        last_activity_ = Clock::now();
         return frame;
       }
       if (!on_network_ || options_.reconnect == 0 || source_->is_complete()) {
@@ -192,8 +218,7 @@ std::optional<LiveFrame> Camera::next_frame() {
       if (over()) {
         return std::nullopt;
       }
-      reason = silent_ ? "nothing came for " + std::to_string(std::lround(options_.silence)) + " s"
-                       : error.what();
+      reason = silent_ ? silence_text() : error.what();
       if (!on_network_ || options_.reconnect == 0) {
         throw Error(error.kind(), silent_ ? name_ + ": " + reason : reason);
       }
@@ -204,27 +229,25 @@ std::optional<LiveFrame> Camera::next_frame() {
 }
 
 // Returns when the source is there again or all is over.
-void Camera::seek_again(const std::string& reason) {
+void Camera::seek_again(const std::string& why) {
+  const std::string reason = without_passwords(why);
   source_.reset();
   lost_because_ = reason;
   if (terms_.notice) {
     terms_.notice(options_.name + ": lost " + name_ + " (" + reason + "); seeking it again");
   }
   set_state(CameraState::reconnecting, reason);
-  const double lost_at = unix_now();
+  const Clock::time_point lost_at = Clock::now();
   for (double pause = kFirstWait; wait(pause); pause = std::min(2 * pause, kLongestWait)) {
     try {
-      last_activity_ = waits_for_connection(options_) ? 0 : unix_now();
-      silent_ = false;
       source_ = open();
       offset_.reset();
-      last_activity_ = unix_now();
       set_state(CameraState::recording);
       return;
     } catch (const Error& error) {
       set_state(CameraState::reconnecting, silent_ ? reason : error.what());
     }
-    if (options_.reconnect && unix_now() - lost_at >= *options_.reconnect) {
+    if (options_.reconnect && seconds_since(lost_at) >= *options_.reconnect) {
       throw Error(ErrorKind::io, name_ + ": was lost and did not come back: " + reason);
     }
   }
@@ -243,32 +266,93 @@ bool Camera::wait(double seconds) {
   return !over();
 }
 
-void Camera::take(const LiveFrame& frame, Image image) {
-  const double before = last_time_;
-  last_time_ = unix_now();
+void Camera::take(const LiveFrame& frame, PixelInput& input) {
+  last_arrival_ = Clock::now();
   std::int64_t count = 0;
   {
     const std::lock_guard lock(mutex_);
     count = arrived_++;
   }
   if (count == 0) {
-    first_time_ = last_time_;
+    first_arrival_ = last_arrival_;
   }
   const FrameNumber number(frame.number.value_or(options_.first_number + count));
-  const bool added = writer_->add(std::move(image), number, time_of(frame, last_time_));
-  if (!added) {
+  const FrameTime time = time_of(frame, unix_now());
+  if (frame.undecodable) {
+    lose(undecodable_, {number, time});
+    note_undecodable();
+    return;
+  }
+  if (!writer_->add(input.prepare(frame.image), number, time)) {
+    lose(dropped_, {number, time});
+    if (!frame.extra.empty()) {
+      writer_->add_extra(extra_of_dropped(frame.extra, {number, time}));
+    }
     return;
   }
   ++frames_;
+  if (frame.damaged) {
+    note_damage();
+  }
+  write_losses();
   if (!frame.extra.empty()) {
     writer_->add_extra(frame.extra);
   }
-  if (!lost_because_.empty() && frames_ > 1) {
-    const Gap gap{FrameIndex(frames_ - 1), before, last_time_,
-                  std::exchange(lost_because_, std::string())};
-    writer_->add_extra(gap_record(gap));
+  note_gap(time);
+  last_time_ = time;
+}
+
+// If the source was lost between the frame before and this one.
+void Camera::note_gap(FrameTime time) {
+  const std::string reason = std::exchange(lost_because_, std::string());
+  if (reason.empty() || frames_ == 1) {
+    return;
+  }
+  const Gap gap{FrameIndex(frames_before_ + frames_ - 1), last_time_.seconds, time.seconds, reason};
+  writer_->add_extra(gap_record(gap));
+  const std::lock_guard lock(mutex_);
+  gaps_.push_back(gap);
+}
+
+void Camera::lose(LostFrames& lost, const FrameNames& names) {
+  lost.add(names.number, names.time);
+  if (lost.size() >= kMostInRecord) {
+    write_losses();
+  }
+}
+
+void Camera::note_undecodable() {
+  std::int64_t count = 0;
+  {
     const std::lock_guard lock(mutex_);
-    gaps_.push_back(gap);
+    count = ++undecodable_count_;
+  }
+  tell_once(count, "a frame cannot be decoded: it is left out, and its number with it");
+}
+
+void Camera::note_damage() {
+  writer_->add_extra(damage_record());
+  std::int64_t count = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    count = ++damaged_count_;
+  }
+  tell_once(count, "a frame came damaged: parts of its picture were made up");
+}
+
+// Tied to the newest frame: the first one after them, unless the recording ends there.
+void Camera::write_losses() {
+  for (LostFrames* lost : {&undecodable_, &dropped_}) {
+    if (lost->size() > 0) {
+      writer_->add_extra(lost->take_record());
+    }
+  }
+}
+
+// All of a bad connection's would be too many.
+void Camera::tell_once(std::int64_t count, const std::string& what) {
+  if (count == 1 && terms_.notice) {
+    terms_.notice(options_.name + ": " + what + "; from here on such frames are only counted");
   }
 }
 
@@ -292,11 +376,14 @@ void Camera::end_writer() {
     if (frames_ == 0) {
       writer_->abandon();
     } else {
+      write_losses();
       writer_->close();
     }
   } catch (const std::exception& error) {
     end(RecordEnd::failed, error.what());
   }
+  // A failure takes with it what waited in the queue.
+  result_.frames = writer_->durable_count() - frames_before_;
   result_.dropped = writer_->dropped();
 }
 
@@ -309,15 +396,24 @@ void Camera::tell_of_loss() {
 
 // Asked while the source keeps us waiting.
 bool Camera::give_up() {
-  const bool limited = on_network_ && options_.silence > 0 && last_activity_ > 0;
-  silent_ = limited && unix_now() - last_activity_ > options_.silence;
+  const bool limited = on_network_ && options_.silence > 0 && last_activity_;
+  silent_ = limited && seconds_since(*last_activity_) > longest_silence();
   return silent_ || over();
+}
+
+double Camera::longest_silence() const {
+  const bool is_looked_at = opening_ && options_.input_format != kRawStreamFormat;
+  return options_.silence + (is_looked_at ? kLookingAtStream : 0);
+}
+
+std::string Camera::silence_text() const {
+  return fmt::format("nothing came for {:g} s", longest_silence());
 }
 
 bool Camera::over() {
   if (terms_.frames && frames_ >= *terms_.frames) {
     stop(RecordEnd::frames);
-  } else if (terms_.duration && frames_ > 0 && unix_now() - first_time_ >= *terms_.duration) {
+  } else if (terms_.duration && frames_ > 0 && seconds_since(first_arrival_) >= *terms_.duration) {
     stop(RecordEnd::duration);
   }
   const std::lock_guard lock(mutex_);
@@ -329,14 +425,14 @@ void Camera::end(RecordEnd why, const std::string& error) {
   const std::lock_guard lock(mutex_);
   if (why == RecordEnd::failed && result_.error.empty()) {
     end_ = why;
-    result_.error = error;
+    result_.error = without_passwords(error);
   }
 }
 
 void Camera::set_state(CameraState state, const std::string& trouble) {
   const std::lock_guard lock(mutex_);
   state_ = state;
-  trouble_ = trouble;
+  trouble_ = without_passwords(trouble);
 }
 
 }  // namespace avstore::tools

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -15,6 +16,7 @@
 #include "avstore/record.h"
 #include "avstore/writer.h"
 #include "tools/frame_source.h"
+#include "tools/loss_records.h"
 #include "tools/pixel_input.h"
 
 namespace avstore::tools {
@@ -61,22 +63,31 @@ class Camera {
   CameraResult finish();
 
  private:
+  using Clock = std::chrono::steady_clock;
+
   void run(StartLine& start);
   bool prepare();
   void make_writer();
   void record();
   std::optional<LiveFrame> next_frame();
-  void seek_again(const std::string& reason);
+  void seek_again(const std::string& why);
   bool wait(double seconds);
-  void take(const LiveFrame& frame, Image image);
-  FrameTime time_of(const LiveFrame& frame, double arrival);
+  void take(const LiveFrame& frame, PixelInput& input);
   void note_gap(FrameTime time);
+  void lose(LostFrames& lost, const FrameNames& names);
+  void note_undecodable();
+  void note_damage();
+  void write_losses();
+  void tell_once(std::int64_t count, const std::string& what);
+  FrameTime time_of(const LiveFrame& frame, double arrival);
   void end_writer();
   void tell_of_loss();
 
   std::unique_ptr<FrameSource> open();
   WriterOptions writer_options() const;
   bool give_up();
+  double longest_silence() const;
+  std::string silence_text() const;
   bool over();
   void end(RecordEnd why, const std::string& error = {});
   void set_state(CameraState state, const std::string& trouble = {});
@@ -89,20 +100,29 @@ class Camera {
   // Of the recording thread alone.
   std::unique_ptr<FrameSource> source_;
   std::optional<double> offset_;  // from the source's clock to Unix time; none yet since it opened
-  double first_time_ = 0;         // of arrival
-  double last_time_ = 0;
-  double last_activity_ = 0;  // when the source last gave something, or was opened
-  bool silent_ = false;       // it was left because nothing came
-  std::string lost_because_;  // not empty: the next frame ends a gap
-  std::int64_t frames_ = 0;   // in the store
+  Clock::time_point first_arrival_;
+  Clock::time_point last_arrival_;
+  FrameTime last_time_;  // of the newest frame in the store
+  // When the source last gave something, or its opening began; none while it waits for a
+  // connection.
+  std::optional<Clock::time_point> last_activity_;
+  bool opening_ = false;
+  bool silent_ = false;                    // it was left because nothing came
+  std::string lost_because_;               // not empty: the next frame ends a gap
+  std::int64_t frames_ = 0;                // that the writer took since
+  LostFrames undecodable_{"undecodable"};  // that the store has no record of yet
+  LostFrames dropped_{"dropped"};          // likewise
 
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable stopping_;
   CameraState state_ = CameraState::opening;
   std::string trouble_;
   std::int64_t arrived_ = 0;
+  std::int64_t undecodable_count_ = 0;
+  std::int64_t damaged_count_ = 0;
   std::optional<RecordEnd> end_;
-  std::optional<Writer> writer_;  // set once; its statistics may be asked for at any time
+  std::int64_t frames_before_ = 0;  // in the store that is appended to; set once, with the writer
+  std::optional<Writer> writer_;    // set once; its statistics may be asked for at any time
   std::vector<Gap> gaps_;
   CameraResult result_;
 

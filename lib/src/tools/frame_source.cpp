@@ -7,7 +7,9 @@
 #include <utility>
 
 #include "avstore/error.h"
+#include "avstore/text.h"
 #include "media/video_source.h"
+#include "store/writer_options.h"
 #include "tools/raw_stream.h"
 
 namespace avstore::tools {
@@ -62,7 +64,12 @@ class VideoFrames final : public FrameSource {
     if (!frame) {
       return std::nullopt;
     }
-    return LiveFrame{std::move(frame->image), std::nullopt, frame->seconds, {}};
+    LiveFrame live;
+    live.image = std::move(frame->image);
+    live.undecodable = frame->undecodable;
+    live.damaged = frame->damaged;
+    live.seconds = frame->seconds;
+    return live;
   }
   Rational frame_rate() const override { return source_.demuxer().stream().frame_rate; }
   std::string truncation() const override { return source_.truncation(); }
@@ -117,8 +124,15 @@ void require_valid_source(const CameraOptions& camera) {
   require(camera.reconnect.value_or(0) >= 0 && camera.silence >= 0, "no time is negative");
 }
 
+void require_valid_store(const CameraOptions& camera) {
+  require(!camera.store.empty(), "no store is given");
+  require(!camera.append || !camera.writer.overwrite,
+          "a store is either gone on with (append) or replaced (overwrite), not both");
+  store::require_valid(camera.writer);
+}
+
 std::string source_name(const CameraOptions& camera) {
-  return camera.source == "-" ? "standard input" : camera.source;
+  return camera.source == "-" ? "standard input" : without_passwords(camera.source);
 }
 
 std::unique_ptr<FrameSource> open_frame_source(const CameraOptions& camera, int threads,

@@ -13,7 +13,9 @@
 namespace avstore::tools {
 
 struct LiveFrame {
-  Image image;
+  Image image;                         // none if it is undecodable
+  bool undecodable = false;            // it came, but nothing can be made of it
+  bool damaged = false;                // parts of it were made up
   std::optional<std::int64_t> number;  // the source's own, where it has one
   std::optional<double> seconds;       // the source's own time, counted from any moment
   std::string extra;                   // a JSON object that comes with it; empty: none
@@ -33,7 +35,7 @@ class FrameSource {
   virtual bool is_complete() const = 0;
 };
 
-// The source of raw frames, see lib/README.md, "Raw frames with numbers and times".
+// The source of raw frames, see README.md, "Frames of a program of yours".
 inline constexpr const char* kRawStreamFormat = "avstore-raw";
 
 // `give_up` is asked while the source keeps us waiting; true ends that, with Error(io). `threads`
@@ -50,7 +52,10 @@ bool waits_for_connection(const CameraOptions& camera);
 // Throws Error(invalid_argument) for a source that cannot be opened as it is described.
 void require_valid_source(const CameraOptions& camera);
 
-// How it is called in messages.
+// Likewise for what is to be made of it. What lies on the disk is not looked at.
+void require_valid_store(const CameraOptions& camera);
+
+// How it is called in messages: without a password.
 std::string source_name(const CameraOptions& camera);
 
 }  // namespace avstore::tools

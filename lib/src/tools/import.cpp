@@ -60,7 +60,10 @@ ImportResult encode_anew(const fs::path& file, const fs::path& store,
   Writer writer(store, writer_options);
   try {
     while (auto frame = source.next()) {
-      const FrameNames names = namer.next(frame->seconds);
+      if (frame->undecodable) {
+        continue;
+      }
+      const FrameNames names = namer.next(*frame->seconds);
       writer.add(input.prepare(frame->image), names.number, names.time);
       meter.require();
     }

@@ -1,6 +1,6 @@
 // Raw frames with numbers and times, as any program can send them.
 //
-// The format is documented in lib/README.md, "Raw frames with numbers and times".
+// The format is documented in README.md, "Frames of a program of yours".
 #pragma once
 
 #include <array>

@@ -1,8 +1,5 @@
 // A rig of cameras: started together, watched, stopped together.
 #include "avstore/record.h"
-#include "avstore/reader.h"
-#include "imgstore/metadata.h"
-#include "store/recording_lock.h"
 
 #include <algorithm>
 #include <chrono>
@@ -18,6 +15,7 @@
 
 #include "avstore/error.h"
 #include "avstore/reader.h"
+#include "avstore/text.h"
 #include "imgstore/metadata.h"
 #include "store/recording_lock.h"
 #include "store/store_folder.h"
@@ -134,8 +132,6 @@ void check_camera(const CameraOptions& camera, const MinFree& min_free) {
   require(is_fit_for_names(camera.name),
           "'" + camera.name + "' is no name; take letters, digits, '-', '_' and '.'");
   tools::require_valid_source(camera);
-  require(!camera.store.empty(), "no store is given");
-  store::require_valid(camera.writer);
   if (camera.append) {
     store::require_closed(imgstore::store_folder(camera.store));
   } else {
@@ -160,6 +156,41 @@ void look_at_store(CameraOptions& camera) {
   }
 }
 
+fs::path without_links(const fs::path& folder) {
+  const fs::path path = fs::weakly_canonical(folder);
+  return path.has_filename() ? path : path.parent_path();
+}
+
+bool lies_in(const fs::path& path, const fs::path& folder) {
+  return std::mismatch(folder.begin(), folder.end(), path.begin(), path.end()).first ==
+         folder.end();
+}
+
+// From the stores of all others.
+void require_apart(const CameraOptions& camera, const std::vector<CameraOptions>& all) {
+  const fs::path store = without_links(camera.store);
+  for (const CameraOptions& other : all) {
+    const fs::path others = without_links(other.store);
+    if (&other == &camera) {
+      continue;
+    }
+    require(others != store, camera.store.string() + ": another camera has the same store");
+    require(!lies_in(store, others), camera.store.string() + ": lies in the store of camera '" +
+                                         other.name + "', " + other.store.string());
+  }
+}
+
+// What is wrong with one of several is said with its name.
+template <typename Check>
+void say_which(const CameraOptions& camera, const RecordOptions& options, const Check& check) {
+  try {
+    check();
+  } catch (const Error& error) {
+    const bool alone = options.cameras.size() == 1;
+    throw Error(error.kind(), (alone ? "" : "camera '" + camera.name + "': ") + error.what());
+  }
+}
+
 // All that can be known to be wrong before anything is begun.
 void check(const RecordOptions& options) {
   require(!options.cameras.empty(), "there is no camera to record");
@@ -169,21 +200,15 @@ void check(const RecordOptions& options) {
   require(options.min_free.fraction >= 0 && options.min_free.fraction < 1,
           "the part of a file system that is to stay free is less than all of it");
   std::set<std::string> names;
-  std::set<fs::path> stores;
   std::set<std::string> pipes;
   for (const CameraOptions& camera : options.cameras) {
-    const std::string who =
-        options.cameras.size() > 1 ? "camera '" + camera.name + "': " : std::string();
-    try {
+    say_which(camera, options, [&] {
       check_camera(camera, options.min_free);
       require(names.insert(camera.name).second, "another camera has the same name");
-      require(stores.insert(fs::weakly_canonical(camera.store)).second,
-              camera.store.string() + ": another camera has the same store");
+      require_apart(camera, options.cameras);
       require(camera.source != "-" || pipes.insert(camera.source).second,
               "another camera has standard input already");
-    } catch (const Error& error) {
-      throw Error(error.kind(), who + error.what());
-    }
+    });
   }
 }
 
@@ -193,7 +218,10 @@ class Rig {
     const std::string time = time_for_names();
     for (CameraOptions& camera : options_.cameras) {
       camera.store = store_name(camera.store.string(), camera.name, time);
-      look_at_store(camera);
+      say_which(camera, options_, [&camera] {
+        tools::require_valid_store(camera);
+        look_at_store(camera);
+      });
     }
     check(options_);
     terms_.frames = options.frames;
@@ -202,7 +230,7 @@ class Rig {
     terms_.notice = [this](const std::string& text) {
       const std::lock_guard lock(notices_);
       if (options_.notice) {
-        options_.notice(text);
+        options_.notice(without_passwords(text));
       }
     };
   }

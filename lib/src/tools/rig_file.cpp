@@ -16,7 +16,6 @@
 #include "base/files.h"
 #include "imgstore/yaml_scalar.h"
 #include "imgstore/yaml_tree.h"
-#include "store/writer_options.h"
 #include "tools/frame_source.h"
 
 namespace avstore {
@@ -233,7 +232,8 @@ class RigFile {
   YamlNode parse() const {
     constexpr std::uint64_t kLargest = 1U << 20;
     try {
-      return imgstore::parse_yaml(base::read_text(file_, kLargest), imgstore::BadTags::refuse);
+      return imgstore::parse_yaml(base::read_text(file_, kLargest), imgstore::BadTags::refuse,
+                                  imgstore::EqualKeys::refuse);
     } catch (const imgstore::YamlError& error) {
       refuse(file_.string() + ": " + error.what());
     }
@@ -267,7 +267,7 @@ class RigFile {
     }
     try {
       tools::require_valid_source(camera);
-      store::require_valid(camera.writer);
+      tools::require_valid_store(camera);
     } catch (const Error& error) {
       fail(node.line, who, error.what());
     }
