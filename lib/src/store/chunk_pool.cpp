@@ -105,7 +105,7 @@ ChunkPool::OpenChunk ChunkPool::open(std::int64_t chunk) {
   opened.chunk = chunk;
   opened.first_frame_index = row->first_frame_index;
   opened.growing = row->state == index::ChunkState::open;
-  if (metadata_.store_class == "VideoImgStore") {
+  if (metadata_.is_video()) {
     opened.map = std::make_unique<IndexedChunk>(index_, chunk);
     // The chunk may have been finished after this connection looked last.
     opened.growing = opened.growing || opened.map->frame_count() < row->frame_count;

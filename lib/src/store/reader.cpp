@@ -276,7 +276,7 @@ class Reader::Impl {
     }
   }
 
-  bool is_video() const { return metadata_.store_class == "VideoImgStore"; }
+  bool is_video() const { return metadata_.is_video(); }
 
   static FrameInfo to_info(const index::FrameRow& row, std::optional<std::int64_t> pts,
                            bool keyframe) {

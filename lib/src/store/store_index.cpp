@@ -22,10 +22,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool is_video(const imgstore::StoreMetadata& metadata) {
-  return metadata.store_class == "VideoImgStore";
-}
-
 // Whether a video file is not the one whose frames the database lists.
 bool has_changed(const fs::path& file, const index::ChunkRow& row) {
   std::error_code error;
@@ -66,7 +62,7 @@ std::string find_mismatch(const fs::path& folder, const imgstore::StoreMetadata&
            " frames cannot be read");
       continue;
     }
-    if (!is_video(metadata) || row.state == index::ChunkState::open) {
+    if (!metadata.is_video() || row.state == index::ChunkState::open) {
       continue;
     }
     if (has_changed(folder / row.path, row)) {
@@ -166,7 +162,7 @@ void append_chunk(index::Index& index, const imgstore::StoreMetadata& metadata,
   row.first_frame_index = first;
   row.frame_count = static_cast<std::int64_t>(frames.frame_number.size());
   row.state = index::ChunkState::closed;
-  row.packet_count = is_video(metadata) ? 0 : row.frame_count;
+  row.packet_count = metadata.is_video() ? 0 : row.frame_count;
   index.put_chunk(row);
   index.append_chunk(file.chunk, frames.frame_number, frames.frame_time);
   index.commit();
@@ -419,7 +415,7 @@ std::int64_t rebuild_index(const fs::path& folder, const Warn& warn) {
   const auto saved = open_if_readable(folder / kIndexFile);
   index::Index made = index_from_chunks(folder, metadata, saved ? &*saved : nullptr, warn);
   SharedIndex index({std::move(made), true}, folder, true);
-  if (is_video(metadata)) {
+  if (metadata.is_video()) {
     scan_chunks(index, warn);
   }
   return index.with([&](index::Index& db) {

@@ -41,7 +41,7 @@ imgstore::StoreMetadata make_metadata(const media::Demuxer& source,
                                       const WriterOptions& options) {
   const media::StreamInfo& stream = source.stream();
   imgstore::StoreMetadata metadata;
-  metadata.store_class = "VideoImgStore";
+  metadata.store_class = imgstore::kVideoClass;
   metadata.format = container.format_name;
   metadata.extension = container.extension;
   metadata.imgshape = {stream.height, stream.width};
