@@ -350,3 +350,31 @@ TEST_CASE("a chunk whose PTS cannot be saved is looked into once") {
   CHECK(reader.keyframes({30, 40}).size() >= 1);
   CHECK(reader.find(FrameIndex(33)).pts);
 }
+
+TEST_CASE("next goes on behind a frame that cannot be read") {
+  const TemporaryFolder folder;
+  const auto store = folder.path() / "store";
+  write_store(store, options_of("png"), pixel::gray8, plain_names(16));
+  fs::resize_file(store / "000001" / "000002.png", 20);  // frame 9
+  Reader reader(store);
+  std::vector<std::int64_t> read;
+  int failures = 0;
+  for (int calls = 0; calls < 20; ++calls) {
+    try {
+      const auto frame = reader.next();
+      if (!frame) {
+        break;
+      }
+      read.push_back(frame->info.index.value);
+    } catch (const avstore::Error&) {
+      ++failures;
+    }
+  }
+  CHECK(failures == 1);
+  CHECK(read == std::vector<std::int64_t>{0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 14, 15});
+  CHECK_THROWS_AS(reader.read(FrameIndex(9)), avstore::Error);
+  CHECK(reader.next()->info.index.value == 10);
+  // One that is not there changes nothing.
+  CHECK_THROWS_AS(reader.read(FrameNumber(99)), avstore::Error);
+  CHECK(reader.next()->info.index.value == 11);
+}

@@ -146,7 +146,8 @@ class Reader {
   Frame read(FrameNumber number, Match match = Match::exact);
   Frame read(FrameTime time);
 
-  // The frame after the one read last (the first in a new reader); nothing past the last.
+  // The frame after the one read last (the first in a new reader); nothing past the last. One that
+  // could not be read counts as read: after its error, the next call goes on behind it.
   std::optional<Frame> next();
 
   // Read many frames, decoding on all cores and no frame twice. They come in the order asked.

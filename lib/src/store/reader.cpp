@@ -225,10 +225,10 @@ class Reader::Impl {
   }
 
   std::optional<Frame> next() {
-    const FrameIndex index(last_ ? *last_ + 1 : 0);
-    if (index.value >= info_.frame_count) {
+    if (next_ >= info_.frame_count) {
       return std::nullopt;
     }
+    const FrameIndex index(next_++);  // also where it cannot be read
     return read(find(index), chunk::Access::sequential);
   }
 
@@ -300,7 +300,8 @@ class Reader::Impl {
   }
 
   Frame read(FrameInfo info, chunk::Access access) {
-    last_.reset();  // a failed read leaves no place to go on from
+    next_ = info.index.value + 1;
+    last_.reset();  // a failed read leaves no place to go on decoding from
     const Image image = pool_->read(info, access);
     last_ = info.index.value;
     return {info, finish(image, converter_)};
@@ -361,7 +362,8 @@ class Reader::Impl {
   StoreInfo info_;
   media::Converter converter_;
   std::optional<store::ChunkPool> pool_;
-  std::optional<std::int64_t> last_;  // frame_index of the frame read last
+  std::int64_t next_ = 0;             // frame_index of what next() reads
+  std::optional<std::int64_t> last_;  // frame_index of the frame read last, if that went well
   ReadStatistics finished_;           // of read_many()
 };
 
