@@ -15,6 +15,10 @@
 
 namespace avstore {
 
+namespace store {
+struct ReaderAccess;  // for the library's own tools
+}
+
 struct ReaderOptions {
   // Convert every image to this format. Empty: hand out the decoder's own planes.
   PixelFormat pixel_format;
@@ -160,6 +164,7 @@ class Reader {
   ReadStatistics statistics() const;
 
  private:
+  friend struct store::ReaderAccess;
   class Impl;
   std::unique_ptr<Impl> impl_;
 };

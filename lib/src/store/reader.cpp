@@ -19,6 +19,7 @@
 #include "store/chunk_pool.h"
 #include "store/encoder_runs.h"
 #include "store/layout.h"
+#include "store/reader_access.h"
 #include "store/recording_lock.h"
 #include "store/sensor_channels.h"
 #include "store/store_index.h"
@@ -130,6 +131,8 @@ class Reader::Impl {
   }
 
   const StoreInfo& info() const { return info_; }
+  const imgstore::StoreMetadata& metadata() const { return metadata_; }
+  store::SharedIndex& index() { return index_; }
 
   std::int64_t refresh() {
     const std::int64_t before = info_.frame_count;
@@ -488,6 +491,13 @@ Reader& Reader::operator=(Reader&&) noexcept = default;
 const StoreInfo& Reader::info() const {
   return impl_->info();
 }
+store::SharedIndex& store::ReaderAccess::index(Reader& reader) {
+  return reader.impl_->index();
+}
+const imgstore::StoreMetadata& store::ReaderAccess::metadata(const Reader& reader) {
+  return reader.impl_->metadata();
+}
+
 std::int64_t Reader::frame_count() const {
   return impl_->info().frame_count;
 }

@@ -19,6 +19,7 @@
 #include "media/joined_stream.h"
 #include "media/muxer.h"
 #include "media/rescale.h"
+#include "store/reader_access.h"
 #include "tools/export_plan.h"
 #include "tools/pixel_input.h"
 #include "tools/progress_meter.h"
@@ -87,10 +88,9 @@ class Timeline {
   std::vector<std::int64_t> ticks_;
 };
 
-media::Demuxer open(const ExportSegment& segment) {
-  media::DemuxerOptions options;
-  options.stream = segment.stream;
-  return media::Demuxer(segment.file.string(), options);
+media::Demuxer open_packets(Reader& reader, const ExportSegment& segment) {
+  return tools::open_packets(
+      reader, store::IndexedChunk(store::ReaderAccess::index(reader), segment.chunk));
 }
 
 class Exporter {
@@ -109,7 +109,7 @@ class Exporter {
     options_.encoder.frame_rate = frame_rate;
     options_.encoder.b_frames = 0;
     if (!can_join()) {
-      plan_.segments = {{false, range_, 0, {}, 0}};
+      plan_.segments = {{false, range_, 0}};
       plan_.delay = 0;
       joined_.reset();
     }
@@ -136,7 +136,7 @@ class Exporter {
       if (!segment.copied) {
         continue;
       }
-      const media::Demuxer demuxer = open(segment);
+      const media::Demuxer demuxer = open_packets(reader_, segment);
       codec_ = demuxer.stream().codec;
       if (!joined_) {
         joined_.emplace(demuxer.parameters());
@@ -189,20 +189,26 @@ class Exporter {
   }
 
   void copy(const ExportSegment& segment) {
-    media::Demuxer demuxer = open(segment);
+    const store::IndexedChunk chunk(store::ReaderAccess::index(reader_), segment.chunk);
+    media::Demuxer demuxer = tools::open_packets(reader_, chunk);
     start(demuxer.parameters());
     std::unordered_map<std::int64_t, std::int64_t> place;  // PTS -> exported frame
-    reader_.for_each_info(segment.frames, [&](const FrameInfo& info) {
-      place.emplace(info.pts.value_or(0), info.index.value - range_.begin);
-      return true;
-    });
+    for (std::int64_t i = segment.frames.begin; i < segment.frames.end; ++i) {
+      place.emplace(chunk.pts(i - chunk.row().first_frame_index), i - range_.begin);
+    }
+    std::int64_t copied = 0;
     media::Packet packet;
-    for (std::size_t left = place.size(); left > 0 && demuxer.read(packet);) {
+    while (copied < segment.frames.size() && demuxer.read(packet)) {
       const auto found = packet.pts() ? place.find(*packet.pts()) : place.end();
       if (found != place.end()) {
         write(packet, found->second);
-        --left;
+        ++copied;
       }
+    }
+    if (copied < segment.frames.size()) {
+      throw Error(ErrorKind::corrupt, demuxer.url() + ": has only " + std::to_string(copied) +
+                                          " of " + std::to_string(segment.frames.size()) +
+                                          " packets that were to be copied; did it change?");
     }
   }
 
@@ -291,13 +297,14 @@ Rational mean_frame_rate(const StoreInfo& info) {
 }
 
 // What the store was made with; of stores that do not say, what their video says.
-Rational nominal_frame_rate(const StoreInfo& info, const ExportPlan& plan) {
+Rational nominal_frame_rate(Reader& reader, const ExportPlan& plan) {
+  const StoreInfo& info = reader.info();
   if (info.nominal_frame_rate.num > 0) {
     return info.nominal_frame_rate;
   }
   for (const ExportSegment& segment : plan.segments) {
-    if (!segment.file.empty()) {
-      const Rational stated = open(segment).stream().frame_rate;
+    if (store::ReaderAccess::metadata(reader).is_video()) {
+      const Rational stated = open_packets(reader, segment).stream().frame_rate;
       return stated.num > 0 ? stated : mean_frame_rate(info);
     }
   }
@@ -345,11 +352,10 @@ ExportResult export_video(const fs::path& store, const fs::path& file,
   fs::path temporary = file;
   temporary += ".partial-" + std::to_string(::getpid()) + file.extension().string();
   try {
-    ExportPlan plan = tools::plan_export(store, reader, range, options.save_index);
-    const Rational rate = options.encoder.frame_rate.num > 0 ? options.encoder.frame_rate
-                          : options.timing == Timing::nominal
-                              ? nominal_frame_rate(reader.info(), plan)
-                              : mean_frame_rate(reader.info());
+    ExportPlan plan = tools::plan_export(reader, range);
+    const Rational rate = options.encoder.frame_rate.num > 0  ? options.encoder.frame_rate
+                          : options.timing == Timing::nominal ? nominal_frame_rate(reader, plan)
+                                                              : mean_frame_rate(reader.info());
     Exporter exporter(reader, file, range, options, rate, std::move(plan));
     const ExportResult result = exporter.run(temporary);
     fs::rename(temporary, file);
