@@ -130,3 +130,42 @@ TEST_CASE("a store that is being recorded is exported as far as it is durable") 
   CHECK(avstore::export_video(store, video, {}).frames == 40);
   CHECK(decoded_frames(video) == 40);
 }
+
+TEST_CASE("a cut through 10 bit stays 10 bit, or it is told") {
+  const TemporaryFolder folder;
+  const auto make = [&](const std::string& name, const std::string& codec) {
+    const fs::path file = folder.path() / (name + ".mkv");
+    run("ffmpeg -loglevel error -f lavfi -i testsrc=size=96x64:rate=25:duration=2 "
+        "-pix_fmt yuv420p10le " +
+        codec + " " + quoted(file.string()));
+    avstore::ImportOptions copying;
+    copying.copy = true;
+    avstore::import_file(file, folder.path() / name, copying);
+    return folder.path() / name;
+  };
+  std::vector<std::string> notices;
+  ExportOptions options;
+  options.range = {5, 40};
+  options.notice = [&](const std::string& text) { notices.push_back(text); };
+  for (const std::string ending : {".mp4", ".mkv"}) {
+    const fs::path video = folder.path() / ("out" + ending);
+    options.overwrite = true;
+    // Closed GOPs: copied but for the ends. An open GOP: nothing can be copied.
+    const std::string x265 = "-c:v libx265 -x265-params log-level=error:keyint=12:open-gop=";
+    for (const std::string open : {"0", "1"}) {
+      CAPTURE(ending, open);
+      const ExportResult result =
+          avstore::export_video(make("hevc" + open + ending, x265 + open), video, options);
+      CHECK((result.frames_encoded < 35) == (open == "0"));
+      CHECK(stream(video, "codec_name") == "hevc");
+      CHECK(stream(video, "pix_fmt") == "yuv420p10le");
+      CHECK(decoded_frames(video) == 35);
+      CHECK(notices.empty());
+    }
+    avstore::export_video(make("ffv1" + ending, "-c:v ffv1"), video, options);
+    CHECK(stream(video, "pix_fmt") == "yuv420p");
+    REQUIRE(notices.size() == 1);
+    CHECK_THAT(notices[0], Contains("8 bit"));
+    notices.clear();
+  }
+}

@@ -109,6 +109,7 @@ class Exporter {
     options_.encoder.frame_rate = frame_rate;
     options_.encoder.b_frames = 0;
     if (!can_join()) {
+      choose_codec();
       plan_.segments = {{false, range_, 0}};
       plan_.delay = 0;
       joined_.reset();
@@ -150,6 +151,23 @@ class Exporter {
     return joined_ && (!encodes || encodes_alike());
   }
 
+  // H.264 of 8 bit is played everywhere. Where that would lose depth, players of the store's own
+  // codec are needed for its chunks as well.
+  void choose_codec() {
+    encode_as_ = "h264";
+    keeps_layout_ = false;
+    if (!store::ReaderAccess::metadata(reader_).is_video()) {
+      return;
+    }
+    const media::StreamInfo source = open_packets(reader_, plan_.segments.front()).stream();
+    const bool deep =
+        !source.pixel_format.empty() && media::is_deep(PixelFormat::from_name(source.pixel_format));
+    if (deep && target_.formats.contains(source.codec)) {
+      encode_as_ = source.codec;
+      keeps_layout_ = true;
+    }
+  }
+
   bool container_takes(const media::Demuxer& demuxer) const {
     return media::Muxer::takes(target_.muxer, demuxer.parameters());
   }
@@ -161,14 +179,16 @@ class Exporter {
     }
     const auto segment = std::find_if(plan_.segments.begin(), plan_.segments.end(),
                                       [](const ExportSegment& s) { return !s.copied; });
+    encode_as_ = codec_;
+    keeps_layout_ = true;
     const Frame frame = reader_.read(FrameIndex(segment->frames.begin));
     const media::Encoder encoder = open_encoder(frame.image.view());
     return joined_->can_join(encoder.parameters());
   }
 
   media::Encoder open_encoder(const ImageView& first) {
-    const std::string codec = joined_ ? codec_ : "h264";
-    const media::VideoFormat& format = media::find_video_format(target_.formats.at(codec));
+    media::VideoFormat format = media::find_video_format(target_.formats.at(encode_as_));
+    format.keeps_layout = keeps_layout_;
     return media::EncoderLine(format, options_.encoder).open(encoder_time_base(), first);
   }
 
@@ -213,8 +233,8 @@ class Exporter {
   }
 
   void encode(const ExportSegment& segment) {
-    tools::PixelInput input(find_format(target_.formats.at(joined_ ? codec_ : "h264")),
-                            file_.string(), options_.notice);
+    tools::PixelInput input(find_format(target_.formats.at(encode_as_)), file_.string(),
+                            options_.notice);
     std::optional<media::Encoder> encoder;
     const auto drain = [&] {
       media::Packet packet;
@@ -226,6 +246,7 @@ class Exporter {
       const Image image = input.prepare(to_encode(reader_.read(FrameIndex(i)).image));
       if (!encoder) {
         encoder.emplace(open_encoder(image.view()));
+        tell_of_loss(image.format(), encoder->pixel_format());
         start(encoder->parameters());
       }
       encoder->send(image, timeline_.pts(i - range_.begin), false);
@@ -236,9 +257,16 @@ class Exporter {
     drain();
   }
 
+  void tell_of_loss(PixelFormat from, PixelFormat to) {
+    if (media::is_deep(from) && !media::is_deep(to) && options_.notice && !told_) {
+      told_ = true;
+      options_.notice(media::depth_loss(from, file_.string()));
+    }
+  }
+
   // A gray store's colour planes, where it has any, mean nothing.
   Image to_encode(const Image& image) const {
-    const bool keep = joined_ || reader_.info().color || reader_.info().dtype != "uint8";
+    const bool keep = keeps_layout_ || reader_.info().color || reader_.info().dtype != "uint8";
     return keep ? image : media::Converter(1).convert(image, pixel::gray8);
   }
 
@@ -280,8 +308,11 @@ class Exporter {
   tools::ProgressMeter meter_;
   ExportPlan plan_;
   std::string codec_;                          // of what is copied
+  std::string encode_as_ = "h264";             // codec
+  bool keeps_layout_ = false;                  // see media::VideoFormat
   std::optional<media::JoinedStream> joined_;  // none if everything is encoded
   std::optional<media::Muxer> muxer_;
+  bool told_ = false;  // of what encoding loses
   std::int64_t packets_ = 0;
   std::int64_t encoded_ = 0;
 };
