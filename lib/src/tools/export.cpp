@@ -37,13 +37,14 @@ struct Target {
 };
 
 Target target_of(const fs::path& file) {
-  if (file.extension() == ".mp4" || file.extension() == ".MP4") {
-    return {"mp4", {{"h264", "avc1/mp4"}, {"hevc", "hevc/mp4"}}};
+  const std::string muxer = tools::video_muxer(file);
+  if (muxer.empty()) {
+    throw Error(ErrorKind::invalid_argument, file.string() + ": exported files are .mp4 or .mkv");
   }
-  if (file.extension() == ".mkv" || file.extension() == ".MKV") {
-    return {"matroska", {{"h264", "h264/mkv"}, {"hevc", "hevc/mkv"}}};
-  }
-  throw Error(ErrorKind::invalid_argument, file.string() + ": exported files are .mp4 or .mkv");
+  const std::string container = muxer == "mp4" ? "mp4" : "mkv";
+  return {
+      muxer,
+      {{"h264", (muxer == "mp4" ? "avc1/" : "h264/") + container}, {"hevc", "hevc/" + container}}};
 }
 
 // Presentation times of the exported frames, in ticks; each at least one after the one before it.

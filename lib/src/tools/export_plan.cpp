@@ -1,6 +1,7 @@
 #include "tools/export_plan.h"
 
 #include <algorithm>
+#include <cctype>
 #include <limits>
 #include <unordered_map>
 
@@ -121,6 +122,13 @@ void plan_chunk(ExportPlan& plan, Reader& reader, const store::IndexedChunk& chu
 }
 
 }  // namespace
+
+std::string video_muxer(const std::filesystem::path& file) {
+  std::string ending = file.extension().string();
+  std::transform(ending.begin(), ending.end(), ending.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return ending == ".mp4" ? "mp4" : ending == ".mkv" ? "matroska" : "";
+}
 
 media::Demuxer open_packets(Reader& reader, const store::IndexedChunk& chunk) {
   return media::Demuxer((reader.info().path / chunk.row().path).string(), chunk.demuxer_options());

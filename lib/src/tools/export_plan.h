@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
+#include <string>
 #include <vector>
 
 #include "avstore/reader.h"
@@ -23,6 +25,9 @@ struct ExportPlan {
   // By how many packets decoding runs ahead of presentation, at the most.
   std::int64_t delay = 0;
 };
+
+// The muxer of an exported video, by the ending of its name; empty if it is no such name.
+std::string video_muxer(const std::filesystem::path& file);
 
 // `range` lies within the store. Throws Error as media::Demuxer does.
 ExportPlan plan_export(Reader& reader, IndexRange range);
