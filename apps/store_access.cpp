@@ -77,12 +77,14 @@ void visit_infos(const Reader& reader, IndexRange range,
 
 void visit_prepared(Reader& reader, IndexRange range, const VisitWhile& visit) {
   for (bool more = true; more && range.begin < range.end;) {
-    const std::int64_t end = std::min(reader.prepare(FrameIndex(range.begin)).end, range.end);
+    const std::int64_t chunk_end = reader.prepare(FrameIndex(range.begin)).end;
+    // Each step shows a frame, whatever a damaged database says of its chunks.
+    const std::int64_t end = std::min(std::max(chunk_end, range.begin + 1), range.end);
     reader.for_each_info({range.begin, end}, [&](const FrameInfo& info) {
       more = visit(info);
       return more;
     });
-    range.begin = std::max(range.begin + 1, end);
+    range.begin = end;
   }
 }
 
