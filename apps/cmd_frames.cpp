@@ -110,7 +110,7 @@ void follow(Reader& reader, std::int64_t begin, Table& table, Output& out) {
   catch_interrupts();
   do {
     const std::int64_t end = reader.refresh();
-    reader.for_each_info({begin, end}, [&table](const FrameInfo& frame) {
+    visit_prepared(reader, {begin, end}, [&table](const FrameInfo& frame) {
       table.add(frame);
       return !interrupted();
     });
@@ -132,7 +132,8 @@ int run(const Options& options, Output& out) {
   }
   const IndexRange range = chosen_range(reader, options.range);
   Table table(options.json, options.local, reader.info().timezone_local, out);
-  visit_infos(reader, range, [&table](const FrameInfo& frame) { table.add(frame); });
+  visit_prepared_with_progress(reader, range,
+                               [&table](const FrameInfo& frame) { table.add(frame); });
   table.end();
   return kDone;
 }

@@ -1,6 +1,11 @@
 // avstore timecodes: the frames' times for video tools.
 #include <avstore/types.h>
 
+#include <cmath>
+#include <optional>
+#include <string>
+#include <utility>
+
 #include "arguments.h"
 #include "command.h"
 #include "messages.h"
@@ -25,6 +30,10 @@ class Timecodes {
 
   void write(const FrameInfo& frame) {
     const double time = frame.time.seconds;
+    if (!std::isfinite(time)) {
+      write_without_time(frame);
+      return;
+    }
     if (!first_) {
       first_ = last_ = time;
     }
@@ -34,15 +43,28 @@ class Timecodes {
                       store_, frame.index.value));
     }
     last_ = time;
-    out_.print("{:.6f}\n", (time - *first_) * 1000);
+    print_last();
   }
 
  private:
+  void print_last() { out_.print("{:.6f}\n", (last_ - first_.value_or(last_)) * 1000); }
+
+  // A line a frame there must be, and none that is not a number.
+  void write_without_time(const FrameInfo& frame) {
+    if (!told_) {
+      told_ = true;
+      say(fmt::format("{}: frame {} has no time; such frames are given that of the one before",
+                      store_, frame.index.value));
+    }
+    print_last();
+  }
+
   std::string store_;
   Output& out_;
   std::optional<double> first_;
   double last_ = 0;
   bool warned_ = false;
+  bool told_ = false;
 };
 
 int run(const Options& options, Output& out) {

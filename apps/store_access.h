@@ -34,4 +34,15 @@ std::optional<double> mean_frame_rate(const StoreInfo& info);
 void visit_infos(const Reader& reader, IndexRange range,
                  const std::function<void(const FrameInfo&)>& visit);
 
+// Returns false to stop.
+using VisitWhile = std::function<bool(const FrameInfo&)>;
+
+// Calls `visit` with each frame in order, PTS and keyframe included: chunks that nobody has read
+// before are looked into. The range lies within the store.
+void visit_prepared(Reader& reader, IndexRange range, const VisitWhile& visit);
+
+// The same as visit_infos does.
+void visit_prepared_with_progress(Reader& reader, IndexRange range,
+                                  const std::function<void(const FrameInfo&)>& visit);
+
 }  // namespace avstore::cli

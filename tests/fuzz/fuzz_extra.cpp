@@ -32,7 +32,7 @@ void read_columns(const std::string& text) {
     return;
   }
   imgstore::append_extra(all, all);
-  imgstore::sorted_extra(imgstore::without_padding(all), "a");
+  imgstore::pick(all, imgstore::sorted_rows(all, imgstore::rows_without_padding(all), "a"));
 }
 
 }  // namespace

@@ -301,6 +301,7 @@ import_tests() {
 
 names_tests() {
     works "--numbers and --start-time" import clip.mp4 names.store --numbers -10:-3 --start-time 1500001000.25 --copy
+    fails "--numbers beyond 64 bits" "frame 2 .*64 bits" import clip.mp4 no.store --numbers 9223372036854775800:5 --copy
     same "--numbers" "$(seq -10 -3 $((-10 - 3 * (frames - 1))))" "$(prints frames names.store | column 2)"
     same "--start-time: first" 1500001000.25 "$(prints frames names.store --range :1 | column 3)"
     same "--start-time: sixth" 1500001000.45 "$(prints frames names.store --range 5:6 | column 3)"
@@ -592,6 +593,12 @@ timecodes_tests() {
     works "timecodes" timecodes times.store
     same "timecodes: header" "# timecode format v2" "$(head -n 1 "$out")"
     same "timecodes: milliseconds" "$(awk -v n=$frames 'BEGIN {for (i = 0; i < n; ++i) printf "%.6f\n", i * i * 125}')" "$(sed 1d "$out")"
+    { echo frame_number,frame_time; seq 0 $((frames - 1)) | awk '{print $1 "," ($1 == 0 || $1 == 3 ? "nan" : 100 + $1 / 4)}'; } >holes.csv
+    av import clip.mp4 holes.store --copy --times holes.csv
+    works "timecodes of frames without a time" timecodes holes.store
+    matches "timecodes of frames without a time: told" "frame 0 has no time" "$(cat "$err")"
+    same "timecodes: from the first frame that has a time" "0.000000 0.000000 250.000000 250.000000 750.000000" \
+        "$(sed 1d "$out" | head -n 5 | paste -sd ' ')"
 }
 
 index_tests() {
@@ -1001,6 +1008,19 @@ golden_tests() {
     cp -r "$golden/bayer_bg_png" "$golden/missing_index_avc1" "$golden/motif_extra_h5" .
     chmod -R u+w bayer_bg_png missing_index_avc1 motif_extra_h5
 
+    # Nobody has read its chunks yet.
+    rm -f missing_index_avc1/.index.sqlite
+    local keys
+    keys=$(ffprobe -v error -select_streams v -show_entries packet=flags -of csv=p=0 missing_index_avc1/000000.mp4 | cut -c1 |
+        sed 's/K/1/; s/_/0/')
+    for save in --no-save ""; do
+        works "frames of a store of others $save" frames missing_index_avc1 --range "0:$(wc -w <<<"$keys")" $save
+        same "frames of a store of others: keyframes $save" "$keys" "$(sed 1d "$out" | cut -d, -f7)"
+        same "frames of a store of others: PTS $save" 0 "$(sed 1d "$out" | cut -d, -f6 | grep -c '^$')"
+    done
+    works "export of a store of others, unsaved" export missing_index_avc1 others.mp4 --no-save
+    same "export of a store of others, unsaved: every frame" "$(prints framemd5 missing_index_avc1 | wc -l)" "$(ffmpeg_md5 others.mp4 | wc -l)"
+
     works "--no-save: info" info bayer_bg_png --no-save
     works "--no-save: transcode" transcode bayer_bg_png unsaved.png --format png --range 0:2 --no-save
     works "--no-save: export" export bayer_bg_png unsaved.mkv --no-save
@@ -1130,6 +1150,8 @@ tools_tests() {
     same "aligned stores: the frames" "$(prints framemd5 left.store --indices 1:5 | cut -d, -f4)" \
         "$(prints framemd5 aligned/left.store | cut -d, -f4)"
     works "align --side-by-side" align left.store right.store --side-by-side both.mp4
+    works "align --side-by-side, in capitals" align left.store right.store --side-by-side both.MP4
+    same "align --side-by-side, in capitals: a video" "$(ffmpeg_md5 both.mp4)" "$(ffmpeg_md5 both.MP4)"
     same "side by side: width" $((2 * ${size%x*})) \
         "$(ffprobe -v error -show_entries stream=width -of csv=p=0 both.mp4)"
     fails "align one store" "two stores" align left.store

@@ -8,6 +8,7 @@
 #include "avstore/tools.h"
 #include "support/catch.h"
 #include "support/media_folder.h"
+#include "support/programs.h"
 
 namespace {
 
@@ -98,5 +99,42 @@ TEST_CASE("copied packets give the frames of the source") {
         }
       }
     }
+  }
+}
+
+// The file is read for the plan, and then for the packets.
+TEST_CASE("a file that changes while its packets are copied is an error") {
+  namespace fs = std::filesystem;
+  const avstore::test::TemporaryFolder folder;
+  const auto make = [&](const std::string& name, const std::string& option) {
+    avstore::test::run(
+        "ffmpeg -loglevel error -f lavfi -i testsrc=size=320x240:rate=25:duration=4 -c:v ffv1 " +
+        option + " " + avstore::test::quoted((folder.path() / name).string()));
+    return folder.path() / name;
+  };
+  const auto whole = make("whole.mkv", "");
+  const auto later = make("later.mkv", "-output_ts_offset 7");
+  const auto file = folder.path() / "source.mkv";
+  for (const std::string change : {"cut off", "written anew"}) {
+    CAPTURE(change);
+    fs::copy_file(whole, file, fs::copy_options::overwrite_existing);
+    auto options = copy_options(20);
+    bool changed = false;
+    options.progress = [&](std::int64_t, std::int64_t total) {
+      if (total > 0 && !changed) {  // the plan is made
+        changed = true;
+        if (change == "cut off") {
+          fs::resize_file(file, fs::file_size(file) / 2);
+        } else {
+          fs::copy_file(later, file, fs::copy_options::overwrite_existing);
+        }
+      }
+      return true;
+    };
+    const auto store = folder.path() / "store";
+    CHECK_THROWS_WITH(avstore::import_file(file, store, options),
+                      Catch::Matchers::Contains("changed while it was imported"));
+    CHECK(changed);
+    CHECK_FALSE(fs::exists(store));
   }
 }

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "avstore/error.h"
 #include "avstore/format.h"
 #include "avstore/reader.h"
 #include "support/catch.h"
@@ -283,4 +284,97 @@ TEST_CASE("the usual pixel format holds what was written") {
     CHECK(reader.info().shape == shape);
     CHECK(reader.read(FrameIndex(1)).image.format() == pixels);
   }
+}
+
+TEST_CASE("PTS and keyframes of a store that others wrote are known once its chunks were read") {
+  const TemporaryFolder folder;
+  const auto store = folder.path() / "store";
+  auto options = options_of("h264/mkv", 25);
+  options.encoder.keyframe_interval = 7;
+  write_store(store, options, pixel::gray8, plain_names(60));
+  const auto expected = Reader(store).infos({0, 60});  // its writer knew them
+  REQUIRE(expected[7].keyframe);
+  fs::remove(store / ".index.sqlite");
+  avstore::ReaderOptions reading;
+  const auto same = [](const avstore::FrameInfo& a, const avstore::FrameInfo& b) {
+    return a.index == b.index && a.pts == b.pts && a.keyframe == b.keyframe;
+  };
+  for (const std::string kept : {"in memory", "in no database", "in the database"}) {
+    DYNAMIC_SECTION(kept) {
+      reading.save_index = kept == "in the database";
+      if (kept == "in no database") {
+        const Reader makes_it(store);
+      }
+      // What read() says of a frame, the first one of its chunk too.
+      Reader reader(store, reading);
+      CHECK_FALSE(reader.find(FrameIndex(32)).pts);
+      for (const int index : {32, 0, 59, 7}) {
+        const auto place = static_cast<std::size_t>(index);
+        CHECK(same(reader.read(FrameIndex(index)).info, expected[place]));
+        CHECK(same(reader.find(FrameIndex(index)), expected[place]));
+      }
+      const auto infos = reader.infos({0, 60});
+      CHECK(std::equal(infos.begin(), infos.end(), expected.begin(), expected.end(), same));
+      // And by the ways that read none.
+      Reader fresh(store, reading);
+      const avstore::IndexRange chunk = fresh.prepare(FrameIndex(30));
+      CHECK(chunk.begin == 25);
+      CHECK(chunk.end == 50);
+      CHECK(same(fresh.find(FrameIndex(28)), expected[28]));
+      CHECK(fresh.keyframes({0, 60}).size() == 10);
+      CHECK(fresh.statistics().frames_decoded == 0);
+      Reader many(store, reading);
+      for (const Frame& frame : many.read_many(shuffled_indices(60))) {
+        CHECK(same(frame.info, expected[static_cast<std::size_t>(frame.info.index.value)]));
+      }
+    }
+  }
+}
+
+// A scan that was not kept could not tell that the file is another one than it was.
+TEST_CASE("a chunk whose PTS cannot be saved is looked into once") {
+  const TemporaryFolder folder;
+  const auto store = folder.path() / "store";
+  write_store(store, options_of("h264/mkv", 10), pixel::gray8, plain_names(80));
+  fs::remove(store / ".index.sqlite");
+  { const Reader makes_it(store); }
+  avstore::ReaderOptions reading;
+  reading.save_index = false;
+  Reader reader(store, reading);
+  CHECK(reader.keyframes({0, 80}).size() >= 8);
+  // With as many bytes, a file counts as what it was; scanned anew, it would be none.
+  const auto chunk = chunk_file(store, "h264/mkv", 3);
+  const auto size = fs::file_size(chunk);
+  fs::resize_file(chunk, 0);
+  fs::resize_file(chunk, size);
+  CHECK(reader.keyframes({30, 40}).size() >= 1);
+  CHECK(reader.find(FrameIndex(33)).pts);
+}
+
+TEST_CASE("next goes on behind a frame that cannot be read") {
+  const TemporaryFolder folder;
+  const auto store = folder.path() / "store";
+  write_store(store, options_of("png"), pixel::gray8, plain_names(16));
+  fs::resize_file(store / "000001" / "000002.png", 20);  // frame 9
+  Reader reader(store);
+  std::vector<std::int64_t> read;
+  int failures = 0;
+  for (int calls = 0; calls < 20; ++calls) {
+    try {
+      const auto frame = reader.next();
+      if (!frame) {
+        break;
+      }
+      read.push_back(frame->info.index.value);
+    } catch (const avstore::Error&) {
+      ++failures;
+    }
+  }
+  CHECK(failures == 1);
+  CHECK(read == std::vector<std::int64_t>{0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 14, 15});
+  CHECK_THROWS_AS(reader.read(FrameIndex(9)), avstore::Error);
+  CHECK(reader.next()->info.index.value == 10);
+  // One that is not there changes nothing.
+  CHECK_THROWS_AS(reader.read(FrameNumber(99)), avstore::Error);
+  CHECK(reader.next()->info.index.value == 11);
 }

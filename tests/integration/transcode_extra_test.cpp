@@ -84,3 +84,58 @@ TEST_CASE("extra data of a recording that was killed are found, and carried over
   avstore::transcode(store, folder.path() / "new", options);
   CHECK(extra_numbers(folder.path() / "new") == all);
 }
+
+TEST_CASE("transcode carries records of JSON digit by digit, and tells of times of their own") {
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  write_extra_store(store, {{5, 1.0}, {6, 2.0}}, 1, vienna_options("png"), Extra::none);
+  write_text(
+      store / "000000.extra_data.json",
+      R"([{"frame_number": 5, "frame_index": 0, "frame_time": 1.25, "t_ns": 1700000000123456789},)"
+      R"( {"frame_number": 6, "frame_index": 1, "frame_time": 2.0, "more": [NaN, 1.50]}])");
+  std::vector<std::string> notices;
+  avstore::TranscodeOptions options;
+  options.writer = vienna_options("png");
+  options.notice = [&](const std::string& text) { notices.push_back(text); };
+  avstore::transcode(store, folder.path() / "new", options);
+  REQUIRE(notices.size() == 1);
+  CHECK_THAT(notices[0], Contains("1 records") && Contains("recorded_frame_time"));
+  // As Python's json reads it; a member that a record lacks is not there.
+  CHECK_THAT(read_text(folder.path() / "new" / "000000" / "index.extra.json"),
+             Contains("\"t_ns\": 1700000000123456789,") && Contains("\"more\": [NaN, 1.50],") &&
+                 !Contains("null") && Contains("\"recorded_frame_time\": 1.25") &&
+                 Contains("\"frame_time\": 1.0"));
+  // Once more, and nothing is added.
+  notices.clear();
+  avstore::transcode(folder.path() / "new", folder.path() / "again", options);
+  CHECK(notices.empty());
+  CHECK(read_text(folder.path() / "again" / "000000" / "index.extra.json") ==
+        read_text(folder.path() / "new" / "000000" / "index.extra.json"));
+}
+
+TEST_CASE("extra data that are appended to a store of Motif are read, and carried over") {
+  if (!avstore::imgstore::has_hdf5()) {
+    SKIP("built without HDF5");
+  }
+  const TemporaryFolder folder;
+  const fs::path store = golden_copy("motif_extra_h5", folder.path());
+  const ExtraData before = avstore::read_extra(store);
+  const std::int64_t frames = Reader(store).frame_count();
+  {
+    Writer writer = Writer::append(store, {});
+    const auto image = Reader(store).read(avstore::FrameIndex(0)).image;
+    for (int i = 0; i < 3; ++i) {
+      writer.add(image, avstore::FrameNumber(1000 + i), avstore::FrameTime(2e9 + i));
+      writer.add_extra(R"({"appended": "yes"})");
+    }
+    writer.close();
+  }
+  REQUIRE(Reader(store).frame_count() == frames + 3);
+  const ExtraData after = avstore::read_extra(store);
+  CHECK(after.size() == before.size() + 3);
+  CHECK(after.frame_number.back().value == 1002);
+  avstore::TranscodeOptions options;
+  options.writer = vienna_options("ffv1/mkv", 7);
+  avstore::transcode(store, folder.path() / "new", options);
+  CHECK(avstore::read_extra(folder.path() / "new").size() == after.size());
+}

@@ -77,6 +77,14 @@ fs::path make_store(const fs::path& folder) {
   return path;
 }
 
+Integers numbers_of(const ExtraData& data) {
+  Integers numbers;
+  for (const FrameNumber number : data.frame_number) {
+    numbers.push_back(number.value);
+  }
+  return numbers;
+}
+
 fs::path golden(const std::string& name) {
   return fs::path(AVSTORE_DATA) / "golden" / name;
 }
@@ -158,6 +166,38 @@ TEST_CASE("Chunks that lack columns or type them otherwise join", "[extra]") {
   CHECK(column<Jsons>(all, "d") == Jsons{{""}, {"\"new\""}, {""}});
 }
 
+// Python's integers have all their digits. Doubles have 53 bits of them.
+TEST_CASE("Integers keep their digits whatever other records say", "[extra]") {
+  const std::string nanoseconds = "1700000000123456789";
+  const std::string most = "18446744073709551615";
+  const ExtraData lacking = parse_extra_json(
+      R"([{"frame_number": 1, "t_ns": 1700000000123456789, "id": 18446744073709551615, "n": 7},)"
+      R"( {"frame_number": 2, "t_ns": null, "id": 0.5, "n": null}, {"frame_number": 3}])");
+  CHECK(column<Jsons>(lacking, "t_ns") == Jsons{{nanoseconds}, {"null"}, {""}});
+  CHECK(column<Jsons>(lacking, "id") == Jsons{{most}, {"0.5"}, {""}});
+  CHECK(column<Reals>(lacking, "n")[0] == 7);  // no digit is lost
+
+  const auto chunk = [](const std::string& members) {
+    return parse_extra_json("[{\"frame_number\": 1" + members + "}]");
+  };
+  const std::string stated = ", \"t_ns\": " + nanoseconds;
+  // Another chunk lacks it, or has it as a float, before or after.
+  for (const bool first : {true, false}) {
+    for (const auto& [other, cell] :
+         {std::pair<std::string, std::string>("", ""),
+          std::pair<std::string, std::string>(", \"t_ns\": 2.5", "2.5")}) {
+      CAPTURE(first, other);
+      ExtraData all = chunk(first ? stated : other);
+      avstore::imgstore::append_extra(all, chunk(first ? other : stated));
+      CHECK(column<Jsons>(all, "t_ns") ==
+            (first ? Jsons{{nanoseconds}, {cell}} : Jsons{{cell}, {nanoseconds}}));
+    }
+  }
+  ExtraData all = chunk(stated);
+  avstore::imgstore::append_extra(all, chunk(stated));
+  CHECK(column<Integers>(all, "t_ns") == Integers{1700000000123456789, 1700000000123456789});
+}
+
 TEST_CASE("A damaged chunk of extra data is an error, or left out on request", "[extra][hostile]") {
   const TemporaryFolder folder;
   const fs::path store = make_store(folder.path());
@@ -181,7 +221,15 @@ TEST_CASE("Motif's extra data win over the writer's, in stores of either class",
             {"frame_number": -1, "frame_index": -1, "sensor_time": 0, "v": 0},
             {"frame_number": 5, "frame_index": 1, "sensor_time": 0.1, "v": 2},
             {"frame_number": 4, "frame_index": 0, "sensor_time": 0.3, "v": 1}])");
-  CHECK(column<Integers>(avstore::read_extra(store), "v") == Integers{1, 2, 3});
+  // In that chunk; the others have what the writer made.
+  const ExtraData all = avstore::read_extra(store);
+  CHECK(numbers_of(all) == Integers{10, 11, 4, 5, 5, 14, 15});
+  const Reals v = column<Reals>(all, "v");
+  CHECK(Reals(v.begin() + 2, v.begin() + 5) == Reals{1, 2, 3});
+  const Reals value = column<Reals>(all, "value");
+  CHECK(value[0] == 0);
+  CHECK(std::isnan(value[2]));
+  CHECK(value[6] == 5);
 }
 
 TEST_CASE("What Motif's HDF5 holds reads however the file is damaged, or is refused by name",

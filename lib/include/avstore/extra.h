@@ -25,7 +25,7 @@ struct ExtraJson {
 struct ExtraColumn {
   std::string name;
   // Integers, if each record has one. Doubles, if each has a number, null or nothing (both become
-  // NaN). Strings, if each has one. Else JSON.
+  // NaN), unless an integer among them would lose digits. Strings, if each has one. Else JSON.
   std::variant<std::vector<std::int64_t>, std::vector<double>, std::vector<std::string>,
                std::vector<ExtraJson>>
       values;
@@ -56,7 +56,7 @@ struct ExtraOptions {
 };
 
 // All extra data of a store, in order of their frames. Those that Motif recorded
-// (000000.extra_data.json, .h5) come before those of the writer API (000000.extra.json): a store
+// (000000.extra_data.json, .h5) come before those of the writer API (000000.extra.json): a chunk
 // that has the former is read for them alone. Records that Motif padded its files with (negative
 // frame numbers) are left out. `store` is the folder or its metadata.yaml.
 // Throws Error: not_found (no store), corrupt, io; unsupported for HDF5 if built without it.

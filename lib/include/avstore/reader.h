@@ -15,6 +15,10 @@
 
 namespace avstore {
 
+namespace store {
+struct ReaderAccess;  // for the library's own tools
+}
+
 struct ReaderOptions {
   // Convert every image to this format. Empty: hand out the decoder's own planes.
   PixelFormat pixel_format;
@@ -120,14 +124,19 @@ class Reader {
   // Throws Error(not_found) in an empty store.
   FrameInfo find(FrameTime time) const;
 
-  // Calls `visit` for each frame of the range in order of frame_index, without decoding; false
-  // stops.
+  // Calls `visit` for each frame of the range in order of frame_index, by what the store's database
+  // has of them: no chunk is opened. false stops.
   void for_each_info(IndexRange range, const std::function<bool(const FrameInfo&)>& visit) const;
   // All of the range at once.
   std::vector<FrameInfo> infos(IndexRange range) const;
 
   // Their numbers and times alone, in a fraction of the time.
   FrameNameArrays names(IndexRange range) const;
+
+  // See to it that find() and for_each_info() know pts and keyframe of all frames of the chunk that
+  // holds this one: its packets are read if nobody did so before (see FrameInfo::pts). Returns the
+  // frames of that chunk. One that cannot be read is told through on_warning. Errors as of find().
+  IndexRange prepare(FrameIndex index);
 
   // The frames of the range at which decoding can start, ascending: those that FrameInfo::keyframe
   // says so of, and all in folders of images. The PTS of chunks that were never read before are
@@ -141,7 +150,8 @@ class Reader {
   Frame read(FrameNumber number, Match match = Match::exact);
   Frame read(FrameTime time);
 
-  // The frame after the one read last (the first in a new reader); nothing past the last.
+  // The frame after the one read last (the first in a new reader); nothing past the last. One that
+  // could not be read counts as read: after its error, the next call goes on behind it.
   std::optional<Frame> next();
 
   // Read many frames, decoding on all cores and no frame twice. They come in the order asked.
@@ -154,6 +164,7 @@ class Reader {
   ReadStatistics statistics() const;
 
  private:
+  friend struct store::ReaderAccess;
   class Impl;
   std::unique_ptr<Impl> impl_;
 };

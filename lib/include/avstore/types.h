@@ -58,14 +58,17 @@ struct Rational {
 std::string to_text(Rational value);
 Rational parse_rational(const std::string& text);
 
-// All that a store knows about a frame without decoding it.
+// All that a store knows about a frame without decoding it. PTS and keyframes of a store that
+// others wrote are looked for in each chunk's file the first time that it is read; what was found
+// before that has no pts and says keyframe = false (unless each chunk is a folder of images).
+// Reader::prepare() reads them; infos of frames that were read have both.
 struct FrameInfo {
   FrameIndex index;
   FrameNumber number;
   FrameTime time;
   std::int64_t chunk = 0;           // which chunk holds it
   std::int64_t frame_idx = 0;       // its place in that chunk, in presentation order
-  std::optional<std::int64_t> pts;  // in the chunk's time base; none in chunks that are not video
+  std::optional<std::int64_t> pts;  // in the chunk's time base; none in folders of images
   bool keyframe = false;            // decoding can start here
 };
 

@@ -28,10 +28,6 @@ namespace fs = std::filesystem;
 constexpr std::uint64_t kMaxMember = std::uint64_t{1} << 30U;
 constexpr std::uint64_t kMaxYaml = std::uint64_t{1} << 30U;
 
-bool is_directory_store(const StoreMetadata& metadata) {
-  return metadata.store_class == "DirectoryImgStore";
-}
-
 void for_each_entry(const fs::path& folder,
                     const std::function<void(const fs::directory_entry&)>& visit) {
   try {
@@ -48,7 +44,7 @@ void for_each_entry(const fs::path& folder,
 // What the names of a chunk's index and extra data begin with.
 std::string side_file_stem(const StoreMetadata& metadata, std::int64_t chunk) {
   const std::string number = fmt::format("{:06}", chunk);
-  return is_directory_store(metadata) ? number + "/index" : number;
+  return metadata.is_video() ? number : number + "/index";
 }
 
 // The number that a chunk's file name says; -1 if it is no chunk's. Only the spelling that
@@ -88,7 +84,7 @@ bool leads_out(const fs::path& folder, const fs::directory_entry& entry) {
 
 bool is_chunk_data(const fs::directory_entry& entry, const StoreMetadata& metadata) {
   std::error_code error;
-  return is_directory_store(metadata) ? entry.is_directory(error) : entry.is_regular_file(error);
+  return metadata.is_video() ? entry.is_regular_file(error) : entry.is_directory(error);
 }
 
 [[noreturn]] void corrupt(const fs::path& file, const std::string& what) {
@@ -257,7 +253,7 @@ std::vector<ZipMember> frame_members(const ChunkIndex& index) {
 
 std::string chunk_path(const StoreMetadata& metadata, std::int64_t chunk) {
   const std::string number = fmt::format("{:06}", chunk);
-  return is_directory_store(metadata) ? number : number + metadata.extension;
+  return metadata.is_video() ? number + metadata.extension : number;
 }
 
 std::string chunk_index_path(const StoreMetadata& metadata, std::int64_t chunk) {
@@ -307,7 +303,7 @@ std::int64_t highest_chunk_number(const fs::path& folder, const StoreMetadata& m
 
 std::vector<std::int64_t> find_lost_chunks(const fs::path& folder, const StoreMetadata& metadata) {
   std::set<std::int64_t> lost;  // one chunk may have two indexes
-  if (is_directory_store(metadata)) {
+  if (!metadata.is_video()) {
     return {};
   }
   for_each_entry(folder, [&](const fs::directory_entry& entry) {

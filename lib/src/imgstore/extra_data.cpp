@@ -41,8 +41,7 @@ std::string take_member(std::vector<JsonMember>& members, std::string_view key) 
   return "";
 }
 
-std::vector<JsonMember> users_members(const std::string& json) {
-  std::vector<JsonMember> members = parse_object(json);
+std::vector<JsonMember> users_members(std::vector<JsonMember> members) {
   for (const std::string_view key : {kTime, kNumber, kIndex}) {
     take_member(members, key);
   }
@@ -116,13 +115,24 @@ std::vector<ExtraRecord> read_records(const std::string& text) {
 }  // namespace
 
 std::string normalize_extra_json(const std::string& json) {
-  return json_object(users_members(json));
+  return json_object(users_members(parse_object(json)));
+}
+
+std::vector<std::string> users_json(const std::string& text) {
+  std::vector<std::string> records;
+  JsonReader reader(text);
+  reader.enter_array();
+  while (reader.next_element()) {
+    records.push_back(json_object(users_members(reader.object())));
+  }
+  reader.finish();
+  return records;
 }
 
 std::string extra_json_text(const std::vector<ExtraRecord>& records) {
   std::string text = "[";
   for (const ExtraRecord& record : records) {
-    std::vector<JsonMember> members = users_members(record.json);
+    std::vector<JsonMember> members = users_members(parse_object(record.json));
     members.push_back({std::string(kTime), json_number(record.frame_time)});
     const bool none = record.frame_number == kNoFrameNumber.value;
     members.push_back({std::string(kNumber), none ? "NaN" : std::to_string(record.frame_number)});

@@ -25,6 +25,9 @@ std::string normalize_extra_json(const std::string& json);
 // The text of 000000.extra.json: each record with frame_time, frame_number, frame_index added.
 // Throws Error(invalid_argument) for a record's json.
 std::string extra_json_text(const std::vector<ExtraRecord>& records);
+// What each object of a JSON array of records says beside these three, in normal form. Throws
+// JsonError.
+std::vector<std::string> users_json(const std::string& text);
 // Write such a file, atomically. Throws Error: invalid_argument, io.
 void write_extra_json(const std::filesystem::path& file, const std::vector<ExtraRecord>& records);
 // Records from before the first frame say NaN of it (null, once pandas wrote them): those have

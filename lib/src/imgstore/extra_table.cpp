@@ -52,6 +52,19 @@ bool is_real(const std::string& json) {
   return !json.empty() && std::string_view("-0123456789NI").find(json.front()) != std::string::npos;
 }
 
+constexpr std::int64_t kMostExactInteger = std::int64_t{1} << 53;  // as a double
+
+bool is_exact_as_real(std::int64_t value) {
+  return value <= kMostExactInteger && value >= -kMostExactInteger;
+}
+
+// Integers of any size have all their digits; what has a point or an exponent is a double.
+bool loses_digits_as_real(const std::string& json) {
+  const bool whole = json.find_first_not_of("-0123456789") == std::string::npos;
+  const auto integer = as_integer(json);
+  return whole && !json.empty() && !(integer && is_exact_as_real(*integer));
+}
+
 bool is_text(const std::string& json) {
   return !json.empty() && json.front() == '"';
 }
@@ -75,7 +88,9 @@ Values typed(const Texts& cells) {
     }
     return values;
   }
-  if (all([](const std::string& cell) { return is_absent(cell) || is_real(cell); })) {
+  if (all([](const std::string& cell) {
+        return is_absent(cell) || (is_real(cell) && !loses_digits_as_real(cell));
+      })) {
     Reals values;
     for (const std::string& cell : cells) {
       values.push_back(is_absent(cell) ? kNaN : json_to_double(cell));
@@ -133,8 +148,11 @@ Jsons to_jsons(const Values& values) {
       values);
 }
 
-bool is_numeric(const Values& values) {
-  return std::holds_alternative<Integers>(values) || std::holds_alternative<Reals>(values);
+// Whether they can become doubles, and the same numbers.
+bool fits_reals(const Values& values) {
+  const auto* integers = std::get_if<Integers>(&values);
+  return std::holds_alternative<Reals>(values) ||
+         (integers != nullptr && std::all_of(integers->begin(), integers->end(), is_exact_as_real));
 }
 
 // Make both of the same type.
@@ -142,7 +160,7 @@ void unify(Values& a, Values& b) {
   if (a.index() == b.index()) {
     return;
   }
-  const bool numeric = is_numeric(a) && is_numeric(b);
+  const bool numeric = fits_reals(a) && fits_reals(b);
   for (Values* values : {&a, &b}) {
     if (!numeric) {
       *values = to_jsons(*values);
@@ -154,7 +172,7 @@ void unify(Values& a, Values& b) {
 
 // A column of records that have nothing there, to go with `like`.
 Values absent(std::size_t count, const Values& like) {
-  return is_numeric(like) ? Values(Reals(count, kNaN)) : Values(Jsons(count));
+  return fits_reals(like) ? Values(Reals(count, kNaN)) : Values(Jsons(count));
 }
 
 void append_values(Values& to, Values more) {
@@ -264,9 +282,9 @@ class CellTable {
     if (const auto integer = as_integer(cell)) {
       return *integer;
     }
-    constexpr double kExactIntegers = 9007199254740992;  // 2^53
     const double number = real(name, cell);
-    if (!(std::abs(number) <= kExactIntegers) || number != std::floor(number)) {
+    if (!(std::abs(number) <= static_cast<double>(kMostExactInteger)) ||
+        number != std::floor(number)) {
       throw std::invalid_argument(name + " must be an integer");
     }
     return static_cast<std::int64_t>(number);
@@ -278,35 +296,17 @@ class CellTable {
   std::map<std::string, Texts> cells_;
 };
 
-// The records at these places, in this order.
-ExtraData pick(const ExtraData& data, const std::vector<std::size_t>& rows) {
-  const auto picked = [&rows](const auto& values) {
-    std::decay_t<decltype(values)> out;
-    out.reserve(rows.size());
-    for (const std::size_t row : rows) {
-      out.push_back(values[row]);
-    }
-    return out;
-  };
-  ExtraData out;
-  out.frame_index = picked(data.frame_index);
-  out.frame_number = picked(data.frame_number);
-  out.frame_time = picked(data.frame_time);
-  out.sample_rates = data.sample_rates;
-  for (const ExtraColumn& column : data.columns) {
-    out.columns.push_back(
-        {column.name, std::visit([&picked](const auto& values) { return Values(picked(values)); },
-                                 column.values)});
-  }
-  return out;
-}
-
-bool is_natural(const Values& values, std::size_t row) {
+// NaN where there is none.
+double number_at(const Values& values, std::size_t row) {
   if (const auto* integers = std::get_if<Integers>(&values)) {
-    return (*integers)[row] >= 0;
+    return static_cast<double>((*integers)[row]);
   }
-  const auto* reals = std::get_if<Reals>(&values);
-  return reals != nullptr && (*reals)[row] >= 0;
+  if (const auto* reals = std::get_if<Reals>(&values)) {
+    return (*reals)[row];
+  }
+  const auto* jsons = std::get_if<Jsons>(&values);
+  return jsons != nullptr && is_real((*jsons)[row].text) ? json_to_double((*jsons)[row].text)
+                                                         : kNaN;
 }
 
 }  // namespace
@@ -349,39 +349,56 @@ void append_extra(ExtraData& all, ExtraData more) {
   all.sample_rates.insert(more.sample_rates.begin(), more.sample_rates.end());
 }
 
-ExtraData without_padding(const ExtraData& data) {
-  // Renumbering gives real frames negative numbers, and these the number that they had.
-  const ExtraColumn* before = data.find(std::string(kBeforeReindex));
-  const auto is_padding = [&](std::size_t row) {
-    return data.frame_number[row].value < 0 &&
-           (before == nullptr || !is_natural(before->values, row));
-  };
-  std::vector<std::size_t> rows;
-  for (std::size_t row = 0; row < data.size(); ++row) {
-    if (!is_padding(row)) {
-      rows.push_back(row);
+ExtraData pick(const ExtraData& data, const ExtraRows& rows) {
+  const auto picked = [&rows](const auto& values) {
+    std::decay_t<decltype(values)> out;
+    out.reserve(rows.size());
+    for (const std::size_t row : rows) {
+      out.push_back(values[row]);
     }
+    return out;
+  };
+  ExtraData out;
+  out.frame_index = picked(data.frame_index);
+  out.frame_number = picked(data.frame_number);
+  out.frame_time = picked(data.frame_time);
+  out.sample_rates = data.sample_rates;
+  for (const ExtraColumn& column : data.columns) {
+    out.columns.push_back(
+        {column.name, std::visit([&picked](const auto& values) { return Values(picked(values)); },
+                                 column.values)});
   }
-  return pick(data, rows);
+  return out;
 }
 
-ExtraData sorted_extra(const ExtraData& data, const std::string& second) {
-  const ExtraColumn* column = data.find(second);
-  Reals keys(data.size(), 0);
-  if (column != nullptr && is_numeric(column->values)) {
-    const auto* integers = std::get_if<Integers>(&column->values);
-    keys = integers != nullptr ? to_reals(*integers) : std::get<Reals>(column->values);
-  }
-  std::vector<std::size_t> rows(data.size());
+ExtraRows all_rows(const ExtraData& data) {
+  ExtraRows rows(data.size());
   std::iota(rows.begin(), rows.end(), std::size_t{0});
+  return rows;
+}
+
+ExtraRows rows_without_padding(const ExtraData& data) {
+  // Renumbering gives real frames negative numbers, and these the number that they had.
+  const ExtraColumn* before = data.find(std::string(kBeforeReindex));
+  ExtraRows rows = all_rows(data);
+  std::erase_if(rows, [&](std::size_t row) {
+    const bool was_natural = before != nullptr && number_at(before->values, row) >= 0;
+    return data.frame_number[row].value < 0 && !was_natural;
+  });
+  return rows;
+}
+
+ExtraRows sorted_rows(const ExtraData& data, ExtraRows rows, const std::string& second) {
+  const ExtraColumn* column = data.find(second);
   const auto rank = [&](std::size_t row) {
+    const double key = column == nullptr ? 0 : number_at(column->values, row);
     // NaN would make no order; it comes last.
-    const double key = std::isnan(keys[row]) ? std::numeric_limits<double>::infinity() : keys[row];
-    return std::pair(data.frame_index[row], key);
+    return std::pair(data.frame_index[row],
+                     std::isnan(key) ? std::numeric_limits<double>::infinity() : key);
   };
   std::stable_sort(rows.begin(), rows.end(),
                    [&rank](std::size_t a, std::size_t b) { return rank(a) < rank(b); });
-  return pick(data, rows);
+  return rows;
 }
 
 }  // namespace avstore::imgstore

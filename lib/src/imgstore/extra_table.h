@@ -1,6 +1,7 @@
 // Records of extra data as typed columns.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -17,10 +18,17 @@ ExtraData parse_extra_json(const std::string& text);
 // what holds both.
 void append_extra(ExtraData& all, ExtraData more);
 
-// The records whose frame numbers are not negative, or were not before the store was renumbered.
-ExtraData without_padding(const ExtraData& data);
+// Places of records, in some order.
+using ExtraRows = std::vector<std::size_t>;
 
-// By frame_index, then by the column `second` if there is one, else as they were.
-ExtraData sorted_extra(const ExtraData& data, const std::string& second);
+// The records whose frame numbers are not negative, or were not before the store was renumbered.
+ExtraRows rows_without_padding(const ExtraData& data);
+
+// These by frame_index, then by the column `second` if there is one, else as they were.
+ExtraRows sorted_rows(const ExtraData& data, ExtraRows rows, const std::string& second);
+ExtraRows all_rows(const ExtraData& data);
+
+// The records at these places, in this order.
+ExtraData pick(const ExtraData& data, const ExtraRows& rows);
 
 }  // namespace avstore::imgstore

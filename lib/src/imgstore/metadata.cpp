@@ -27,9 +27,7 @@ namespace {
 
 constexpr std::string_view kMetadataFile = "metadata.yaml";
 constexpr std::string_view kStoreKey = "__store";
-constexpr std::string_view kVideoClass = "VideoImgStore";
 constexpr std::string_view kOldVideoClass = "VideoImgStoreFFMPEG";
-constexpr std::string_view kDirectoryClass = "DirectoryImgStore";
 constexpr std::uint64_t kMaxFileSize = std::uint64_t{64} << 20U;
 constexpr std::size_t kMaxDimensions = 32;
 constexpr std::size_t kMaxKeyLevels = 100;
@@ -114,7 +112,7 @@ void check_fields(const StoreMetadata& metadata, const Blame& blame) {
   if (metadata.chunksize < 1) {
     blame.fail(fmt::format("chunksize {}: must be 1 or more", metadata.chunksize));
   }
-  if (metadata.store_class == kVideoClass && !is_extension(metadata.extension)) {
+  if (metadata.is_video() && !is_extension(metadata.extension)) {
     blame.fail("extension \"" + metadata.extension + "\" is none, such as .mp4");
   }
   for (const std::string* text :
@@ -185,7 +183,7 @@ std::vector<std::int64_t> shape_field(const YamlNode& store, const Blame& blame)
 }
 
 std::string default_extension(const StoreMetadata& metadata) {
-  if (metadata.store_class != kVideoClass) {
+  if (!metadata.is_video()) {
     return "";
   }
   return metadata.format == "mjpeg" ? ".avi" : ".mp4";
@@ -247,9 +245,9 @@ void read_optional_fields(const YamlNode& store, const Blame& blame, StoreMetada
   metadata.timezone_local = text("timezone_local", "");
   metadata.uuid = text("uuid", "");
   metadata.created_utc = text("created_utc", "");
-  metadata.chunksize = integer_field(store, "chunksize", blame)
-                           .value_or(metadata.store_class == kVideoClass ? kDefaultVideoChunk
-                                                                         : kDefaultDirectoryChunk);
+  metadata.chunksize =
+      integer_field(store, "chunksize", blame)
+          .value_or(metadata.is_video() ? kDefaultVideoChunk : kDefaultDirectoryChunk);
 }
 
 YamlNode parse_metadata_file(const std::filesystem::path& file, const Blame& blame) {

@@ -4,13 +4,18 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace avstore::imgstore {
 
+// The classes of stores: chunks are video files, or folders of images.
+inline constexpr std::string_view kVideoClass = "VideoImgStore";
+inline constexpr std::string_view kDirectoryClass = "DirectoryImgStore";
+
 // The key `__store` of metadata.yaml, defaults filled in as shared by all readers of the format.
 struct StoreMetadata {
-  std::string store_class;  // "VideoImgStore" or "DirectoryImgStore"
+  std::string store_class;  // kVideoClass or kDirectoryClass
   int version = 2;
   std::string format;
   std::string extension;               // with the dot, then letters and digits; video only
@@ -24,6 +29,8 @@ struct StoreMetadata {
   // What read_metadata() met that is wrong but could be worked around, a line each.
   std::vector<std::string> doubts = {};
   std::string user_yaml;  // all other top-level keys, as a YAML map; empty if there are none
+
+  bool is_video() const { return store_class == kVideoClass; }
 };
 
 // The folder of a store given as the folder or as its metadata.yaml.

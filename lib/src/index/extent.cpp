@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/same_number.h"
 #include "index/schema.h"
 
 namespace avstore::index {
@@ -72,10 +73,6 @@ void require_room_for(Database& database, std::int64_t last_frame_index) {
   }
 }
 
-bool is_same(double a, double b) {
-  return a == b || (std::isnan(a) && std::isnan(b));
-}
-
 template <typename Value>
 void store_summary_value(Database& database, std::string_view name, Value value) {
   database.run("INSERT OR REPLACE INTO summary VALUES (?1, ?2)", name, value);
@@ -90,10 +87,10 @@ void store_summary(Database& database, const Progress& before, const Progress& n
   const bool all = before.extent.frame_count == 0;
   const Extremes& old = before.extremes;
   const Extremes& current = now.extremes;
-  if (all || !is_same(old.time_min, current.time_min)) {
+  if (all || !base::is_same(old.time_min, current.time_min)) {
     store_summary_value(database, "frame_time_min", current.time_min);
   }
-  if (all || !is_same(old.time_max, current.time_max)) {
+  if (all || !base::is_same(old.time_max, current.time_max)) {
     store_summary_value(database, "frame_time_max", current.time_max);
   }
   if (all || old.number_max != current.number_max) {

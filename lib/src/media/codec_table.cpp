@@ -250,9 +250,11 @@ std::optional<EncoderInput> lossy_input(const VideoFormat& format, const std::st
     return std::nullopt;
   }
   const bool jpeg = format.format.name == "mjpeg/avi";
+  const AVPixelFormat as_it_is = without_yuvj(from);
   EncoderInput made;
-  made.pixel_format = from_av(jpeg                        ? AV_PIX_FMT_YUVJ420P
-                              : takes_nv12(encoder, from) ? AV_PIX_FMT_NV12
+  made.pixel_format = from_av(jpeg ? AV_PIX_FMT_YUVJ420P
+                              : format.keeps_layout && takes(encoder, as_it_is) ? as_it_is
+                              : takes_nv12(encoder, from)                       ? AV_PIX_FMT_NV12
                                                           : AV_PIX_FMT_YUV420P);
   made.color =
       is_rgb(from) || is_gray(from) ? Colorimetry{"smpte170m", is_gray(from)} : input.color;

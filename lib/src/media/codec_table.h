@@ -32,6 +32,9 @@ struct VideoFormat {
   std::string muxer;                    // libav's name
   std::vector<EncoderChoice> encoders;  // in the order tried; hardware first
   bool intra_only = false;              // every frame is a keyframe
+  // Frames keep their layout and depth where the encoder takes them, whether or not other programs
+  // read that: what is encoded is to go on in a stream of such frames.
+  bool keeps_layout = false;
 };
 
 // All video formats, and the image formats (without muxer and encoders of their own).

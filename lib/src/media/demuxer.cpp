@@ -67,6 +67,16 @@ std::string beginning_of(const std::string& file, std::int64_t bytes) {
   return "subfile,,start,0,end," + std::to_string(bytes) + ",,:" + file;
 }
 
+// As libavformat takes it. A path with a colon looks like an address to it otherwise.
+std::string to_url(const std::string& source, const DemuxerOptions& options) {
+  std::error_code error;
+  const bool may_be_address = options.leads_elsewhere;
+  const bool is_path = !may_be_address || (source.find(':') != std::string::npos &&
+                                           std::filesystem::is_regular_file(source, error));
+  const std::string url = is_path ? "file:" + source : source;
+  return options.bytes ? beginning_of(url, *options.bytes) : url;
+}
+
 // What libavformat says of a file in a format that it may not take, and an unwanted list with it.
 constexpr std::string_view kNotOnWhitelist = "Format not on whitelist";
 
@@ -246,6 +256,9 @@ class Demuxer::Impl {
     if (options.use_fragment_table) {
       dictionary.set("use_mfra_for", "pts");
     }
+    if (!options.leads_elsewhere) {
+      dictionary.set("pattern_type", "none");  // a % in the name of an image stands for itself
+    }
     const AVInputFormat* const format = find_input_format(options.input_format);
     AVFormatContext* raw = avformat_alloc_context();
     if (raw == nullptr) {
@@ -265,8 +278,8 @@ class Demuxer::Impl {
       raw->flags |= AVFMT_FLAG_NONBLOCK;
     }
     clear_log();
-    const std::string opened = options.bytes ? beginning_of(url_, *options.bytes) : url_;
-    int code = avformat_open_input(&raw, opened.c_str(), format, dictionary.address());
+    int code =
+        avformat_open_input(&raw, to_url(url_, options).c_str(), format, dictionary.address());
     const std::string reason = last_log_line();
     if (reason.starts_with(kNotOnWhitelist)) {
       throw Error(ErrorKind::unsupported,
@@ -277,8 +290,11 @@ class Demuxer::Impl {
     }
     check(code, url_, "cannot open as video" + (reason.empty() ? "" : ": " + reason));
     file_.reset(raw);
-    // Other demuxers do not know that one, and need not.
+    // Other demuxers do not know these, and need not.
     av_dict_set(dictionary.address(), "use_mfra_for", nullptr, 0);
+    if (!options.leads_elsewhere) {
+      av_dict_set(dictionary.address(), "pattern_type", nullptr, 0);
+    }
     dictionary.require_all_used(url_);
     if (!options.in_order || !has_telling_headers()) {
       check(avformat_find_stream_info(raw, nullptr), url_, "cannot read stream information");

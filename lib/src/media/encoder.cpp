@@ -193,6 +193,7 @@ class Encoder::Impl {
   }
 
   const std::string& name() const { return name_; }
+  PixelFormat pixel_format() const { return input_.pixel_format; }
   const AVCodecContext& context() const { return *context_; }
   const AVCodecParameters* parameters() const { return parameters_.get(); }
 
@@ -446,6 +447,9 @@ bool Encoder::receive(Packet& packet) {
 }
 std::string Encoder::name() const {
   return impl_->name();
+}
+PixelFormat Encoder::pixel_format() const {
+  return impl_->pixel_format();
 }
 Rational Encoder::time_base() const {
   return from_av(impl_->context().time_base);

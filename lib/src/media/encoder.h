@@ -49,6 +49,7 @@ class Encoder {
   bool receive(Packet& packet);
 
   std::string name() const;
+  PixelFormat pixel_format() const;  // of what is encoded
   Rational time_base() const;
   int width() const;
   int height() const;

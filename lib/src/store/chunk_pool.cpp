@@ -30,7 +30,7 @@ void accumulate(ReadStatistics& sum, const ReadStatistics& other) {
 ChunkPool::ChunkPool(SharedIndex& index, const imgstore::StoreMetadata& metadata, int threads)
     : index_(index), metadata_(metadata), threads_(threads) {}
 
-Image ChunkPool::read(const FrameInfo& frame, chunk::Access access) {
+Image ChunkPool::read(FrameInfo& frame, chunk::Access access) {
   OpenChunk& open = get(frame.chunk);
   if (frame.index.value - open.first_frame_index != frame.frame_idx) {
     throw Error(ErrorKind::corrupt, (index_.folder() / kIndexFile).string() + ": says that frame " +
@@ -41,6 +41,9 @@ Image ChunkPool::read(const FrameInfo& frame, chunk::Access access) {
   }
   Image image = open.reader->read(frame.frame_idx, access);
   require_size(frame, image);
+  if (open.map) {
+    open.map->describe(frame);
+  }
   return image;
 }
 
@@ -83,13 +86,6 @@ void ChunkPool::forget_growing() {
   });
 }
 
-void ChunkPool::prepare(std::int64_t chunk) {
-  const auto row = index_.with([chunk](const index::Index& db) { return db.chunk(chunk); });
-  if (row && row->packet_count == 0 && row->frame_count > 0) {
-    get(chunk);
-  }
-}
-
 ReadStatistics ChunkPool::statistics() const {
   ReadStatistics all = closed_;
   for (const OpenChunk& entry : open_) {
@@ -109,7 +105,7 @@ ChunkPool::OpenChunk ChunkPool::open(std::int64_t chunk) {
   opened.chunk = chunk;
   opened.first_frame_index = row->first_frame_index;
   opened.growing = row->state == index::ChunkState::open;
-  if (metadata_.store_class == "VideoImgStore") {
+  if (metadata_.is_video()) {
     opened.map = std::make_unique<IndexedChunk>(index_, chunk);
     // The chunk may have been finished after this connection looked last.
     opened.growing = opened.growing || opened.map->frame_count() < row->frame_count;

@@ -17,14 +17,13 @@ class ChunkPool {
  public:
   ChunkPool(SharedIndex& index, const imgstore::StoreMetadata& metadata, int threads);
 
-  // The frame, as its chunk holds it. Throws Error(corrupt) if it is not there or not of the
+  // The frame, as its chunk holds it. PTS and keyframe of `frame`, which may not have been known
+  // before the chunk was opened, are set. Throws Error(corrupt) if it is not there or not of the
   // store's size, or if the database contradicts itself about where it is.
-  Image read(const FrameInfo& frame, chunk::Access access);
+  Image read(FrameInfo& frame, chunk::Access access);
   // Chunks of which not all frames were known when they were opened are opened anew when they are
   // needed next.
   void forget_growing();
-  // See to it that PTS and keyframes of a chunk are known.
-  void prepare(std::int64_t chunk);
 
   ReadStatistics statistics() const;
 

@@ -117,8 +117,14 @@ void renumber(ExtraData& data, const imgstore::ChunkIndex& chunk) {
   data.columns.push_back(std::move(before));
 }
 
+// Of Motif's JSON: without padding, in order of frames and within each of time.
+imgstore::ExtraRows motif_order(const ExtraData& data) {
+  return imgstore::sorted_rows(data, imgstore::rows_without_padding(data), "sensor_time");
+}
+
 ExtraData read_hdf5(const ExtraSource& source) {
-  ExtraData data = imgstore::without_padding(imgstore::read_motif_hdf5(source.path));
+  const ExtraData recorded = imgstore::read_motif_hdf5(source.path);
+  ExtraData data = imgstore::pick(recorded, imgstore::rows_without_padding(recorded));
   try {
     const imgstore::ChunkIndex chunk = imgstore::read_chunk_index(source.chunk_index);
     if (!chunk.before_reindex.empty()) {
@@ -171,7 +177,20 @@ std::vector<imgstore::ExtraRecord> to_records(const ExtraData& data) {
   return records;
 }
 
-// Those of the writer API stay as they are written, digit by digit.
+// As they are written, digit by digit.
+std::vector<imgstore::ExtraRecord> motif_json_records(const fs::path& file) {
+  const std::string text = base::read_text(file);
+  const ExtraData data = parse(text, file);
+  const std::vector<std::string> json = imgstore::users_json(text);
+  std::vector<imgstore::ExtraRecord> records;
+  for (const std::size_t row : motif_order(data)) {
+    records.push_back({data.frame_index[row].value, data.frame_number[row].value,
+                       data.frame_time[row].seconds, json[row]});
+  }
+  return records;
+}
+
+// JSON stays as it is written.
 std::vector<imgstore::ExtraRecord> records_of(const ExtraSource& source,
                                               std::map<std::string, double>& sample_rates) {
   if (source.kind == ExtraKind::database) {
@@ -179,6 +198,9 @@ std::vector<imgstore::ExtraRecord> records_of(const ExtraSource& source,
   }
   if (source.kind == ExtraKind::writer_json) {
     return imgstore::read_extra_json(source.path);
+  }
+  if (source.kind == ExtraKind::motif_json) {
+    return motif_json_records(source.path);
   }
   const ExtraData data = read_source(source);
   sample_rates.insert(data.sample_rates.begin(), data.sample_rates.end());
@@ -190,20 +212,13 @@ std::vector<imgstore::ExtraRecord> records_of(const ExtraSource& source,
 std::vector<ExtraSource> extra_sources(const fs::path& folder) {
   const imgstore::StoreMetadata metadata = imgstore::read_metadata(folder);
   const auto chunks = imgstore::find_chunks(folder, metadata);
-  std::vector<ExtraSource> sources;
-  for (const imgstore::ChunkFile& chunk : chunks) {
-    if (auto source = motif_source(folder, metadata, chunk)) {
-      sources.push_back(std::move(*source));
-    }
-  }
-  if (!sources.empty()) {
-    return sources;
-  }
   std::vector<std::int64_t> without_file;
   std::map<std::int64_t, ExtraSource> by_chunk;
   for (const imgstore::ChunkFile& chunk : chunks) {
     const fs::path path = current_file(folder, imgstore::chunk_extra_path(metadata, chunk.chunk));
-    if (fs::exists(path)) {
+    if (auto source = motif_source(folder, metadata, chunk)) {
+      by_chunk[chunk.chunk] = std::move(*source);
+    } else if (fs::exists(path)) {
       by_chunk[chunk.chunk] = {ExtraKind::writer_json, path, {}, {}};
     } else {
       without_file.push_back(chunk.chunk);
@@ -215,6 +230,7 @@ std::vector<ExtraSource> extra_sources(const fs::path& folder) {
   if (!without_file.empty()) {
     by_chunk.merge(sources_in_database(folder, without_file));
   }
+  std::vector<ExtraSource> sources;
   for (auto& [chunk, source] : by_chunk) {
     sources.push_back(std::move(source));
   }
@@ -222,18 +238,17 @@ std::vector<ExtraSource> extra_sources(const fs::path& folder) {
 }
 
 ExtraData read_source(const ExtraSource& source) {
-  switch (source.kind) {
-    case ExtraKind::motif_hdf5:
-      return read_hdf5(source);
-    case ExtraKind::motif_json:
-      return imgstore::sorted_extra(
-          imgstore::without_padding(parse(base::read_text(source.path), source.path)),
-          "sensor_time");
-    case ExtraKind::database:
-      return parse(imgstore::extra_json_text(source.records), source.path);
-    default:
-      return imgstore::sorted_extra(parse(base::read_text(source.path), source.path), "");
+  if (source.kind == ExtraKind::motif_hdf5) {
+    return read_hdf5(source);
   }
+  if (source.kind == ExtraKind::database) {
+    return parse(imgstore::extra_json_text(source.records), source.path);
+  }
+  const ExtraData data = parse(base::read_text(source.path), source.path);
+  const imgstore::ExtraRows order = source.kind == ExtraKind::motif_json
+                                        ? motif_order(data)
+                                        : imgstore::sorted_rows(data, imgstore::all_rows(data), "");
+  return imgstore::pick(data, order);
 }
 
 void for_each_source(const fs::path& store, const ExtraOptions& options,

@@ -24,9 +24,9 @@ struct ExtraSource {
   std::filesystem::path chunk_index;
 };
 
-// The extra data of a store, a source a chunk, in order. Motif's win over the writer API's. A chunk
-// that has no file of the latter has what the database kept of it: the recording was killed before
-// the chunk's end.
+// The extra data of a store, a source a chunk, in order. In a chunk that has both, Motif's win over
+// the writer API's. A chunk that has neither file has what the database kept of it: the recording
+// was killed before the chunk's end.
 std::vector<ExtraSource> extra_sources(const std::filesystem::path& folder);
 
 // As columns, in order of frames, without padding. Throws Error: corrupt (naming the file), io,

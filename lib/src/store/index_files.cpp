@@ -7,6 +7,7 @@
 
 #include "avstore/error.h"
 #include "base/hash.h"
+#include "base/same_number.h"
 #include "store/layout.h"
 
 namespace avstore::store {
@@ -36,10 +37,6 @@ std::string content_of(const fs::path& folder, const std::vector<imgstore::Chunk
   return hash.text();
 }
 
-bool same_time(double a, double b) {
-  return a == b || (a != a && b != b);
-}
-
 // A list of fewer frames than there were is damage, not a change: the database has them all.
 bool agrees(const index::Index& index, const index::ChunkRow& row,
             const imgstore::ChunkIndex& names) {
@@ -53,7 +50,7 @@ bool agrees(const index::Index& index, const index::ChunkRow& row,
                  [&](const index::FrameRow& frame) {
                    same = i < names.frame_number.size() &&
                           names.frame_number[i] == frame.frame_number &&
-                          same_time(names.frame_time[i], frame.frame_time);
+                          base::is_same(names.frame_time[i], frame.frame_time);
                    ++i;
                    return same;
                  });

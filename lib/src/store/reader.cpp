@@ -5,6 +5,7 @@
 #include <exception>
 #include <mutex>
 #include <numeric>
+#include <set>
 #include <thread>
 #include <utility>
 
@@ -18,6 +19,7 @@
 #include "store/chunk_pool.h"
 #include "store/encoder_runs.h"
 #include "store/layout.h"
+#include "store/reader_access.h"
 #include "store/recording_lock.h"
 #include "store/sensor_channels.h"
 #include "store/store_index.h"
@@ -129,6 +131,8 @@ class Reader::Impl {
   }
 
   const StoreInfo& info() const { return info_; }
+  const imgstore::StoreMetadata& metadata() const { return metadata_; }
+  store::SharedIndex& index() { return index_; }
 
   std::int64_t refresh() {
     const std::int64_t before = info_.frame_count;
@@ -150,32 +154,29 @@ class Reader::Impl {
                                                std::to_string(index.value) + "; the store has " +
                                                std::to_string(info_.frame_count) + " frames");
     }
-    return index_.with([&](const index::Index& db) { return to_info(db, db.at(index.value)); });
+    return to_info(index_.with([&](const index::Index& db) { return db.at(index.value); }));
   }
 
   FrameInfo find(FrameNumber number, Match match) const {
-    return index_.with([&](const index::Index& db) {
-      const auto row =
-          match == Match::exact ? db.find_number(number.value) : db.nearest_number(number.value);
-      if (!row) {
-        throw Error(ErrorKind::not_found,
-                    folder_.string() + (info_.frame_count == 0 ? ": the store has no frames"
-                                                               : ": no frame has number " +
-                                                                     std::to_string(number.value)));
-      }
-      return to_info(db, *row);
+    const auto row = index_.with([&](const index::Index& db) {
+      return match == Match::exact ? db.find_number(number.value) : db.nearest_number(number.value);
     });
+    if (!row) {
+      throw Error(ErrorKind::not_found,
+                  folder_.string() + (info_.frame_count == 0 ? ": the store has no frames"
+                                                             : ": no frame has number " +
+                                                                   std::to_string(number.value)));
+    }
+    return to_info(*row);
   }
 
   FrameInfo find(FrameTime time) const {
-    return index_.with([&](const index::Index& db) {
-      const auto row = db.nearest_time(time.seconds);
-      if (!row) {
-        throw Error(ErrorKind::not_found,
-                    folder_.string() + ": the store has no frames with a time");
-      }
-      return to_info(db, *row);
-    });
+    const auto row =
+        index_.with([&](const index::Index& db) { return db.nearest_time(time.seconds); });
+    if (!row) {
+      throw Error(ErrorKind::not_found, folder_.string() + ": the store has no frames with a time");
+    }
+    return to_info(*row);
   }
 
   void for_each_info(IndexRange range, const std::function<bool(const FrameInfo&)>& visit) const {
@@ -183,12 +184,14 @@ class Reader::Impl {
     range.end = std::min(range.end, info_.frame_count);
     index_.with([&](const index::Index& db) {
       std::int64_t chunk = -1;
+      std::shared_ptr<const store::ChunkScan> scan;
       std::vector<index::KeyframeRow> keyframes;
       auto next_key = keyframes.cbegin();
       db.for_each(range, [&](const index::FrameRow& row) {
         if (row.chunk != chunk) {
           chunk = row.chunk;
-          keyframes = db.keyframes(chunk);
+          scan = index_.kept_scan(chunk);
+          keyframes = scan ? scan->keyframes : db.keyframes(chunk);
           next_key = keyframes.cbegin();
         }
         while (next_key != keyframes.cend() && next_key->frame_idx < row.frame_idx) {
@@ -196,7 +199,7 @@ class Reader::Impl {
         }
         const bool key =
             !is_video() || (next_key != keyframes.cend() && next_key->frame_idx == row.frame_idx);
-        return visit(to_info(row, key));
+        return visit(to_info(row, scan ? scan->pts_at(row.frame_idx) : row.pts, key));
       });
       return true;
     });
@@ -208,16 +211,27 @@ class Reader::Impl {
 
   std::vector<FrameIndex> keyframes(IndexRange range);
 
-  Frame read(const FrameInfo& info) {
+  IndexRange prepare(FrameIndex index) {
+    const index::ChunkRow row = chunk_row(find(index).chunk);
+    try {
+      scan_if_new(row.chunk);
+    } catch (const Error& error) {
+      warn()(error.what());
+    }
+    return {row.first_frame_index,
+            std::min(row.first_frame_index + row.frame_count, info_.frame_count)};
+  }
+
+  Frame read(FrameInfo info) {
     const bool follows = last_ && info.index.value == *last_ + 1;
     return read(info, follows ? chunk::Access::sequential : chunk::Access::random);
   }
 
   std::optional<Frame> next() {
-    const FrameIndex index(last_ ? *last_ + 1 : 0);
-    if (index.value >= info_.frame_count) {
+    if (next_ >= info_.frame_count) {
       return std::nullopt;
     }
+    const FrameIndex index(next_++);  // also where it cannot be read
     return read(find(index), chunk::Access::sequential);
   }
 
@@ -265,40 +279,61 @@ class Reader::Impl {
     }
   }
 
-  bool is_video() const { return metadata_.store_class == "VideoImgStore"; }
+  bool is_video() const { return metadata_.is_video(); }
 
-  static FrameInfo to_info(const index::FrameRow& row, bool keyframe) {
+  static FrameInfo to_info(const index::FrameRow& row, std::optional<std::int64_t> pts,
+                           bool keyframe) {
     return {FrameIndex(row.frame_index),
             FrameNumber(row.frame_number),
             FrameTime(row.frame_time),
             row.chunk,
             row.frame_idx,
-            row.pts,
+            pts,
             keyframe};
   }
 
-  FrameInfo to_info(const index::Index& db, const index::FrameRow& row) const {
+  FrameInfo to_info(const index::FrameRow& row) const {
     if (!is_video()) {
-      return to_info(row, true);
+      return to_info(row, std::nullopt, true);
     }
-    const auto key = db.keyframe_at_or_before(row.chunk, row.frame_idx);
-    return to_info(row, key && key->frame_idx == row.frame_idx);
+    const auto scan = index_.kept_scan(row.chunk);
+    const auto key = index_.keyframe_at_or_before(row.chunk, row.frame_idx);
+    return to_info(row, scan ? scan->pts_at(row.frame_idx) : row.pts,
+                   key && key->frame_idx == row.frame_idx);
   }
 
-  Frame read(const FrameInfo& info, chunk::Access access) {
-    last_.reset();  // a failed read leaves no place to go on from
+  Frame read(FrameInfo info, chunk::Access access) {
+    next_ = info.index.value + 1;
+    last_.reset();  // a failed read leaves no place to go on decoding from
     const Image image = pool_->read(info, access);
     last_ = info.index.value;
     return {info, finish(image, converter_)};
   }
 
-  index::ChunkRow chunk_row(const index::Index& db, std::int64_t chunk) const {
-    const auto row = db.chunk(chunk);
+  index::ChunkRow chunk_row(std::int64_t chunk) const {
+    const auto row = index_.with([chunk](const index::Index& db) { return db.chunk(chunk); });
     if (!row) {
       throw Error(ErrorKind::corrupt,
                   folder_.string() + ": the index lacks chunk " + std::to_string(chunk));
     }
     return *row;
+  }
+
+  // Calls `use` with the chunks that hold frames of the range, which lies within the store.
+  template <typename Use>
+  void for_each_chunk(IndexRange range, const Use& use) {
+    for (std::int64_t index = range.begin; index < range.end;) {
+      const index::ChunkRow row = chunk_row(find(FrameIndex(index)).chunk);
+      use(row);
+      index = std::max(index + 1, row.first_frame_index + row.frame_count);
+    }
+  }
+
+  // See to it that PTS and keyframes of a chunk are known, if it is one of video.
+  void scan_if_new(std::int64_t chunk) {
+    if (is_video()) {
+      const store::IndexedChunk known_from_now_on(index_, chunk);
+    }
   }
 
   bool decodes_sensor() const { return !metadata_.encoding.empty() && !options_.raw_sensor; }
@@ -330,7 +365,8 @@ class Reader::Impl {
   StoreInfo info_;
   media::Converter converter_;
   std::optional<store::ChunkPool> pool_;
-  std::optional<std::int64_t> last_;  // frame_index of the frame read last
+  std::int64_t next_ = 0;             // frame_index of what next() reads
+  std::optional<std::int64_t> last_;  // frame_index of the frame read last, if that went well
   ReadStatistics finished_;           // of read_many()
 };
 
@@ -351,9 +387,7 @@ std::vector<DecodeRun> Reader::Impl::plan(std::span<const FrameIndex> indices) c
     const FrameInfo info = find(indices[position]);
     std::int64_t start = info.frame_idx;
     if (is_video()) {
-      const auto key = index_.with([&](const index::Index& db) {
-        return db.keyframe_at_or_before(info.chunk, info.frame_idx);
-      });
+      const auto key = index_.keyframe_at_or_before(info.chunk, info.frame_idx);
       start = key ? key->frame_idx : 0;
     }
     if (runs.empty() || run_start != std::pair(info.chunk, start)) {
@@ -379,17 +413,12 @@ std::vector<FrameIndex> Reader::Impl::keyframes(IndexRange range) {
     }
     return starts;
   }
-  for (std::int64_t index = range.begin; index < range.end;) {
-    const std::int64_t chunk = find(FrameIndex(index)).chunk;
-    pool_->prepare(chunk);
-    index = index_.with([&](const index::Index& db) {
-      const index::ChunkRow row = chunk_row(db, chunk);
-      for (const index::KeyframeRow& key : db.keyframes(chunk)) {
-        keep(row.first_frame_index + key.frame_idx);
-      }
-      return std::max(index + 1, row.first_frame_index + row.frame_count);
-    });
-  }
+  for_each_chunk(range, [&](const index::ChunkRow& row) {
+    scan_if_new(row.chunk);
+    for (const index::KeyframeRow& key : index_.keyframes(row.chunk)) {
+      keep(row.first_frame_index + key.frame_idx);
+    }
+  });
   return starts;
 }
 
@@ -397,11 +426,12 @@ void Reader::Impl::decode_run(const DecodeRun& run, chunk::Access access, store:
                               media::Converter& converter, std::mutex& visiting,
                               const std::function<void(std::size_t, Frame)>& visit) const {
   for (const DecodeRun::Wanted& wanted : run.frames) {
-    const Image image = finish(pool.read(wanted.info, access), converter);
+    FrameInfo info = wanted.info;
+    const Image image = finish(pool.read(info, access), converter);
     const std::lock_guard lock(visiting);
     for (const std::size_t position : wanted.positions) {
       const bool shared = options_.own_pixels && position != wanted.positions.back();
-      visit(position, {wanted.info, shared ? converter.copy(image) : image});
+      visit(position, {info, shared ? converter.copy(image) : image});
     }
   }
 }
@@ -409,9 +439,11 @@ void Reader::Impl::decode_run(const DecodeRun& run, chunk::Access access, store:
 void Reader::Impl::read_many(std::span<const FrameIndex> indices,
                              const std::function<void(std::size_t, Frame)>& visit) {
   // PTS of chunks that were never read before come first, because they tell where keyframes are.
+  std::set<std::int64_t> chunks;
   for (const FrameIndex index : indices) {
-    pool_->prepare(find(index).chunk);
+    chunks.insert(find(index).chunk);
   }
+  std::for_each(chunks.begin(), chunks.end(), [this](std::int64_t chunk) { scan_if_new(chunk); });
   const std::vector<DecodeRun> runs = plan(indices);
   const int workers = std::min(threads(), static_cast<int>(runs.size()));
   if (workers == 0) {
@@ -459,6 +491,13 @@ Reader& Reader::operator=(Reader&&) noexcept = default;
 const StoreInfo& Reader::info() const {
   return impl_->info();
 }
+store::SharedIndex& store::ReaderAccess::index(Reader& reader) {
+  return reader.impl_->index();
+}
+const imgstore::StoreMetadata& store::ReaderAccess::metadata(const Reader& reader) {
+  return reader.impl_->metadata();
+}
+
 std::int64_t Reader::frame_count() const {
   return impl_->info().frame_count;
 }
@@ -492,6 +531,10 @@ std::vector<FrameInfo> Reader::infos(IndexRange range) const {
 
 FrameNameArrays Reader::names(IndexRange range) const {
   return impl_->names(range);
+}
+
+IndexRange Reader::prepare(FrameIndex index) {
+  return impl_->prepare(index);
 }
 
 std::vector<FrameIndex> Reader::keyframes(IndexRange range) {

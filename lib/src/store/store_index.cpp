@@ -22,10 +22,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool is_video(const imgstore::StoreMetadata& metadata) {
-  return metadata.store_class == "VideoImgStore";
-}
-
 // Whether a video file is not the one whose frames the database lists.
 bool has_changed(const fs::path& file, const index::ChunkRow& row) {
   std::error_code error;
@@ -66,7 +62,7 @@ std::string find_mismatch(const fs::path& folder, const imgstore::StoreMetadata&
            " frames cannot be read");
       continue;
     }
-    if (!is_video(metadata) || row.state == index::ChunkState::open) {
+    if (!metadata.is_video() || row.state == index::ChunkState::open) {
       continue;
     }
     if (has_changed(folder / row.path, row)) {
@@ -166,7 +162,7 @@ void append_chunk(index::Index& index, const imgstore::StoreMetadata& metadata,
   row.first_frame_index = first;
   row.frame_count = static_cast<std::int64_t>(frames.frame_number.size());
   row.state = index::ChunkState::closed;
-  row.packet_count = is_video(metadata) ? 0 : row.frame_count;
+  row.packet_count = metadata.is_video() ? 0 : row.frame_count;
   index.put_chunk(row);
   index.append_chunk(file.chunk, frames.frame_number, frames.frame_time);
   index.commit();
@@ -308,6 +304,27 @@ void copy_information(const index::Index& from, index::Index& to) {
   }
 }
 
+// What a video file holds of the frames that its row says are in it.
+ChunkScan scan_chunk(const fs::path& file, index::ChunkRow row) {
+  media::Scan found = media::scan(file, std::nullopt, media::ScanMethod::packets);
+  if (static_cast<std::int64_t>(found.pts.size()) != row.frame_count && !found.decoded) {
+    found = media::scan(file, std::nullopt, media::ScanMethod::decode);
+  }
+  row.time_base = found.time_base;
+  row.stream = found.stream;
+  row.packet_count = found.packet_count;
+  row.bytes = base::file_size(file);
+  ChunkScan scan{std::move(row), std::move(found.pts), {}};
+  scan.pts.resize(std::min(scan.pts.size(), static_cast<std::size_t>(scan.row.frame_count)));
+  for (const media::SeekPoint& point : found.seek_points) {
+    if (point.frame_idx < scan.row.frame_count) {
+      scan.keyframes.push_back(
+          {scan.row.chunk, point.frame_idx, point.pts, point.dts, point.position});
+    }
+  }
+  return scan;
+}
+
 // Reads through each video chunk for its PTS, unless a reader did so before.
 void scan_chunks(SharedIndex& index, const Warn& warn) {
   for (const index::ChunkRow& row :
@@ -398,7 +415,7 @@ std::int64_t rebuild_index(const fs::path& folder, const Warn& warn) {
   const auto saved = open_if_readable(folder / kIndexFile);
   index::Index made = index_from_chunks(folder, metadata, saved ? &*saved : nullptr, warn);
   SharedIndex index({std::move(made), true}, folder, true);
-  if (is_video(metadata)) {
+  if (metadata.is_video()) {
     scan_chunks(index, warn);
   }
   return index.with([&](index::Index& db) {
@@ -408,29 +425,94 @@ std::int64_t rebuild_index(const fs::path& folder, const Warn& warn) {
   });
 }
 
-void SharedIndex::remember(const index::ChunkRow& row, const std::vector<std::int64_t>& pts,
-                           const std::vector<index::KeyframeRow>& keyframes) {
+std::optional<std::int64_t> ChunkScan::pts_at(std::int64_t frame_idx) const {
+  const auto place = static_cast<std::size_t>(frame_idx);
+  return place < pts.size() ? std::optional(pts[place]) : std::nullopt;
+}
+
+std::optional<index::KeyframeRow> ChunkScan::keyframe_at_or_before(std::int64_t frame_idx) const {
+  const auto after = std::upper_bound(
+      keyframes.begin(), keyframes.end(), frame_idx,
+      [](std::int64_t idx, const index::KeyframeRow& key) { return idx < key.frame_idx; });
+  return after == keyframes.begin() ? std::nullopt : std::optional(*std::prev(after));
+}
+
+bool SharedIndex::try_to_store(const ChunkScan& scan) {
   const auto put = [&](index::Index& index) {
-    index.set_pts(row.first_frame_index, pts, keyframes);
-    index.put_chunk(row);
+    index.set_pts(scan.row.first_frame_index, scan.pts, scan.keyframes);
+    index.put_chunk(scan.row);
     index.commit();
   };
   const std::lock_guard lock(mutex_);
   if (in_memory_) {
     put(index_);
-    return;
+    return true;
   }
   if (!save_) {
-    return;
+    return false;
   }
   try {
     auto writable = index::Index::open_for_writing(folder_ / kIndexFile);
     put(writable);
     writable.close();
     index_.refresh();
+    return true;
   } catch (const Error&) {
-    // A read-only folder, or somebody else is at it. The scan serves this process all the same.
+    return false;  // a read-only folder, or somebody else is at it
   }
+}
+
+void SharedIndex::remember(std::shared_ptr<const ChunkScan> scan) {
+  forget(scan->row.chunk);
+  const bool whole = static_cast<std::int64_t>(scan->pts.size()) == scan->row.frame_count;
+  if (!whole || !try_to_store(*scan)) {
+    keep(std::move(scan));
+  }
+}
+
+void SharedIndex::keep(std::shared_ptr<const ChunkScan> scan) {
+  // Some 64 MB: what hours of video need. Chunks beyond that are scanned anew each time.
+  constexpr std::size_t kMostBytes = std::size_t{64} << 20;
+  const auto bytes = [](const ChunkScan& kept) {
+    return kept.pts.size() * sizeof(std::int64_t) +
+           kept.keyframes.size() * sizeof(index::KeyframeRow);
+  };
+  const std::lock_guard lock(scans_mutex_);
+  scans_.push_front(std::move(scan));
+  std::size_t sum = 0;
+  const auto too_many =
+      std::find_if(std::next(scans_.begin()), scans_.end(), [&](const auto& kept) {
+        sum += bytes(*kept);
+        return sum + bytes(*scans_.front()) > kMostBytes;
+      });
+  scans_.erase(too_many, scans_.end());
+}
+
+void SharedIndex::forget(std::int64_t chunk) {
+  const std::lock_guard lock(scans_mutex_);
+  scans_.remove_if([chunk](const auto& kept) { return kept->row.chunk == chunk; });
+}
+
+std::shared_ptr<const ChunkScan> SharedIndex::kept_scan(std::int64_t chunk) const {
+  const std::lock_guard lock(scans_mutex_);
+  const auto found = std::find_if(scans_.begin(), scans_.end(),
+                                  [chunk](const auto& kept) { return kept->row.chunk == chunk; });
+  return found == scans_.end() ? nullptr : *found;
+}
+
+std::vector<index::KeyframeRow> SharedIndex::keyframes(std::int64_t chunk) const {
+  if (const auto scan = kept_scan(chunk)) {
+    return scan->keyframes;
+  }
+  return with([chunk](const index::Index& db) { return db.keyframes(chunk); });
+}
+
+std::optional<index::KeyframeRow> SharedIndex::keyframe_at_or_before(std::int64_t chunk,
+                                                                     std::int64_t frame_idx) const {
+  if (const auto scan = kept_scan(chunk)) {
+    return scan->keyframe_at_or_before(frame_idx);
+  }
+  return with([&](const index::Index& db) { return db.keyframe_at_or_before(chunk, frame_idx); });
 }
 
 IndexedChunk::IndexedChunk(SharedIndex& index, std::int64_t chunk) : index_(index) {
@@ -440,32 +522,15 @@ IndexedChunk::IndexedChunk(SharedIndex& index, std::int64_t chunk) : index_(inde
     return db.frame_count() - row_.first_frame_index;
   }));
   const fs::path file = index.folder() / row_.path;
-  if (row_.frame_count > 0 && (row_.packet_count == 0 || has_changed(file, row_))) {
-    scan(file);
+  if (row_.frame_count == 0 || (row_.packet_count != 0 && !has_changed(file, row_))) {
+    return;
   }
-}
-
-void IndexedChunk::scan(const fs::path& file) {
-  scan_ = media::scan(file, std::nullopt, media::ScanMethod::packets);
-  if (static_cast<std::int64_t>(scan_->pts.size()) != row_.frame_count && !scan_->decoded) {
-    scan_ = media::scan(file, std::nullopt, media::ScanMethod::decode);
+  scan_ = index.kept_scan(chunk);
+  if (!scan_ || scan_->row.frame_count != row_.frame_count || has_changed(file, scan_->row)) {
+    scan_ = std::make_shared<ChunkScan>(scan_chunk(file, row_));
+    index.remember(scan_);
   }
-  const bool whole = static_cast<std::int64_t>(scan_->pts.size()) >= row_.frame_count;
-  scan_->pts.resize(std::min(scan_->pts.size(), static_cast<std::size_t>(row_.frame_count)));
-  std::erase_if(scan_->seek_points, [this](const media::SeekPoint& point) {
-    return point.frame_idx >= row_.frame_count;
-  });
-  std::vector<index::KeyframeRow> keyframes;
-  for (const media::SeekPoint& point : scan_->seek_points) {
-    keyframes.push_back({row_.chunk, point.frame_idx, point.pts, point.dts, point.position});
-  }
-  row_.time_base = scan_->time_base;
-  row_.stream = scan_->stream;
-  row_.packet_count = scan_->packet_count;
-  if (whole) {
-    row_.bytes = static_cast<std::int64_t>(fs::file_size(file));
-    index_.remember(row_, scan_->pts, keyframes);
-  }
+  row_ = scan_->row;
 }
 
 std::optional<std::int64_t> IndexedChunk::bytes() const {
@@ -475,13 +540,14 @@ std::optional<std::int64_t> IndexedChunk::bytes() const {
 
 std::int64_t IndexedChunk::pts(std::int64_t frame_idx) const {
   if (scan_) {
-    if (frame_idx >= static_cast<std::int64_t>(scan_->pts.size())) {
+    const auto pts = scan_->pts_at(frame_idx);
+    if (!pts) {
       throw Error(ErrorKind::corrupt, (index_.folder() / row_.path).string() + ": frame " +
                                           std::to_string(frame_idx) + " is not in it; it holds " +
                                           std::to_string(scan_->pts.size()) + " of " +
                                           std::to_string(row_.frame_count));
     }
-    return scan_->pts[static_cast<std::size_t>(frame_idx)];
+    return *pts;
   }
   return index_.with([&](const index::Index& db) {
     const auto pts = db.at(row_.first_frame_index + frame_idx).pts;
@@ -491,10 +557,9 @@ std::int64_t IndexedChunk::pts(std::int64_t frame_idx) const {
 
 std::optional<media::SeekPoint> IndexedChunk::seek_point(std::int64_t frame_idx) const {
   if (scan_) {
-    const auto after = std::upper_bound(
-        scan_->seek_points.begin(), scan_->seek_points.end(), frame_idx,
-        [](std::int64_t idx, const media::SeekPoint& point) { return idx < point.frame_idx; });
-    return after == scan_->seek_points.begin() ? std::nullopt : std::optional(*std::prev(after));
+    const auto key = scan_->keyframe_at_or_before(frame_idx);
+    return key ? std::optional(media::SeekPoint{key->frame_idx, key->pts, key->dts, key->position})
+               : std::nullopt;
   }
   const auto row = index_.with(
       [&](const index::Index& db) { return db.keyframe_at_or_before(row_.chunk, frame_idx); });
@@ -504,6 +569,22 @@ std::optional<media::SeekPoint> IndexedChunk::seek_point(std::int64_t frame_idx)
   const fs::path& folder = index_.folder();
   const auto dts = row->dts ? std::optional(ticks(folder, *row->dts)) : std::nullopt;
   return media::SeekPoint{row->frame_idx, ticks(folder, row->pts), dts, row->position};
+}
+
+media::DemuxerOptions IndexedChunk::demuxer_options() const {
+  media::DemuxerOptions options;
+  options.stream = row_.stream;
+  options.count_packets = pts_are_ordinals();
+  options.bytes = bytes();
+  return options;
+}
+
+void IndexedChunk::describe(FrameInfo& frame) const {
+  if (scan_) {
+    const auto key = scan_->keyframe_at_or_before(frame.frame_idx);
+    frame.pts = scan_->pts_at(frame.frame_idx);
+    frame.keyframe = key && key->frame_idx == frame.frame_idx;
+  }
 }
 
 }  // namespace avstore::store

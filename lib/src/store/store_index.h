@@ -3,6 +3,8 @@
 
 #include <filesystem>
 #include <functional>
+#include <list>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -11,6 +13,7 @@
 #include "chunk/chunk_reader.h"
 #include "imgstore/metadata.h"
 #include "index/index.h"
+#include "media/demuxer.h"
 #include "media/scan.h"
 
 namespace avstore::store {
@@ -39,7 +42,19 @@ index::Index index_from_chunks(const std::filesystem::path& folder,
 // Make the database anew, with the PTS of all chunks, and save it. Returns the number of frames.
 std::int64_t rebuild_index(const std::filesystem::path& folder, const Warn& warn);
 
-// One connection, shared by the chunk readers of several threads.
+// What reading through a video chunk found.
+struct ChunkScan {
+  index::ChunkRow row;  // the database's, with what was found; frame_count remains as it was
+  std::vector<std::int64_t> pts;  // fewer than frame_count where the file holds fewer
+  std::vector<index::KeyframeRow> keyframes;
+
+  // None for a frame that is not in the file.
+  std::optional<std::int64_t> pts_at(std::int64_t frame_idx) const;
+  std::optional<index::KeyframeRow> keyframe_at_or_before(std::int64_t frame_idx) const;
+};
+
+// One connection, shared by the chunk readers of several threads, and what was found of chunks that
+// the database does not know.
 class SharedIndex {
  public:
   SharedIndex(OpenedIndex opened, std::filesystem::path folder, bool save)
@@ -56,9 +71,16 @@ class SharedIndex {
     return in_memory_ ? index_.frame_count() : index_.refresh();
   }
 
-  // Keep what a scan of a chunk found, for this process or, if the store can be written, for good.
-  void remember(const index::ChunkRow& row, const std::vector<std::int64_t>& pts,
-                const std::vector<index::KeyframeRow>& keyframes);
+  // Keep what a scan of a chunk found: in the database if all frames were there and the store can
+  // be written, else for this process. Of many chunks those scanned last are kept.
+  void remember(std::shared_ptr<const ChunkScan> scan);
+  // What is kept of a chunk for this process; null if nothing is.
+  std::shared_ptr<const ChunkScan> kept_scan(std::int64_t chunk) const;
+
+  // Of a scan that is kept, or else of the database, which has none of chunks never scanned.
+  std::vector<index::KeyframeRow> keyframes(std::int64_t chunk) const;
+  std::optional<index::KeyframeRow> keyframe_at_or_before(std::int64_t chunk,
+                                                          std::int64_t frame_idx) const;
 
   // Calls `use` with the index, one thread at a time.
   template <typename Use>
@@ -73,9 +95,15 @@ class SharedIndex {
   }
 
  private:
+  bool try_to_store(const ChunkScan& scan);
+  void keep(std::shared_ptr<const ChunkScan> scan);
+  void forget(std::int64_t chunk);
+
   std::filesystem::path folder_;
   mutable std::mutex mutex_;
   index::Index index_;
+  mutable std::mutex scans_mutex_;                     // may be taken while the other is held
+  std::list<std::shared_ptr<const ChunkScan>> scans_;  // the newest in front
   bool in_memory_;
   bool save_;
 };
@@ -93,17 +121,19 @@ class IndexedChunk final : public chunk::FrameMap {
   bool complete() const override {
     return !scan_ || static_cast<std::int64_t>(scan_->pts.size()) == row_.frame_count;
   }
+  // PTS and keyframe of a frame of this chunk, which whoever looked it up may not have known yet.
+  void describe(FrameInfo& frame) const;
+  // How the file is opened to read these frames' packets.
+  media::DemuxerOptions demuxer_options() const;
   bool pts_are_ordinals() const override { return row_.time_base.num == 0; }
   std::optional<std::int64_t> bytes() const override;
   std::int64_t pts(std::int64_t frame_idx) const override;
   std::optional<media::SeekPoint> seek_point(std::int64_t frame_idx) const override;
 
  private:
-  void scan(const std::filesystem::path& file);
-
   SharedIndex& index_;
   index::ChunkRow row_;
-  std::optional<media::Scan> scan_;  // made by this object; else the database knows
+  std::shared_ptr<const ChunkScan> scan_;  // null: the database knows
 };
 
 }  // namespace avstore::store

@@ -87,7 +87,7 @@ void push_nobody_aside() {
 imgstore::StoreMetadata initial_metadata(const WriterOptions& options) {
   const Format& format = find_format(options.format);
   imgstore::StoreMetadata metadata;
-  metadata.store_class = format.video ? "VideoImgStore" : "DirectoryImgStore";
+  metadata.store_class = format.video ? imgstore::kVideoClass : imgstore::kDirectoryClass;
   metadata.format = format.name;
   metadata.extension = format.video ? format.extension : "";
   metadata.chunksize =

@@ -14,6 +14,7 @@
 #include "media/convert.h"
 #include "store/extra_records.h"
 #include "store/store_folder.h"
+#include "tools/export_plan.h"
 #include "tools/extra_feed.h"
 #include "tools/pixel_input.h"
 #include "tools/progress_meter.h"
@@ -257,10 +258,6 @@ void write_side_by_side_store(const Alignment& alignment, const fs::path& destin
   });
 }
 
-bool is_video_file(const fs::path& path) {
-  return path.extension() == ".mp4" || path.extension() == ".mkv";
-}
-
 // Removes a store that serves a while only.
 class PassingStore {
  public:
@@ -298,7 +295,7 @@ void write_aligned(const Alignment& alignment, const std::vector<fs::path>& dest
 void write_side_by_side(const Alignment& alignment, const fs::path& destination,
                         const AlignedWriterOptions& options) {
   require_places(alignment);
-  if (!is_video_file(destination)) {
+  if (tools::video_muxer(destination).empty()) {
     write_side_by_side_store(alignment, destination, options);
     return;
   }

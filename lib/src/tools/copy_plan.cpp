@@ -182,6 +182,7 @@ class Planner {
     plan_.packets.resize(packets_.size());
     const std::vector<bool> possible = possible_cuts();
     for (std::size_t i = 0; i < packets_.size(); ++i) {
+      plan_.packets[i].source_pts = packets_[i].tag;
       plan_.packets[i].chunk_start_possible = possible[i];
       plan_.packets[i].dropped = packets_[i].discard && demuxer_.stream().intra_only;
     }

@@ -14,6 +14,7 @@ namespace avstore::tools {
 
 // What becomes of a packet, in decode order.
 struct PlannedPacket {
+  std::int64_t source_pts = 0;  // what the demuxer tells it apart by
   std::int64_t chunk = 0;
   // In nominal frame intervals from the chunk's start. Negative PTS: decoded, but not shown.
   std::int64_t pts = 0;

@@ -19,6 +19,7 @@
 #include "media/joined_stream.h"
 #include "media/muxer.h"
 #include "media/rescale.h"
+#include "store/reader_access.h"
 #include "tools/export_plan.h"
 #include "tools/pixel_input.h"
 #include "tools/progress_meter.h"
@@ -36,13 +37,14 @@ struct Target {
 };
 
 Target target_of(const fs::path& file) {
-  if (file.extension() == ".mp4" || file.extension() == ".MP4") {
-    return {"mp4", {{"h264", "avc1/mp4"}, {"hevc", "hevc/mp4"}}};
+  const std::string muxer = tools::video_muxer(file);
+  if (muxer.empty()) {
+    throw Error(ErrorKind::invalid_argument, file.string() + ": exported files are .mp4 or .mkv");
   }
-  if (file.extension() == ".mkv" || file.extension() == ".MKV") {
-    return {"matroska", {{"h264", "h264/mkv"}, {"hevc", "hevc/mkv"}}};
-  }
-  throw Error(ErrorKind::invalid_argument, file.string() + ": exported files are .mp4 or .mkv");
+  const std::string container = muxer == "mp4" ? "mp4" : "mkv";
+  return {
+      muxer,
+      {{"h264", (muxer == "mp4" ? "avc1/" : "h264/") + container}, {"hevc", "hevc/" + container}}};
 }
 
 // Presentation times of the exported frames, in ticks; each at least one after the one before it.
@@ -87,10 +89,9 @@ class Timeline {
   std::vector<std::int64_t> ticks_;
 };
 
-media::Demuxer open(const ExportSegment& segment) {
-  media::DemuxerOptions options;
-  options.stream = segment.stream;
-  return media::Demuxer(segment.file.string(), options);
+media::Demuxer open_packets(Reader& reader, const ExportSegment& segment) {
+  return tools::open_packets(
+      reader, store::IndexedChunk(store::ReaderAccess::index(reader), segment.chunk));
 }
 
 class Exporter {
@@ -109,7 +110,8 @@ class Exporter {
     options_.encoder.frame_rate = frame_rate;
     options_.encoder.b_frames = 0;
     if (!can_join()) {
-      plan_.segments = {{false, range_, 0, {}, 0}};
+      choose_codec();
+      plan_.segments = {{false, range_, 0}};
       plan_.delay = 0;
       joined_.reset();
     }
@@ -136,7 +138,7 @@ class Exporter {
       if (!segment.copied) {
         continue;
       }
-      const media::Demuxer demuxer = open(segment);
+      const media::Demuxer demuxer = open_packets(reader_, segment);
       codec_ = demuxer.stream().codec;
       if (!joined_) {
         joined_.emplace(demuxer.parameters());
@@ -150,6 +152,23 @@ class Exporter {
     return joined_ && (!encodes || encodes_alike());
   }
 
+  // H.264 of 8 bit is played everywhere. Where that would lose depth, players of the store's own
+  // codec are needed for its chunks as well.
+  void choose_codec() {
+    encode_as_ = "h264";
+    keeps_layout_ = false;
+    if (!store::ReaderAccess::metadata(reader_).is_video()) {
+      return;
+    }
+    const media::StreamInfo source = open_packets(reader_, plan_.segments.front()).stream();
+    const bool deep =
+        !source.pixel_format.empty() && media::is_deep(PixelFormat::from_name(source.pixel_format));
+    if (deep && target_.formats.contains(source.codec)) {
+      encode_as_ = source.codec;
+      keeps_layout_ = true;
+    }
+  }
+
   bool container_takes(const media::Demuxer& demuxer) const {
     return media::Muxer::takes(target_.muxer, demuxer.parameters());
   }
@@ -161,14 +180,16 @@ class Exporter {
     }
     const auto segment = std::find_if(plan_.segments.begin(), plan_.segments.end(),
                                       [](const ExportSegment& s) { return !s.copied; });
+    encode_as_ = codec_;
+    keeps_layout_ = true;
     const Frame frame = reader_.read(FrameIndex(segment->frames.begin));
     const media::Encoder encoder = open_encoder(frame.image.view());
     return joined_->can_join(encoder.parameters());
   }
 
   media::Encoder open_encoder(const ImageView& first) {
-    const std::string codec = joined_ ? codec_ : "h264";
-    const media::VideoFormat& format = media::find_video_format(target_.formats.at(codec));
+    media::VideoFormat format = media::find_video_format(target_.formats.at(encode_as_));
+    format.keeps_layout = keeps_layout_;
     return media::EncoderLine(format, options_.encoder).open(encoder_time_base(), first);
   }
 
@@ -189,26 +210,32 @@ class Exporter {
   }
 
   void copy(const ExportSegment& segment) {
-    media::Demuxer demuxer = open(segment);
+    const store::IndexedChunk chunk(store::ReaderAccess::index(reader_), segment.chunk);
+    media::Demuxer demuxer = tools::open_packets(reader_, chunk);
     start(demuxer.parameters());
     std::unordered_map<std::int64_t, std::int64_t> place;  // PTS -> exported frame
-    reader_.for_each_info(segment.frames, [&](const FrameInfo& info) {
-      place.emplace(info.pts.value_or(0), info.index.value - range_.begin);
-      return true;
-    });
+    for (std::int64_t i = segment.frames.begin; i < segment.frames.end; ++i) {
+      place.emplace(chunk.pts(i - chunk.row().first_frame_index), i - range_.begin);
+    }
+    std::int64_t copied = 0;
     media::Packet packet;
-    for (std::size_t left = place.size(); left > 0 && demuxer.read(packet);) {
+    while (copied < segment.frames.size() && demuxer.read(packet)) {
       const auto found = packet.pts() ? place.find(*packet.pts()) : place.end();
       if (found != place.end()) {
         write(packet, found->second);
-        --left;
+        ++copied;
       }
+    }
+    if (copied < segment.frames.size()) {
+      throw Error(ErrorKind::corrupt, demuxer.url() + ": has only " + std::to_string(copied) +
+                                          " of " + std::to_string(segment.frames.size()) +
+                                          " packets that were to be copied; did it change?");
     }
   }
 
   void encode(const ExportSegment& segment) {
-    tools::PixelInput input(find_format(target_.formats.at(joined_ ? codec_ : "h264")),
-                            file_.string(), options_.notice);
+    tools::PixelInput input(find_format(target_.formats.at(encode_as_)), file_.string(),
+                            options_.notice);
     std::optional<media::Encoder> encoder;
     const auto drain = [&] {
       media::Packet packet;
@@ -220,6 +247,7 @@ class Exporter {
       const Image image = input.prepare(to_encode(reader_.read(FrameIndex(i)).image));
       if (!encoder) {
         encoder.emplace(open_encoder(image.view()));
+        tell_of_loss(image.format(), encoder->pixel_format());
         start(encoder->parameters());
       }
       encoder->send(image, timeline_.pts(i - range_.begin), false);
@@ -230,9 +258,16 @@ class Exporter {
     drain();
   }
 
+  void tell_of_loss(PixelFormat from, PixelFormat to) {
+    if (media::is_deep(from) && !media::is_deep(to) && options_.notice && !told_) {
+      told_ = true;
+      options_.notice(media::depth_loss(from, file_.string()));
+    }
+  }
+
   // A gray store's colour planes, where it has any, mean nothing.
   Image to_encode(const Image& image) const {
-    const bool keep = joined_ || reader_.info().color || reader_.info().dtype != "uint8";
+    const bool keep = keeps_layout_ || reader_.info().color || reader_.info().dtype != "uint8";
     return keep ? image : media::Converter(1).convert(image, pixel::gray8);
   }
 
@@ -274,8 +309,11 @@ class Exporter {
   tools::ProgressMeter meter_;
   ExportPlan plan_;
   std::string codec_;                          // of what is copied
+  std::string encode_as_ = "h264";             // codec
+  bool keeps_layout_ = false;                  // see media::VideoFormat
   std::optional<media::JoinedStream> joined_;  // none if everything is encoded
   std::optional<media::Muxer> muxer_;
+  bool told_ = false;  // of what encoding loses
   std::int64_t packets_ = 0;
   std::int64_t encoded_ = 0;
 };
@@ -291,13 +329,14 @@ Rational mean_frame_rate(const StoreInfo& info) {
 }
 
 // What the store was made with; of stores that do not say, what their video says.
-Rational nominal_frame_rate(const StoreInfo& info, const ExportPlan& plan) {
+Rational nominal_frame_rate(Reader& reader, const ExportPlan& plan) {
+  const StoreInfo& info = reader.info();
   if (info.nominal_frame_rate.num > 0) {
     return info.nominal_frame_rate;
   }
   for (const ExportSegment& segment : plan.segments) {
-    if (!segment.file.empty()) {
-      const Rational stated = open(segment).stream().frame_rate;
+    if (store::ReaderAccess::metadata(reader).is_video()) {
+      const Rational stated = open_packets(reader, segment).stream().frame_rate;
       return stated.num > 0 ? stated : mean_frame_rate(info);
     }
   }
@@ -345,11 +384,10 @@ ExportResult export_video(const fs::path& store, const fs::path& file,
   fs::path temporary = file;
   temporary += ".partial-" + std::to_string(::getpid()) + file.extension().string();
   try {
-    ExportPlan plan = tools::plan_export(store, reader, range, options.save_index);
-    const Rational rate = options.encoder.frame_rate.num > 0 ? options.encoder.frame_rate
-                          : options.timing == Timing::nominal
-                              ? nominal_frame_rate(reader.info(), plan)
-                              : mean_frame_rate(reader.info());
+    ExportPlan plan = tools::plan_export(reader, range);
+    const Rational rate = options.encoder.frame_rate.num > 0  ? options.encoder.frame_rate
+                          : options.timing == Timing::nominal ? nominal_frame_rate(reader, plan)
+                                                              : mean_frame_rate(reader.info());
     Exporter exporter(reader, file, range, options, rate, std::move(plan));
     const ExportResult result = exporter.run(temporary);
     fs::rename(temporary, file);

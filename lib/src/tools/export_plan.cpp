@@ -1,28 +1,22 @@
 #include "tools/export_plan.h"
 
 #include <algorithm>
+#include <cctype>
 #include <limits>
 #include <unordered_map>
 
 #include "avstore/error.h"
-#include "imgstore/metadata.h"
-#include "media/demuxer.h"
 #include "media/random_access.h"
-#include "store/store_index.h"
+#include "store/reader_access.h"
 
 namespace avstore::tools {
 namespace {
 
-namespace fs = std::filesystem;
-
 // The packets of one chunk, as far as they can be cut.
 class ChunkCuts {
  public:
-  ChunkCuts(const fs::path& file, int stream, const store::IndexedChunk& chunk) {
-    frame_count_ = chunk.frame_count();
-    media::DemuxerOptions options;
-    options.stream = stream;
-    media::Demuxer demuxer(file.string(), options);
+  ChunkCuts(Reader& reader, const store::IndexedChunk& chunk) : frame_count_(chunk.frame_count()) {
+    media::Demuxer demuxer = open_packets(reader, chunk);
     read(demuxer, places(chunk));
   }
 
@@ -112,15 +106,14 @@ void add_segment(ExportPlan& plan, ExportSegment segment) {
 }
 
 // Frames [begin, end) of a chunk, by frame_idx: copied in the middle, encoded at cut ends.
-void plan_chunk(ExportPlan& plan, const store::IndexedChunk& chunk, const fs::path& file,
+void plan_chunk(ExportPlan& plan, Reader& reader, const store::IndexedChunk& chunk,
                 std::int64_t begin, std::int64_t end) {
-  const ChunkCuts cuts(file, chunk.row().stream, chunk);
+  const ChunkCuts cuts(reader, chunk);
   const std::int64_t first = chunk.row().first_frame_index;
   const std::int64_t copy_begin = cuts.copyable() ? std::min(cuts.next_begin(begin), end) : end;
   const std::int64_t copy_end = std::max(copy_begin, cuts.copyable() ? cuts.last_end(end) : end);
   const auto segment = [&](bool copied, std::int64_t from, std::int64_t to) {
-    return ExportSegment{
-        copied, {first + from, first + to}, chunk.row().chunk, file, chunk.row().stream};
+    return ExportSegment{copied, {first + from, first + to}, chunk.row().chunk};
   };
   add_segment(plan, segment(false, begin, copy_begin));
   add_segment(plan, segment(true, copy_begin, copy_end));
@@ -130,24 +123,30 @@ void plan_chunk(ExportPlan& plan, const store::IndexedChunk& chunk, const fs::pa
 
 }  // namespace
 
-ExportPlan plan_export(const fs::path& store, Reader& reader, IndexRange range, bool save_index) {
+std::string video_muxer(const std::filesystem::path& file) {
+  std::string ending = file.extension().string();
+  std::transform(ending.begin(), ending.end(), ending.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return ending == ".mp4" ? "mp4" : ending == ".mkv" ? "matroska" : "";
+}
+
+media::Demuxer open_packets(Reader& reader, const store::IndexedChunk& chunk) {
+  return media::Demuxer((reader.info().path / chunk.row().path).string(), chunk.demuxer_options());
+}
+
+ExportPlan plan_export(Reader& reader, IndexRange range) {
   ExportPlan plan;
-  if (reader.info().store_class != "VideoImgStore") {
-    plan.segments.push_back({false, range, 0, {}, 0});
+  if (!store::ReaderAccess::metadata(reader).is_video()) {
+    plan.segments.push_back({false, range, 0});
     return plan;
   }
-  const fs::path folder = imgstore::store_folder(store);
-  const auto quiet = [](const std::string&) {};
-  store::SharedIndex index(
-      store::open_index(folder, imgstore::read_metadata(folder), save_index, quiet), folder,
-      save_index);
+  store::SharedIndex& index = store::ReaderAccess::index(reader);
   for (std::int64_t i = range.begin; i < range.end;) {
     const FrameInfo info = reader.find(FrameIndex(i));
     const store::IndexedChunk chunk(index, info.chunk);
     const std::int64_t end =
         std::min(range.end, chunk.row().first_frame_index + chunk.frame_count());
-    plan_chunk(plan, chunk, folder / chunk.row().path, info.frame_idx,
-               end - chunk.row().first_frame_index);
+    plan_chunk(plan, reader, chunk, info.frame_idx, end - chunk.row().first_frame_index);
     i = end;
   }
   return plan;

@@ -3,20 +3,21 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <string>
 #include <vector>
 
 #include "avstore/reader.h"
 #include "avstore/types.h"
+#include "media/demuxer.h"
+#include "store/store_index.h"
 
 namespace avstore::tools {
 
 // Consecutive frames that are copied from one chunk, or encoded.
 struct ExportSegment {
   bool copied = false;
-  IndexRange frames;  // frame_index
-  std::int64_t chunk = 0;
-  std::filesystem::path file;  // of the chunk
-  int stream = 0;
+  IndexRange frames;       // frame_index
+  std::int64_t chunk = 0;  // of what is copied
 };
 
 struct ExportPlan {
@@ -25,9 +26,13 @@ struct ExportPlan {
   std::int64_t delay = 0;
 };
 
-// `range` lies within the store. PTS that had to be read are kept in the store with `save_index`.
-// Throws Error as media::Demuxer does.
-ExportPlan plan_export(const std::filesystem::path& store, Reader& reader, IndexRange range,
-                       bool save_index);
+// The muxer of an exported video, by the ending of its name; empty if it is no such name.
+std::string video_muxer(const std::filesystem::path& file);
+
+// `range` lies within the store. Throws Error as media::Demuxer does.
+ExportPlan plan_export(Reader& reader, IndexRange range);
+
+// The packets of a chunk of the store.
+media::Demuxer open_packets(Reader& reader, const store::IndexedChunk& chunk);
 
 }  // namespace avstore::tools

@@ -2,14 +2,20 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
+#include <string_view>
+
 #include "avstore/error.h"
 #include "avstore/metadata.h"
+#include "imgstore/json_text.h"
 
 namespace avstore::tools {
 namespace {
 
 constexpr FrameIndex kBeforeFirst{-1};
 constexpr FrameIndex kLost{-2};
+constexpr std::string_view kOwnTime = "recorded_frame_time";
 
 FrameIndex frame_of(const imgstore::ExtraRecord& record, const Reader& reader) {
   if (record.frame_index >= 0) {
@@ -28,11 +34,37 @@ FrameIndex frame_of(const imgstore::ExtraRecord& record, const Reader& reader) {
   }
 }
 
+bool has_own_time(const imgstore::ExtraRecord& record, const FrameInfo& frame) {
+  return std::isfinite(record.frame_time) && record.frame_time != frame.time.seconds;
+}
+
+// Unless the record has such a member already: it came this way before.
+std::string with_own_time(const imgstore::ExtraRecord& record) {
+  imgstore::JsonReader reader(record.json);
+  std::vector<imgstore::JsonMember> members = reader.object();
+  const bool there = std::any_of(members.begin(), members.end(),
+                                 [](const auto& member) { return member.key == kOwnTime; });
+  if (!there) {
+    members.push_back({std::string(kOwnTime), imgstore::json_number(record.frame_time)});
+  }
+  return imgstore::json_object(members);
+}
+
 }  // namespace
 
 ExtraFeed::ExtraFeed(const store::ExtraRecords& extra, const Reader& reader, const Notice& notice) {
+  std::int64_t own_times = 0;
   for (const imgstore::ExtraRecord& record : extra.records) {
-    by_frame_[frame_of(record, reader)].push_back(record.json);
+    const FrameIndex frame = frame_of(record, reader);
+    const bool own_time = frame.value >= 0 && has_own_time(record, reader.find(frame));
+    own_times += own_time ? 1 : 0;
+    by_frame_[frame].push_back(own_time ? with_own_time(record) : record.json);
+  }
+  if (own_times > 0 && notice) {
+    notice(
+        fmt::format("{}: {} records of extra data have another time than their frames; it is "
+                    "kept as {}",
+                    reader.info().path.string(), own_times, kOwnTime));
   }
   const std::size_t lost = of(kLost).size();
   if (lost > 0 && notice) {

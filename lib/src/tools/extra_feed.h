@@ -15,8 +15,9 @@ namespace avstore::tools {
 // Hands out the records of each frame of a store.
 class ExtraFeed {
  public:
-  // Records that do not say to which frame they belong go by their frame number. `notice` is told
-  // how many belong to no frame of the store.
+  // Records that do not say to which frame they belong go by their frame number. Those with a time
+  // of their own, which is not their frame's, get it as recorded_frame_time: a record is stored
+  // with its frame's. `notice` is told how many these are, and how many belong to no frame.
   ExtraFeed(const store::ExtraRecords& extra, const Reader& reader, const Notice& notice);
 
   // The user's keys of a frame's records, a JSON object each, in order. Those from before the first

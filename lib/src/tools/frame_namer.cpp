@@ -33,8 +33,7 @@ FrameNamer::FrameNamer(const ImportOptions& options, const std::string& creation
 FrameNames FrameNamer::next(double seconds) {
   const std::int64_t place = count_++;
   if (options_.names.empty()) {
-    return {FrameNumber(options_.first_number + place * options_.number_step),
-            FrameTime(start_time_ + seconds)};
+    return {number_at(place), FrameTime(start_time_ + seconds)};
   }
   if (place >= static_cast<std::int64_t>(options_.names.size())) {
     throw Error(ErrorKind::invalid_argument, file_ + ": has more frames than the " +
@@ -42,6 +41,18 @@ FrameNames FrameNamer::next(double seconds) {
                                                  " numbers and times given");
   }
   return options_.names[static_cast<std::size_t>(place)];
+}
+
+FrameNumber FrameNamer::number_at(std::int64_t place) const {
+  std::int64_t number = 0;
+  if (__builtin_mul_overflow(place, options_.number_step, &number) ||
+      __builtin_add_overflow(number, options_.first_number, &number)) {
+    throw Error(ErrorKind::invalid_argument, file_ + ": frame " + std::to_string(place) +
+                                                 " would have a number beyond 64 bits; " +
+                                                 "count from another one than " +
+                                                 std::to_string(options_.first_number));
+  }
+  return FrameNumber(number);
 }
 
 void FrameNamer::require_all_used() const {

@@ -15,12 +15,15 @@ class FrameNamer {
   FrameNamer(const ImportOptions& options, const std::string& creation_time, std::string file);
 
   // For the next frame, whose source PTS is `seconds`.
-  // Throws Error(invalid_argument) if names were given and there are fewer.
+  // Throws Error(invalid_argument) if names were given and there are fewer, or for a number beyond
+  // 64 bits.
   FrameNames next(double seconds);
   // Throws Error(invalid_argument) if names were given and there are more than frames.
   void require_all_used() const;
 
  private:
+  FrameNumber number_at(std::int64_t place) const;
+
   const ImportOptions& options_;
   std::string file_;
   double start_time_ = 0;

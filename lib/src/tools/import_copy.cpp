@@ -41,7 +41,7 @@ imgstore::StoreMetadata make_metadata(const media::Demuxer& source,
                                       const WriterOptions& options) {
   const media::StreamInfo& stream = source.stream();
   imgstore::StoreMetadata metadata;
-  metadata.store_class = "VideoImgStore";
+  metadata.store_class = imgstore::kVideoClass;
   metadata.format = container.format_name;
   metadata.extension = container.extension;
   metadata.imgshape = {stream.height, stream.width};
@@ -90,9 +90,11 @@ class Copier {
     index_.set_information(store::kFrameRateEntry, to_text(frame_rate_));
     media::Packet packet;
     while (next_packet_ < plan_.packets.size() && source_.read(packet)) {
+      require_planned(packet, plan_.packets[next_packet_]);
       copy(packet, plan_.packets[next_packet_++]);
       meter_.require();
     }
+    require_all_read();
     finish_chunk();
     tell_of_long_chunks();
     namer_.require_all_used();
@@ -103,6 +105,25 @@ class Copier {
 
  private:
   fs::path chunk_file() const { return store_ / imgstore::chunk_path(metadata_, chunk_); }
+
+  // The file is read twice, and may have been changed between.
+  [[noreturn]] void fail_as_changed(const std::string& how) const {
+    throw Error(ErrorKind::corrupt, file_ + ": has changed while it was imported: " + how +
+                                        "; import it when nobody writes to it");
+  }
+
+  void require_planned(const media::Packet& packet, const PlannedPacket& planned) const {
+    if (packet.pts() != planned.source_pts) {
+      fail_as_changed("its packet " + std::to_string(next_packet_) + " is another one");
+    }
+  }
+
+  void require_all_read() const {
+    if (next_packet_ < plan_.packets.size()) {
+      fail_as_changed("it had " + std::to_string(plan_.packets.size()) + " packets, and then " +
+                      std::to_string(next_packet_));
+    }
+  }
 
   void copy(media::Packet& packet, const PlannedPacket& planned) {
     if (planned.chunk != chunk_) {

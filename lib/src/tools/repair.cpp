@@ -165,7 +165,7 @@ class Repair {
     row.frame_count = chunk.frames_kept;
     row.packet_count = chunk.frames_kept;
     row.state = index::ChunkState::closed;
-    if (metadata_.store_class == "VideoImgStore") {
+    if (metadata_.is_video()) {
       finish_video(row, chunk.bytes_kept, made, staged);
     } else {
       finish_images(row, made);

@@ -40,7 +40,7 @@ class Planner {
   }
 
  private:
-  bool is_video() const { return metadata_.store_class == "VideoImgStore"; }
+  bool is_video() const { return metadata_.is_video(); }
   std::string extension() const { return find_format(metadata_.format).extension; }
 
   void plan_chunk(const index::ChunkRow& row) {

@@ -8,6 +8,7 @@
 #include "avstore/format.h"
 #include "avstore/tools.h"
 #include "base/files.h"
+#include "base/same_number.h"
 #include "chunk/chunk_reader.h"
 #include "chunk/image_file.h"
 #include "chunk/sensor_image.h"
@@ -115,7 +116,7 @@ class Verifier {
     }
   }
 
-  bool is_video() const { return metadata_.store_class == "VideoImgStore"; }
+  bool is_video() const { return metadata_.is_video(); }
   void find(const std::string& what) { result_.findings.push_back(what); }
 
   // The database as it is, so that its faults are found; without one, what the chunks give.
@@ -218,7 +219,7 @@ class Verifier {
                     const auto i = static_cast<std::size_t>(frame.frame_idx);
                     const bool same = i < names.frame_number.size() &&
                                       names.frame_number[i] == frame.frame_number &&
-                                      same_time(names.frame_time[i], frame.frame_time);
+                                      base::is_same(names.frame_time[i], frame.frame_time);
                     wrong += same ? 0 : 1;
                     return true;
                   });
@@ -229,8 +230,6 @@ class Verifier {
            "the database");
     }
   }
-
-  static bool same_time(double a, double b) { return a == b || (a != a && b != b); }
 
   using Pieces = std::vector<index::ChecksumRow>;
 
