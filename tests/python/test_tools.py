@@ -89,6 +89,18 @@ def test_work_is_stopped(store, folder):
     assert list(folder.iterdir()) == []
 
 
+def test_what_is_there_already_can_wait(store, folder):
+    alignment = avstore.align([store, store])
+    for option in ({"when_full": "drop"}, {"when_full": "block"}, {"pixel_format": "gray8"}):
+        for call in (lambda: avstore.transcode(store, folder / "t", **option),
+                     lambda: avstore.import_video(DATA / "clip.mp4", folder / "t", **option),
+                     lambda: alignment.write([folder / "t", folder / "u"], **option),
+                     lambda: alignment.write_side_by_side(folder / "t", **option)):
+            with pytest.raises(ValueError, match=next(iter(option))):
+                call()
+    assert avstore.transcode(store, folder / "t", when_full=None, queue_frames=2) == 40 == len(avstore.open(folder / "t"))
+
+
 def test_control_c_stops_work(store, folder):
     def interrupt(done, total):
         os.kill(os.getpid(), signal.SIGINT)

@@ -42,7 +42,7 @@ class EncoderOptions(TypedDict, total=False):
     options: Mapping[str, object]  # any of libavcodec or the encoder, by their libav names
 
 
-class WriterOptions(EncoderOptions, total=False):
+class CopyOptions(EncoderOptions, total=False):
     """How a store is written."""
 
     format: str  # see formats(); default "avc1/mp4"
@@ -56,7 +56,6 @@ class WriterOptions(EncoderOptions, total=False):
     color: bool  # whether frames are colour; default: as the first is
     queue_frames: int  # at most this many wait to be encoded; default 64
     queue_bytes: int  # and at most so many bytes, or one frame; default 256 MiB
-    when_full: WhenFull  # what becomes of a frame for which there is no room; default "block"
     durability: Durability  # what durable frames survive: that this process is killed, or a power cut; default "process"
 
 
@@ -235,6 +234,15 @@ def native_encoder_options(given: Mapping[str, Any]) -> dict[str, Any]:
 def native_writer_options(given: Mapping[str, Any]) -> dict[str, Any]:
     """WriterOptions for the extension module. None stands for the default."""
     return _native(given, _CONVERTED_BY_WRITER)
+
+
+def native_copy_options(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The same for stores made of what is there already: its frames can wait, and say themselves what they are."""
+    for name in ("when_full", "pixel_format"):
+        if given.get(name) is not None:
+            raise InvalidArgument(f"{name} is for frames that are added one by one; here none is left out, and they are taken as "
+                                  "they are")
+    return native_writer_options(given)
 
 
 def frame_range(start: Integer, stop: Optional[Integer]) -> Tuple[int, int]:

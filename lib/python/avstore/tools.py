@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, List, NamedTuple, Optional, Tuple
 
 from . import _native
 from .arguments import Integer, Path, Progress, Timing, frame_range, integer, native_encoder_options, \
-    native_writer_options, path_text
+    native_copy_options, path_text
 from .errors import paths_not_found
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from .arguments import EncoderOptions, WriterOptions
+    from .arguments import EncoderOptions, CopyOptions
 
 
 class Format(NamedTuple):
@@ -98,7 +98,7 @@ def encoders(format: str, width: Integer = 256, height: Integer = 256) -> List[E
 def import_video(file: Path, store: Path, *, copy: bool = False, stream: Optional[Integer] = None,
                  start_time: Optional[float] = None, first_number: Integer = 0, number_step: Integer = 1,
                  allow_truncated: bool = False, progress: Optional[Progress] = None,
-                 **options: "Unpack[WriterOptions]") -> ImportResult:
+                 **options: "Unpack[CopyOptions]") -> ImportResult:
     """Make a store of a video file, of any kind that FFmpeg reads.
 
     copy: keep the coded video and only cut it into chunks; `format` and the options of the encoder are not used then.
@@ -111,7 +111,7 @@ def import_video(file: Path, store: Path, *, copy: bool = False, stream: Optiona
     Raises NotFound, Exists, Corrupt (no video, damaged or cut off), InvalidArgument, Unsupported, StorageError.
     """
     return ImportResult(*_native.import_video(
-        path_text(file), path_text(store), native_writer_options(options), copy,
+        path_text(file), path_text(store), native_copy_options(options), copy,
         None if stream is None else integer(stream, "stream", 32), None if start_time is None else float(start_time),
         integer(first_number, "first_number"), integer(number_step, "number_step"), allow_truncated, progress))
 
@@ -119,13 +119,13 @@ def import_video(file: Path, store: Path, *, copy: bool = False, stream: Optiona
 @paths_not_found()
 def transcode(source: Path, destination: Path, *, start: Integer = 0, stop: Optional[Integer] = None,
               save_index: bool = True, ignore_corrupt_extra: bool = False, progress: Optional[Progress] = None,
-              **options: "Unpack[WriterOptions]") -> int:
+              **options: "Unpack[CopyOptions]") -> int:
     """Write the frames [start, stop) of a store anew in another format; returns how many.
 
     Numbers, times, metadata and extra data are carried over. options: as of `create`, such as ``format="ffv1/mkv"``; metadata,
     creation time and time zone are the source's. ignore_corrupt_extra: leave out chunks of damaged extra data, with a warning.
     """
-    return _native.transcode(path_text(source), path_text(destination), native_writer_options(options),
+    return _native.transcode(path_text(source), path_text(destination), native_copy_options(options),
                              frame_range(start, stop), save_index, ignore_corrupt_extra, progress)
 
 

@@ -50,7 +50,7 @@ ImportResult encode_anew(const fs::path& file, const fs::path& store,
                          const ImportOptions& options) {
   media::VideoSource source(file.string(), demuxer_options(options.stream), 0, false);
   const media::StreamInfo& stream = source.demuxer().stream();
-  WriterOptions writer_options = options.writer;
+  WriterOptions writer_options = tools::taking_all_frames(options.writer);
   adopt_frame_rate(writer_options, stream.frame_rate);
   tools::FrameNamer namer(options, source.demuxer().creation_time(), file.string());
   tools::ProgressMeter meter(options.progress, stream.frame_count, file.string());

@@ -37,6 +37,11 @@ std::function<void(const std::string&)> warnings_of(const std::filesystem::path&
   };
 }
 
+WriterOptions taking_all_frames(WriterOptions options) {
+  options.when_full = WhenFull::block;
+  return options;
+}
+
 WriterOptions with_identity(WriterOptions options, const StoreInfo& source) {
   if (options.metadata_yaml.empty()) {
     options.metadata_yaml = source.metadata_yaml;

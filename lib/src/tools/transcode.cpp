@@ -68,7 +68,8 @@ std::int64_t transcode(const fs::path& source, const fs::path& destination,
   tools::tell_of_decoding(options.writer, reader.info(), options.notice);
   const store::ExtraRecords extra =
       store::read_extra_records(source, {options.ignore_corrupt_extra, options.notice});
-  WriterOptions writer_options = tools::with_identity(options.writer, reader.info());
+  WriterOptions writer_options =
+      tools::taking_all_frames(tools::with_identity(options.writer, reader.info()));
   writer_options.on_warning = tools::warnings_of(destination, options.notice);
   writer_options.metadata_yaml =
       tools::with_sample_rates(writer_options.metadata_yaml, extra.sample_rates);
