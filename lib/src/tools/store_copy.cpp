@@ -65,7 +65,8 @@ WriterOptions with_identity(WriterOptions options, const StoreInfo& source) {
 }
 
 PixelFormat pixels_to_read(const StoreInfo& source) {
-  return !source.color && source.dtype == "uint8" ? pixel::gray8 : PixelFormat();
+  const bool arrays = source.format == "npy" || source.format == "bpk";
+  return !arrays && !source.color && source.dtype == "uint8" ? pixel::gray8 : PixelFormat();
 }
 
 }  // namespace avstore::tools
