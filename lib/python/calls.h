@@ -75,36 +75,36 @@ class Supervision {
 
 // An object that lives in the process that made it. After a fork its threads, locks and database
 // connections are gone or another's, so a child must not even destroy it: it is left alone there.
+// For use with the GIL held.
 template <typename T>
 class OfOneProcess {
  public:
-  explicit OfOneProcess(std::unique_ptr<T> object)
-      : object_(std::move(object)), process_(getpid()) {}
+  OfOneProcess() = default;
   ~OfOneProcess() { drop(); }
   OfOneProcess(const OfOneProcess&) = delete;
   OfOneProcess& operator=(const OfOneProcess&) = delete;
 
-  bool is_here() const { return object_ != nullptr && process_ == getpid(); }
-  T& operator*() { return *object_; }
-  T* operator->() { return object_.get(); }
+  // Null in another process. Whoever lets go of the GIL keeps this while using the object.
+  std::shared_ptr<T> here() const { return process_ == getpid() ? object_ : nullptr; }
 
-  void replace(std::unique_ptr<T> object) {
+  void replace(std::shared_ptr<T> object) {
     drop();
     object_ = std::move(object);
     process_ = getpid();
   }
 
-  // Destroys the object, or forgets it in another process.
+  // Lets go of the object, or forgets it in another process.
   void drop() {
-    if (process_ != getpid()) {
-      static_cast<void>(object_.release());
+    if (process_ != getpid() && object_) {
+      // Nobody destroys this one.
+      static_cast<void>(new std::shared_ptr<T>(std::move(object_)));
     }
     object_.reset();
   }
 
  private:
-  std::unique_ptr<T> object_;
-  pid_t process_;
+  std::shared_ptr<T> object_;
+  pid_t process_ = getpid();
 };
 
 }  // namespace avstore::python

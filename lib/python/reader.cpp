@@ -5,7 +5,10 @@
 #include <avstore/reader.h>
 #include <pybind11/stl.h>
 
+#include <atomic>
 #include <cstring>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <type_traits>
 
@@ -72,31 +75,31 @@ class SharedReader {
  public:
   SharedReader(std::string path, const std::string& pixel_format, bool raw_sensor, int threads,
                bool save_index, bool writable)
-      : path_(std::move(path)), writable_(writable), state_(nullptr) {
+      : path_(std::move(path)), writable_(writable) {
     options_.pixel_format = packed_format(pixel_format);
     options_.packed = true;
     options_.raw_sensor = raw_sensor;
     options_.threads = threads;
     options_.save_index = save_index;
     options_.own_pixels = writable;
-    options_.on_warning = warnings_.collector();
-    state_.replace(open());
-    warnings_.emit();
+    use([](Reader& /*reader*/) { return true; });
   }
 
   ~SharedReader() {
-    const py::gil_scoped_release released;  // decoders end their threads
+    std::shared_ptr<State> state = state_.here();
     state_.drop();
+    const py::gil_scoped_release released;  // decoders end their threads
+    state.reset();
   }
 
   void close() {
     closed_ = true;
-    const py::gil_scoped_release released;
-    if (state_.is_here()) {
-      const std::lock_guard lock(state_->mutex);
-      state_->reader.reset();
-    } else {
-      state_.drop();
+    const std::shared_ptr<State> state = state_.here();
+    state_.drop();
+    if (state) {
+      const py::gil_scoped_release released;
+      const std::lock_guard lock(state->mutex);
+      state->reader.reset();
     }
   }
 
@@ -180,33 +183,42 @@ class SharedReader {
 
  private:
   struct State {
-    explicit State(Reader opened) : reader(std::move(opened)) {}
     std::mutex mutex;
-    std::optional<Reader> reader;
+    std::optional<Reader> reader;  // opened by the first that uses it
+    Warnings warnings;
   };
 
   static Match match(bool nearest) { return nearest ? Match::nearest : Match::exact; }
 
-  std::unique_ptr<State> open() const {
-    return without_gil([this] { return std::make_unique<State>(Reader(path_, options_)); });
+  // That of this process. It is in its place before the GIL is let go, so that all threads of a
+  // process take the same.
+  std::shared_ptr<State> state() {
+    if (!state_.here()) {
+      state_.replace(std::make_shared<State>());
+    }
+    return state_.here();
+  }
+
+  Reader& open(State& state) const {
+    if (closed_) {
+      throw Error(ErrorKind::invalid_argument, path_ + ": the store is closed");
+    }
+    if (!state.reader) {
+      ReaderOptions options = options_;
+      options.on_warning = state.warnings.collector();
+      state.reader.emplace(path_, std::move(options));
+    }
+    return *state.reader;
   }
 
   template <typename Use>
   std::invoke_result_t<Use, Reader&> use(const Use& what) {
-    if (closed_) {
-      throw Error(ErrorKind::invalid_argument, path_ + ": the store is closed");
-    }
-    if (!state_.is_here()) {
-      state_.replace(open());
-    }
+    const std::shared_ptr<State> used = state();
     auto result = without_gil([&] {
-      const std::lock_guard lock(state_->mutex);
-      if (!state_->reader) {
-        throw Error(ErrorKind::invalid_argument, path_ + ": the store is closed");
-      }
-      return what(*state_->reader);
+      const std::lock_guard lock(used->mutex);
+      return what(open(*used));
     });
-    warnings_.emit();
+    used->warnings.emit();
     return result;
   }
 
@@ -231,8 +243,7 @@ class SharedReader {
   std::string path_;
   ReaderOptions options_;
   bool writable_;
-  Warnings warnings_;
-  bool closed_ = false;
+  std::atomic<bool> closed_ = false;
   OfOneProcess<State> state_;
 };
 

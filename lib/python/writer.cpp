@@ -3,6 +3,8 @@
 #include <avstore/writer.h>
 #include <pybind11/stl.h>
 
+#include <memory>
+#include <mutex>
 #include <type_traits>
 
 #include "bindings.h"
@@ -24,23 +26,24 @@ py::dict to_dict(const Latency& latency) {
 class SharedWriter {
  public:
   // Of a new store, or of one to go on with.
-  SharedWriter(std::string path, const py::dict& given, bool append)
-      : path_(std::move(path)), state_(nullptr) {
+  SharedWriter(std::string path, const py::dict& given, bool append) : path_(std::move(path)) {
     WriterOptions options = writer_options(given);
     options.on_warning = warnings_.collector();
     if (given.contains("pixel_format")) {
       pixel_format_ = PixelFormat::from_name(given["pixel_format"].cast<std::string>());
     }
     state_.replace(without_gil([&] {
-      return std::make_unique<State>(append ? Writer::append(path_, std::move(options))
+      return std::make_shared<State>(append ? Writer::append(path_, std::move(options))
                                             : Writer(path_, std::move(options)));
     }));
     warnings_.emit();
   }
 
   ~SharedWriter() {
-    const py::gil_scoped_release released;  // what waits is encoded
+    std::shared_ptr<State> state = state_.here();
     state_.drop();
+    const py::gil_scoped_release released;  // what waits is encoded
+    state.reset();
   }
 
   bool add(const py::array& array, std::int64_t number, double time) {
@@ -74,7 +77,7 @@ class SharedWriter {
   }
 
   void close() {
-    if (state_.is_here()) {
+    if (state_.here()) {
       alone([](Writer& writer) { return writer.close(), true; });
     }
   }
@@ -117,18 +120,20 @@ class SharedWriter {
     Writer writer;
   };
 
-  void require_here() const {
-    if (!state_.is_here()) {
+  std::shared_ptr<State> state() const {
+    std::shared_ptr<State> here = state_.here();
+    if (!here) {
       throw Error(ErrorKind::invalid_argument, path_ + ": the writer belongs to another process");
     }
+    return here;
   }
 
   template <typename Use>
   std::invoke_result_t<Use, Writer&> alone(const Use& what) {
-    require_here();
+    const std::shared_ptr<State> used = state();
     auto result = without_gil([&] {
-      const std::lock_guard lock(state_->mutex);
-      return what(state_->writer);
+      const std::lock_guard lock(used->mutex);
+      return what(used->writer);
     });
     warnings_.emit();
     return result;
@@ -137,8 +142,8 @@ class SharedWriter {
   // What may run while another thread adds frames.
   template <typename Use>
   std::invoke_result_t<Use, Writer&> beside(const Use& what) {
-    require_here();
-    return without_gil([&] { return what(state_->writer); });
+    const std::shared_ptr<State> used = state();
+    return without_gil([&] { return what(used->writer); });
   }
 
   std::string path_;

@@ -140,6 +140,31 @@ def test_processes_of_multiprocessing(store, method):
     assert codes(s, [21, 3]) == [21, 3]
 
 
+def test_threads_of_a_child_share_an_inherited_store(store):
+    """They all find that it has to be opened anew, at the same time."""
+    script = """
+import os, sys, threading, avstore
+s = avstore.open(sys.argv[1])
+s[0]
+for attempt in range(20):
+    child = os.fork()
+    if child == 0:
+        seen = []
+        together = threading.Barrier(8)
+        def read(seed):
+            together.wait()
+            seen.extend(s[(seed * 7 + i) % 60].index == (seed * 7 + i) % 60 for i in range(4))
+        threads = [threading.Thread(target=read, args=(seed,)) for seed in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        os._exit(0 if seen == [True] * 32 else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+"""
+    python(script, store)
+
+
 def test_a_child_leaves_its_parents_recording_alone(folder):
     script = """
 import gc, os, sys, numpy, avstore
