@@ -1,8 +1,42 @@
 #include "calls.h"
 
+#include <cxxabi.h>
+
 namespace avstore::python {
 
 namespace py = pybind11;
+
+namespace {
+
+[[noreturn]] void wait_for_the_end() {
+  for (;;) {
+    pause();
+  }
+}
+
+// Runs `call`, in which Python may end the thread.
+template <typename Call>
+auto or_wait_for_the_end(const Call& call) {
+  try {
+    return call();
+  } catch (const abi::__forced_unwind&) {
+    wait_for_the_end();
+  }
+}
+
+}  // namespace
+
+WithoutGil::WithoutGil() : thread_(PyEval_SaveThread()) {}
+
+WithoutGil::~WithoutGil() {
+  or_wait_for_the_end([this] { PyEval_RestoreThread(thread_); });
+}
+
+WithGil::WithGil() : before_(or_wait_for_the_end([] { return PyGILState_Ensure(); })) {}
+
+WithGil::~WithGil() {
+  PyGILState_Release(before_);
+}
 
 void Warnings::emit() const {
   std::vector<std::string> lines;
@@ -20,7 +54,7 @@ Progress Supervision::progress() {
 }
 
 bool Supervision::tell(std::int64_t done, std::int64_t total) {
-  const py::gil_scoped_acquire gil;
+  const WithGil gil;
   try {
     if (PyErr_CheckSignals() != 0) {
       throw py::error_already_set();
@@ -30,6 +64,8 @@ bool Supervision::tell(std::int64_t done, std::int64_t total) {
     }
     const py::object answer = progress_(done, total);
     return answer.is_none() || answer.cast<bool>();
+  } catch (const abi::__forced_unwind&) {
+    wait_for_the_end();
   } catch (...) {
     raised_ = std::current_exception();
     return false;

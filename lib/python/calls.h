@@ -38,10 +38,38 @@ class Warnings {
   std::shared_ptr<Said> said_ = std::make_shared<Said>();
 };
 
+// Lets go of the GIL for as long as it lives.
+//
+// Python ends daemon threads that ask for the GIL while it is ending itself. Up to 3.13 it does so
+// by pthread_exit(), whose way through C++ ends in std::terminate(); here such a thread waits for
+// the end of the process instead, as it does in Python 3.14. So the same goes for WithGil.
+class WithoutGil {
+ public:
+  WithoutGil();
+  ~WithoutGil();
+  WithoutGil(const WithoutGil&) = delete;
+  WithoutGil& operator=(const WithoutGil&) = delete;
+
+ private:
+  PyThreadState* thread_;
+};
+
+// Holds the GIL for as long as it lives.
+class WithGil {
+ public:
+  WithGil();
+  ~WithGil();
+  WithGil(const WithGil&) = delete;
+  WithGil& operator=(const WithGil&) = delete;
+
+ private:
+  PyGILState_STATE before_;
+};
+
 // Runs `call` without the GIL, so that other threads of Python go on.
 template <typename Call>
 auto without_gil(const Call& call) {
-  const pybind11::gil_scoped_release released;
+  const WithoutGil released;
   return call();
 }
 

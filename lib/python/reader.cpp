@@ -88,7 +88,7 @@ class SharedReader {
   ~SharedReader() {
     std::shared_ptr<State> state = state_.here();
     state_.drop();
-    const py::gil_scoped_release released;  // decoders end their threads
+    const WithoutGil released;  // decoders end their threads
     state.reset();
   }
 
@@ -97,7 +97,7 @@ class SharedReader {
     const std::shared_ptr<State> state = state_.here();
     state_.drop();
     if (state) {
-      const py::gil_scoped_release released;
+      const WithoutGil released;
       const std::lock_guard lock(state->mutex);
       state->reader.reset();
     }

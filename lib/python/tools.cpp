@@ -121,7 +121,7 @@ py::tuple reindex_store(const std::string& store, bool ignore_corrupt_extra,
 }
 
 void empty(const std::string& store) {
-  const py::gil_scoped_release released;
+  const WithoutGil released;
   empty_store(store);
 }
 

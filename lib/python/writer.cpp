@@ -42,7 +42,7 @@ class SharedWriter {
   ~SharedWriter() {
     std::shared_ptr<State> state = state_.here();
     state_.drop();
-    const py::gil_scoped_release released;  // what waits is encoded
+    const WithoutGil released;  // what waits is encoded
     state.reset();
   }
 

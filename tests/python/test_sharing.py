@@ -86,6 +86,40 @@ done.set()
     assert int(python(script, work, path)) > 20
 
 
+@pytest.mark.parametrize("work", ["read", "read list", "add", "verify"])
+def test_python_ends_while_a_daemon_thread_works(folder, work):
+    """It comes back from decoding or encoding to a Python that is gone."""
+    script = """
+import sys, threading, numpy, avstore
+work, path = sys.argv[1:]
+begun = threading.Semaphore(0)
+image = numpy.random.default_rng(0).integers(0, 255, (300, 400, 3), numpy.uint8)
+w = avstore.create(path, "h264/mkv", overwrite=True)
+for i in range(30):
+    w.add(image, i, i)
+w.sync()
+s = avstore.open(path)
+def go():
+    while True:
+        begun.release()
+        if work == "read":
+            s[11]
+        elif work == "read list":
+            s[[3, 20]]
+        elif work == "add":
+            w.add(image, 0, 0)
+        else:
+            avstore.verify(path, deep=True, progress=lambda done, total: True)
+threads = [threading.Thread(target=go, daemon=True) for _ in range(3)]
+for thread in threads:
+    thread.start()
+for _ in threads:
+    begun.acquire()
+"""
+    for attempt in range(4):
+        python(script, work, folder / "s")
+
+
 def test_closing_while_another_thread_reads(store):
     s = avstore.open(store)
     ended = []
