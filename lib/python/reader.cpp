@@ -144,15 +144,19 @@ class SharedReader {
     return all;
   }
 
-  // `target` has room for as many images of the store's shape and type, in C order.
+  // `target` is [indices, ...]: the images, in C order.
   void read_into(const py::array_t<std::int64_t, py::array::c_style>& values, py::array target) {
     const std::vector<FrameIndex> indices = to_indices(values);
+    if (indices.empty()) {
+      return;
+    }
     auto* const memory = static_cast<std::uint8_t*>(target.mutable_data());
-    const auto size =
-        static_cast<std::size_t>(target.nbytes()) / std::max<std::size_t>(1, indices.size());
+    const ArrayType type = element_type(target);
+    const std::size_t size = static_cast<std::size_t>(target.nbytes()) / indices.size();
     use([&](Reader& reader) {
       reader.read_many(indices, [&](std::size_t position, const Frame& frame) {
-        copy_rows(frame, memory + position * size, size);
+        require_type(frame, type);
+        copy_rows(frame.image, memory + position * size, size);
       });
       return true;
     });
@@ -226,17 +230,21 @@ class SharedReader {
     return py::make_tuple(to_array(std::move(frame.image), writable_), to_tuple(frame.info));
   }
 
-  void copy_rows(const Frame& frame, std::uint8_t* to, std::size_t size) const {
-    if (packed_size(frame.image.view()) != size) {
+  void require_type(const Frame& frame, const ArrayType& wanted) const {
+    const ArrayType type = array_type(frame.image.view());
+    if (type != wanted) {
       throw Error(ErrorKind::unsupported, path_ + ": the image of frame_index " +
                                               std::to_string(frame.info.index.value) +
-                                              " has another shape than the store says");
+                                              " is an array of " + to_text(type) +
+                                              ", not of " + to_text(wanted));
     }
-    const auto rows = static_cast<std::size_t>(frame.image.height());
+  }
+
+  static void copy_rows(const Image& image, std::uint8_t* to, std::size_t size) {
+    const auto rows = static_cast<std::size_t>(image.height());
     for (std::size_t row = 0; row < rows; ++row) {
       std::memcpy(to + row * (size / rows),
-                  frame.image.data() + static_cast<std::ptrdiff_t>(row) * frame.image.stride(),
-                  size / rows);
+                  image.data() + static_cast<std::ptrdiff_t>(row) * image.stride(), size / rows);
     }
   }
 

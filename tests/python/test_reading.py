@@ -101,6 +101,20 @@ def test_stores_of_the_reference(golden):
             assert np.abs(image.astype(float) - wanted).mean() <= expected["tolerance_mean_abs"]
 
 
+@pytest.mark.parametrize("other", [np.full((8, 6), 7, np.int32), np.full((8, 6, 1), 7, np.float32), np.full((6, 8), 7, np.float32),
+                                   np.full((8, 3, 2), 7, np.float32)], ids=lambda other: f"{other.dtype} {other.shape}")
+def test_images_of_several_kinds_are_not_stacked(folder, other):
+    """As many bytes do not make the same array."""
+    with avstore.create(folder / "s", "npy") as w:
+        for i in range(4):
+            w.add(np.full((8, 6), i, np.float32), i, i)
+    np.save(folder / "s/000000/000002.npy", other)
+    s = avstore.open(folder / "s")
+    assert s.stack([0, 3]).tolist() == [np.full((8, 6), i).tolist() for i in (0, 3)]
+    with pytest.raises(avstore.Error, match=f"{folder}/s: .*frame(_index)? 2 "):
+        s.stack()
+
+
 @pytest.mark.parametrize("name", ["dir_png_gray", "video_mjpeg_avi_gray", "dir_npy_gray"])
 def test_one_channel_is_gray(folder, name):
     """Other writers state the shape of gray images as [rows, columns, 1], too."""
