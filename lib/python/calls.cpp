@@ -53,6 +53,11 @@ Progress Supervision::progress() {
   return [this](std::int64_t done, std::int64_t total) { return tell(done, total); };
 }
 
+std::exception_ptr raised_by_signals() {
+  const WithGil gil;
+  return PyErr_CheckSignals() == 0 ? nullptr : std::make_exception_ptr(py::error_already_set());
+}
+
 bool Supervision::tell(std::int64_t done, std::int64_t total) {
   const WithGil gil;
   try {

@@ -5,8 +5,11 @@
 #include <pybind11/pybind11.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <chrono>
 #include <exception>
 #include <functional>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -71,6 +74,48 @@ template <typename Call>
 auto without_gil(const Call& call) {
   const WithoutGil released;
   return call();
+}
+
+// Whether a call is to stop; see interruptibly().
+class Stop {
+ public:
+  void set() { asked_ = true; }
+  bool is_set() const { return asked_; }
+  // Throws if it is.
+  void check() const {
+    if (asked_) {
+      throw Interrupted("reading");
+    }
+  }
+
+ private:
+  std::atomic<bool> asked_ = false;
+};
+
+// What Ctrl-C and other signals raise in Python, if one has come. Only Python's main thread sees
+// them.
+std::exception_ptr raised_by_signals();
+
+// Runs `call`, which is given a Stop to check() now and then, without the GIL. Ctrl-C stops it and
+// comes out of this: for calls that tell of their progress from other threads or not at all.
+template <typename Call>
+auto interruptibly(const Call& call) {
+  constexpr std::chrono::milliseconds kPatience(20);
+  Stop stop;
+  std::exception_ptr raised;
+  try {
+    return without_gil([&] {
+      auto task = std::async(std::launch::async, [&] { return call(stop); });
+      while (task.wait_for(kPatience) != std::future_status::ready) {
+        if (!stop.is_set() && (raised = raised_by_signals())) {
+          stop.set();
+        }
+      }
+      return task.get();
+    });
+  } catch (const Interrupted&) {
+    std::rethrow_exception(raised);
+  }
 }
 
 // Lets Python look at a long call now and then: Ctrl-C stops it, and a callable, if one is given

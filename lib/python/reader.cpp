@@ -136,7 +136,8 @@ class SharedReader {
 
   py::list read_many(const py::array_t<std::int64_t, py::array::c_style>& values) {
     const std::vector<FrameIndex> indices = to_indices(values);
-    std::vector<Frame> frames = use([&](Reader& reader) { return reader.read_many(indices); });
+    std::vector<Frame> frames(indices.size());
+    visit(indices, [&](std::size_t position, Frame frame) { frames[position] = std::move(frame); });
     py::list all;
     for (Frame& frame : frames) {
       all.append(hand_out(std::move(frame)));
@@ -153,12 +154,9 @@ class SharedReader {
     auto* const memory = static_cast<std::uint8_t*>(target.mutable_data());
     const ArrayType type = element_type(target);
     const std::size_t size = static_cast<std::size_t>(target.nbytes()) / indices.size();
-    use([&](Reader& reader) {
-      reader.read_many(indices, [&](std::size_t position, const Frame& frame) {
-        require_type(frame, type);
-        copy_rows(frame.image, memory + position * size, size);
-      });
-      return true;
+    visit(indices, [&](std::size_t position, const Frame& frame) {
+      require_type(frame, type);
+      copy_rows(frame.image, memory + position * size, size);
     });
   }
 
@@ -226,6 +224,20 @@ class SharedReader {
     return result;
   }
 
+  // Reads many frames until Ctrl-C.
+  template <typename Visit>
+  void visit(const std::vector<FrameIndex>& indices, const Visit& take) {
+    const std::shared_ptr<State> used = state();
+    interruptibly([&](const Stop& stop) {
+      const std::lock_guard lock(used->mutex);
+      open(*used).read_many(indices, [&](std::size_t position, Frame frame) {
+        stop.check();
+        take(position, std::move(frame));
+      });
+    });
+    used->warnings.emit();
+  }
+
   py::tuple hand_out(Frame frame) const {
     return py::make_tuple(to_array(std::move(frame.image), writable_), to_tuple(frame.info));
   }
@@ -233,10 +245,9 @@ class SharedReader {
   void require_type(const Frame& frame, const ArrayType& wanted) const {
     const ArrayType type = array_type(frame.image.view());
     if (type != wanted) {
-      throw Error(ErrorKind::unsupported, path_ + ": the image of frame_index " +
-                                              std::to_string(frame.info.index.value) +
-                                              " is an array of " + to_text(type) +
-                                              ", not of " + to_text(wanted));
+      throw Error(ErrorKind::unsupported,
+                  path_ + ": the image of frame_index " + std::to_string(frame.info.index.value) +
+                      " is an array of " + to_text(type) + ", not of " + to_text(wanted));
     }
   }
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import avstore
-from conftest import DATA, HEIGHT, WIDTH, chunk_files, code_of, decoded, draw, golden_stores, write_store
+from conftest import DATA, HEIGHT, WIDTH, chunk_files, code_of, decoded, draw, golden_stores, python, write_store
 
 INTEGERS = [int, np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64]
 FLOATS = [float, np.float16, np.float32, np.float64, np.longdouble]
@@ -284,6 +284,35 @@ def test_many_decode_no_frame_twice(gray):
 
 
 # --- what a frame is ---
+
+@pytest.mark.parametrize("how", ["list", "stack"])
+def test_control_c_stops_reading_many(folder, how):
+    """With a switch interval of minutes, the signal is sent when reading lets go of the interpreter."""
+    script = """
+import os, signal, sys, threading, numpy, avstore
+path, how = sys.argv[1:]
+signal.signal(signal.SIGINT, signal.default_int_handler)
+image = numpy.random.default_rng(0).integers(0, 255, (1200, 1600, 3), numpy.uint8)
+with avstore.create(path, "mjpeg/avi") as w:
+    for i in range(100):
+        w.add(image, i, i)
+s = avstore.open(path)
+last = s[99]
+before = s.statistics.frames_decoded
+sys.setswitchinterval(600)
+begun = threading.Event()
+thread = threading.Thread(target=lambda: (begun.wait(), os.kill(os.getpid(), signal.SIGINT)))
+thread.start()
+try:
+    begun.set()
+    s[:] if how == "list" else s.stack()
+except KeyboardInterrupt:
+    print("interrupted")
+thread.join()
+print(s.statistics.frames_decoded - before < 100, numpy.array_equal(s[99], last))
+"""
+    assert python(script, folder / "s", how).split() == ["interrupted", "True", "True"]
+
 
 def test_a_frame_is_an_array_that_knows_its_names(gray):
     frame = avstore.open(gray)[7]

@@ -176,7 +176,7 @@ class Store:
         return self.read_extra()
 
     def read_extra(self, ignore_corrupt: bool = False) -> Any:
-        """As `extra`. ignore_corrupt: leave out chunks whose records are damaged, with a warning."""
+        """As `extra`. ignore_corrupt: leave out chunks whose records are damaged, with a warning. Ctrl-C does not stop it."""
         columns, sample_rates = _native.read_extra(self.path, ignore_corrupt)
         arrays = _columns_as_arrays(columns)
         try:
@@ -206,7 +206,7 @@ class Store:
         """``s[i]``: the frame at that place; negative ones count from the end.
 
         ``s[a:b:step]`` and ``s[[3, 1, 2]]`` (any sequence of places, or a mask) give a list of frames in the order asked;
-        they are decoded in the cheapest order, on all cores, and no frame twice. Mind your memory: ``s[:]`` is everything.
+        they are decoded in the cheapest order, on all cores, and no frame twice; Ctrl-C stops it. Mind your memory: ``s[:]`` is everything.
         Raises EndOfStore outside the store.
         """
         if isinstance(key, slice) or np.ndim(key) > 0:

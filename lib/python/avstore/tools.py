@@ -2,6 +2,7 @@
 
 Where a function takes `progress`, that is called now and then with the frames done and to do (0: unknown); returning False stops
 the work, which raises Interrupted, as Ctrl-C does with KeyboardInterrupt. What is stopped or fails leaves no half-made store behind.
+The others (`repair`, `rebuild_index`, `empty`) go on to their end; Ctrl-C counts after it.
 """
 from __future__ import annotations
 
@@ -157,14 +158,17 @@ def repair(store: Path, *, dry_run: bool = False) -> RepairResult:
     """Complete a store whose recording failed or was killed: the last chunk is finished, and .lock removed.
 
     What there is of frames without a row is kept in the store's folder `put_aside`. Nothing is done to a store that is
-    complete. dry_run: only say what would be done. Raises Exists if it is being recorded.
+    complete. dry_run: only say what would be done. Ctrl-C does not stop it. Raises Exists if it is being recorded.
     """
     return RepairResult(*_native.repair(path_text(store), dry_run))
 
 
 @paths_not_found()
 def rebuild_index(store: Path) -> int:
-    """Make the database anew from the chunks and the index files beside them; returns the number of frames."""
+    """Make the database anew from the chunks and the index files beside them; returns the number of frames.
+
+    Ctrl-C does not stop it.
+    """
     return _native.rebuild_index(path_text(store))
 
 
