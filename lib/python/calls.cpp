@@ -38,6 +38,23 @@ WithGil::~WithGil() {
   PyGILState_Release(before_);
 }
 
+py::str to_str(const std::string& text) {
+  PyObject* const decoded =
+      PyUnicode_DecodeFSDefaultAndSize(text.data(), static_cast<Py_ssize_t>(text.size()));
+  if (decoded == nullptr) {
+    throw py::error_already_set();
+  }
+  return py::reinterpret_steal<py::str>(decoded);
+}
+
+py::list to_list(const std::vector<std::string>& texts) {
+  py::list all;
+  for (const std::string& text : texts) {
+    all.append(to_str(text));
+  }
+  return all;
+}
+
 void Warnings::emit() const {
   std::vector<std::string> lines;
   {
@@ -45,7 +62,7 @@ void Warnings::emit() const {
     lines.swap(said_->lines);
   }
   for (const std::string& line : lines) {
-    py::module_::import("avstore.errors").attr("warn")(line);
+    py::module_::import("avstore.errors").attr("warn")(to_str(line));
   }
 }
 

@@ -18,6 +18,10 @@
 
 namespace avstore::python {
 
+// What holds paths as Python's own functions give them: bytes that are no UTF-8 become surrogates.
+pybind11::str to_str(const std::string& text);
+pybind11::list to_list(const std::vector<std::string>& texts);
+
 // Collects what the library has to say during a call, from any of its threads, and hands it to
 // Python's `warnings` when the call is over: a warning may be an exception there, which would have
 // to go through the library otherwise.

@@ -5,6 +5,7 @@
 #include <exception>
 
 #include "bindings.h"
+#include "calls.h"
 
 namespace avstore::python {
 namespace {
@@ -33,7 +34,7 @@ const char* exception_name(ErrorKind kind) {
 
 void raise(const char* exception, const char* message) {
   const py::object type = py::module_::import("avstore.errors").attr(exception);
-  PyErr_SetString(type.ptr(), message);
+  PyErr_SetObject(type.ptr(), to_str(message).ptr());
 }
 
 void translate(std::exception_ptr thrown) {

@@ -51,7 +51,7 @@ py::dict to_dict(const StoreInfo& info) {
   for (const EncoderRun& run : info.encoders) {
     encoders.append(py::make_tuple(run.first_chunk, run.encoder));
   }
-  return py::dict("encoders"_a = py::tuple(encoders), "path"_a = info.path.string(),
+  return py::dict("encoders"_a = py::tuple(encoders), "path"_a = to_str(info.path.string()),
                   "store_class"_a = info.store_class, "format"_a = info.format,
                   "encoding"_a = info.encoding, "encoder"_a = info.encoder,
                   "shape"_a = py::tuple(py::cast(info.shape)), "color"_a = info.color,

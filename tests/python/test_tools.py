@@ -1,5 +1,6 @@
 """Work on whole stores, against other programs."""
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -113,6 +114,100 @@ def test_control_c_stops_work(store, folder):
     finally:
         signal.signal(signal.SIGINT, before)
     assert list(folder.iterdir()) == []
+
+
+# --- paths ---
+
+def test_relative_paths_outlive_a_change_of_the_folder(folder, monkeypatch):
+    (folder / "sub").mkdir()
+    for place, first in ((folder, 0), (folder / "sub", 100)):
+        with avstore.create(place / "a", "png", chunk_size=5) as w:
+            for i in range(20):
+                w.add(draw(first + i), i, i)
+                w.add_extra(shown=first + i)
+    monkeypatch.chdir(folder)
+    s = avstore.open("a")
+    aligned = avstore.align(["a", "a/metadata.yaml"])
+    monkeypatch.chdir("sub")
+    assert s.path == str(folder / "a") and [code_of(frame) for frame in s] == list(range(20))
+    assert [code_of(frame) for frame in s[[7, 12]]] == [7, 12] and list(s.extra["shown"]) == list(range(20))
+    again = pickle.loads(pickle.dumps(s))
+    assert code_of(again[3]) == 3
+    aligned.write(["b", "c"])
+    assert code_of(avstore.open("c")[4]) == 4
+    assert sorted(aligned.stores) == [str(folder / "a"), str(folder / "a/metadata.yaml")]
+
+
+@pytest.mark.parametrize("format", ["png", "h264/mkv"])
+def test_a_recording_outlives_a_change_of_the_folder(folder, monkeypatch, format):
+    (folder / "sub").mkdir()
+    monkeypatch.chdir(folder)
+    with avstore.create("s", format, chunk_size=5) as w:
+        for i in range(20):
+            if i == 7:
+                w.sync()
+                monkeypatch.chdir("sub")
+            w.add(draw(i), i, i)
+            w.add_extra(shown=i)
+    assert w.path == str(folder / "s") and os.listdir(".") == []
+    s = avstore.open("../s")
+    assert [code_of(frame) for frame in s] == list(range(20)) == list(s.extra["shown"])
+    assert avstore.verify("../s").ok
+
+
+class _Path:
+    def __init__(self, path):
+        self._path = path
+
+    def __fspath__(self):
+        return self._path
+
+
+@pytest.mark.parametrize("kind", [os.fsdecode, bytes, lambda path: _Path(os.fsdecode(path)), _Path],
+                         ids=["str", "bytes", "PathLike of str", "PathLike of bytes"])
+@pytest.mark.parametrize("name", [b"caf\xe9.store", "Mäuse 鼠".encode()], ids=["latin-1", "utf-8"])
+def test_paths_of_any_bytes(folder, kind, name):
+    place = os.fsencode(folder) + b"/" + name
+    path, made = kind(place), kind(place + b"-2")
+    with avstore.create(path, "h264/mkv", chunk_size=10) as w:
+        for i in range(20):
+            w.add(draw(i), i, i)
+            w.add_extra(shown=i)
+    assert w.path == os.fsdecode(place) and os.path.exists(place + b"/000001.mkv")
+    s = avstore.open(path)
+    assert s.path == os.fsdecode(place) and code_of(s[12]) == 12 and list(s.extra["shown"]) == list(range(20))
+    assert avstore.transcode(path, made) == 20 and avstore.verify(made).ok
+    assert avstore.export(path, kind(place + b".mp4")).frames == 20
+    assert avstore.import_video(kind(place + b".mp4"), kind(place + b"-3")).frames == 20
+    assert code_of(pickle.loads(pickle.dumps(s))[3]) == 3
+    avstore.align([path, made]).write([kind(place + b"-4"), kind(place + b"-5")])
+    assert avstore.rebuild_index(kind(place + b"-5")) == 20
+    for call in (lambda: avstore.create(path), lambda: avstore.open(kind(place + b"-none")), lambda: s.at_number(99)):
+        with pytest.raises(avstore.Error) as raised:
+            call()
+        assert os.fsdecode(place) in str(raised.value)
+    with open(os.path.join(place, b"metadata.yaml"), "ab") as metadata:
+        metadata.write(b"\xff")
+    with pytest.raises(avstore.Corrupt) as raised:
+        avstore.open(path)
+    assert os.fsdecode(place) in str(raised.value)
+    with open(os.path.join(place + b"-2", b".index.sqlite"), "wb") as index:
+        index.write(b"no database")
+    with pytest.warns(avstore.AvstoreWarning) as warned:
+        assert len(avstore.open(made)) == 20
+    assert os.fsdecode(place) in str(warned[0].message)
+
+
+def test_what_is_no_path(folder):
+    for call in (avstore.open, avstore.create, avstore.verify, lambda path: avstore.transcode(path, folder / "t"),
+                 lambda path: avstore.align([path, path])):
+        for path in ("a\0b", b"a\0b"):
+            with pytest.raises(ValueError, match="holds a zero"):
+                call(path)
+        with pytest.raises(TypeError):
+            call(5)
+        with pytest.raises(avstore.Error):
+            call("")
 
 
 # --- upkeep ---

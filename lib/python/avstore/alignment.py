@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Iterable, List, Literal, Optional, Sequence
 import numpy as np
 
 from . import _native
-from .arguments import Path, Progress, native_copy_options, path_text
+from .arguments import Path, Progress, absolute_path, native_copy_options, native_path
 from .errors import paths_not_found
 
 if TYPE_CHECKING:
@@ -50,13 +50,13 @@ class Alignment:
         destinations: as many as there are stores. options: as of `create`. Matched frames keep their time and extra data.
         ignore_corrupt_extra: leave out chunks of damaged extra data, with a warning.
         """
-        self._native.write([path_text(each) for each in destinations], native_copy_options(options), save_index,
+        self._native.write([native_path(each) for each in destinations], native_copy_options(options), save_index,
             ignore_corrupt_extra, progress)
 
     def write_side_by_side(self, destination: Path, *, save_index: bool = True, ignore_corrupt_extra: bool = False,
                            progress: Optional[Progress] = None, **options: "Unpack[CopyOptions]") -> None:
         """Write one store, or one video (.mp4, .mkv), of all images from left to right. options: as of `create`."""
-        self._native.write_side_by_side(path_text(destination), native_copy_options(options), save_index,
+        self._native.write_side_by_side(native_path(destination), native_copy_options(options), save_index,
             ignore_corrupt_extra, progress)
 
     def __repr__(self) -> str:
@@ -76,5 +76,5 @@ def align(stores: Iterable[Path], by: Literal["number", "time"] = "number",
 
     Only names are read, no images; Ctrl-C does not stop it. Raises InvalidArgument (fewer than two stores, a store without frames), and what `open` raises.
     """
-    paths = [path_text(each) for each in stores]
-    return Alignment(paths, _native.align(paths, by, policy, None if tolerance is None else float(tolerance), save_index))
+    paths = [absolute_path(each) for each in stores]
+    return Alignment(paths, _native.align([native_path(each) for each in paths], by, policy, None if tolerance is None else float(tolerance), save_index))

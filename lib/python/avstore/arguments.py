@@ -16,7 +16,7 @@ from .errors import InvalidArgument
 
 # A number without a fraction: an int, or one of NumPy's or a float with that value.
 Integer = Union[SupportsIndex, SupportsFloat]
-Path = Union[str, "os.PathLike[str]"]
+Path = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 # Frames per second.
 Rate = Union[int, float, str, Fraction, Tuple[int, int]]
 # Told of frames done and to do (0: unknown); returning False stops the work.
@@ -100,7 +100,26 @@ def integers(values: Any, what: str) -> np.ndarray:
 
 
 def path_text(path: Path) -> str:
-    return os.fspath(path)
+    """As Python's own functions take and give paths: bytes that are no text are kept as surrogates."""
+    text = os.fsdecode(path)
+    if "\0" in text:
+        raise InvalidArgument(f"{text!r} is no path: it holds a zero")
+    return text
+
+
+def absolute_path(path: Path) -> str:
+    """For what is used later, too: it leads to the same place whatever becomes of the current folder."""
+    text = path_text(path)
+    if not text or os.path.isabs(text):
+        return text
+    short = os.path.abspath(text)
+    # They differ where ".." follows a link.
+    return short if os.path.realpath(short) == os.path.realpath(text) else os.path.join(os.getcwd(), text)
+
+
+def native_path(path: Path) -> bytes:
+    """A path for the extension module."""
+    return os.fsencode(path_text(path))
 
 
 def fraction(rate: Rate) -> Tuple[int, int]:

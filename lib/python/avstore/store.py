@@ -4,7 +4,6 @@ from __future__ import annotations
 import datetime
 import functools
 import json
-import os
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Iterator, List, Optional, Tuple, Union, overload
@@ -12,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Iterator, List, Optional, Tuple, Union, o
 import numpy as np
 
 from . import _native
-from .arguments import INT64_MAX, INT64_MIN, Integer, Path, integer, integers, path_text, whole
-from .errors import EndOfStore, InvalidArgument, NotFound, paths_not_found
+from .arguments import INT64_MAX, INT64_MIN, Integer, Path, absolute_path, integer, integers, native_path, whole
+from .errors import Corrupt, EndOfStore, InvalidArgument, NotFound, paths_not_found
 from .frame import Frame, FrameInfo
 
 if TYPE_CHECKING:
@@ -110,9 +109,9 @@ class Store:
         """See `avstore.open`."""
         self._options = {"pixel_format": pixel_format, "raw_sensor": raw_sensor, "threads": threads,
                          "save_index": save_index, "writable": writable}
-        self._given_path = os.path.abspath(path_text(path))
+        self._given_path = absolute_path(path)
         with paths_not_found():
-            self._reader = _native.Reader(path_text(path), pixel_format or "", bool(raw_sensor),
+            self._reader = _native.Reader(native_path(self._given_path), pixel_format or "", bool(raw_sensor),
                                           integer(threads, "threads", 32), bool(save_index), bool(writable))
         self._take_info()
 
@@ -177,7 +176,7 @@ class Store:
 
     def read_extra(self, ignore_corrupt: bool = False) -> Any:
         """As `extra`. ignore_corrupt: leave out chunks whose records are damaged, with a warning. Ctrl-C does not stop it."""
-        columns, sample_rates = _native.read_extra(self.path, ignore_corrupt)
+        columns, sample_rates = _native.read_extra(native_path(self.path), ignore_corrupt)
         arrays = _columns_as_arrays(columns)
         try:
             import pandas
@@ -229,7 +228,7 @@ class Store:
     def stack(self, key: Any = slice(None)) -> np.ndarray:
         """Several frames as one array, [frames, rows, columns] or [frames, rows, columns, channels].
 
-        `key` is a slice or a sequence of places, as in ``s[key]``. All images must have the store's shape.
+        `key` is a slice or a sequence of places, as in ``s[key]``; Ctrl-C stops it. All images must be of one shape and type.
         """
         places = self._places(key)
         target = np.empty((len(places), *self.image_shape), self.image_dtype)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, List, NamedTuple, Optional, Tuple
 
 from . import _native
 from .arguments import Integer, Path, Progress, Timing, frame_range, integer, native_encoder_options, \
-    native_copy_options, path_text
+    native_copy_options, native_path
 from .errors import paths_not_found
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def import_video(file: Path, store: Path, *, copy: bool = False, stream: Optiona
     Raises NotFound, Exists, Corrupt (no video, damaged or cut off), InvalidArgument, Unsupported, StorageError.
     """
     return ImportResult(*_native.import_video(
-        path_text(file), path_text(store), native_copy_options(options), copy,
+        native_path(file), native_path(store), native_copy_options(options), copy,
         None if stream is None else integer(stream, "stream", 32), None if start_time is None else float(start_time),
         integer(first_number, "first_number"), integer(number_step, "number_step"), allow_truncated, progress))
 
@@ -126,7 +126,7 @@ def transcode(source: Path, destination: Path, *, start: Integer = 0, stop: Opti
     Numbers, times, metadata and extra data are carried over. options: as of `create`, such as ``format="ffv1/mkv"``; metadata,
     creation time and time zone are the source's. ignore_corrupt_extra: leave out chunks of damaged extra data, with a warning.
     """
-    return _native.transcode(path_text(source), path_text(destination), native_copy_options(options),
+    return _native.transcode(native_path(source), native_path(destination), native_copy_options(options),
                              frame_range(start, stop), save_index, ignore_corrupt_extra, progress)
 
 
@@ -140,7 +140,7 @@ def export(store: Path, file: Path, *, start: Integer = 0, stop: Optional[Intege
     cannot be joined (images, or differing settings).
     timing: "real", or "nominal" for evenly spaced frames. options: quality, preset, ... of what is encoded, as of `create`.
     """
-    return ExportResult(*_native.export(path_text(store), path_text(file), native_encoder_options(options), timing,
+    return ExportResult(*_native.export(native_path(store), native_path(file), native_encoder_options(options), timing,
                                         frame_range(start, stop), overwrite, save_index, progress))
 
 
@@ -150,7 +150,7 @@ def verify(store: Path, *, deep: bool = False, progress: Optional[Progress] = No
 
     What is wrong is returned, not raised.
     """
-    return VerifyResult(*_native.verify(path_text(store), deep, progress))
+    return VerifyResult(*_native.verify(native_path(store), deep, progress))
 
 
 @paths_not_found()
@@ -160,7 +160,7 @@ def repair(store: Path, *, dry_run: bool = False) -> RepairResult:
     What there is of frames without a row is kept in the store's folder `put_aside`. Nothing is done to a store that is
     complete. dry_run: only say what would be done. Ctrl-C does not stop it. Raises Exists if it is being recorded.
     """
-    return RepairResult(*_native.repair(path_text(store), dry_run))
+    return RepairResult(*_native.repair(native_path(store), dry_run))
 
 
 @paths_not_found()
@@ -169,7 +169,7 @@ def rebuild_index(store: Path) -> int:
 
     Ctrl-C does not stop it.
     """
-    return _native.rebuild_index(path_text(store))
+    return _native.rebuild_index(native_path(store))
 
 
 @paths_not_found()
@@ -180,10 +180,10 @@ def reindex(store: Path, *, ignore_corrupt_extra: bool = False, progress: Option
     ignore_corrupt_extra: leave damaged extra data as they are, with a warning.
     Raises InvalidArgument if not exactly one frame has number 0, Exists if the store is being recorded.
     """
-    return ReindexResult(*_native.reindex(path_text(store), ignore_corrupt_extra, progress))
+    return ReindexResult(*_native.reindex(native_path(store), ignore_corrupt_extra, progress))
 
 
 @paths_not_found()
 def empty(store: Path) -> None:
     """Remove all frames and extra data of a store for good; its metadata stays. Raises Exists if it is being recorded."""
-    _native.empty(path_text(store))
+    _native.empty(native_path(store))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from . import _native
-from .arguments import Integer, Path, integer, integers, json_text, native_writer_options, path_text
+from .arguments import Integer, Path, absolute_path, integer, integers, json_text, native_path, native_writer_options
 from .errors import Error, InvalidArgument, paths_not_found
 from .store import FrameTable
 
@@ -61,9 +61,9 @@ class Writer:
         """See `avstore.create` and `avstore.append`."""
         self._shape = None if shape is None else tuple(integer(extent, "shape") for extent in shape)
         self._dtype = None if dtype is None else np.dtype(dtype)
-        self._path = path_text(path)
+        self._path = absolute_path(path)
         with paths_not_found():
-            self._writer = _native.Writer(self._path, native_writer_options(options), append)
+            self._writer = _native.Writer(native_path(self._path), native_writer_options(options), append)
         self._finalizer = weakref.finalize(self, _close_quietly, self._writer)
 
     @property
@@ -102,7 +102,7 @@ class Writer:
         numbers and times: of each of its frames, in the order shown. The file must be of the format's container and the
         store's frame size. move: it is gone then. Waits until its frames are durable.
         """
-        self._writer.insert_chunk(path_text(file), integers(numbers, "frame numbers").tolist(),
+        self._writer.insert_chunk(native_path(file), integers(numbers, "frame numbers").tolist(),
                                   np.asarray(times, np.float64).tolist(), move)
 
     def sync(self) -> None:
