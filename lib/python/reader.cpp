@@ -108,6 +108,23 @@ class SharedReader {
     return to_dict(info);
   }
 
+  // Element type and shape of the arrays that frames come as. None where that is as they were
+  // stored.
+  py::object image_type() {
+    const StoreInfo info = use([](Reader& reader) { return reader.info(); });
+    const PixelFormat format =
+        options_.pixel_format.empty() ? usual_pixel_format(info) : options_.pixel_format;
+    if (format.empty() || (options_.raw_sensor && !info.encoding.empty())) {
+      return py::none();
+    }
+    ImageView view;
+    view.format = format;
+    view.width = info.width;
+    view.height = info.height;
+    const ArrayType type = array_type(view);
+    return py::make_tuple(type.dtype, py::tuple(py::cast(type.shape)));
+  }
+
   std::int64_t refresh() {
     return use([](Reader& reader) { return reader.refresh(); });
   }
@@ -319,6 +336,7 @@ void bind_reader(py::module_& module) {
            "pixel_format"_a, "raw_sensor"_a, "threads"_a, "save_index"_a, "writable"_a)
       .def("close", &SharedReader::close)
       .def("info", &SharedReader::info)
+      .def("image_type", &SharedReader::image_type)
       .def("refresh", &SharedReader::refresh)
       .def("find_index", &SharedReader::find_index, "index"_a)
       .def("find_number", &SharedReader::find_number, "number"_a, "nearest"_a)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import avstore
+import avstore.dask_array
 from conftest import HEIGHT, WIDTH, chunk_files, code_of, decoded, draw, python, write_store
 
 
@@ -244,13 +245,42 @@ def test_blocks_begin_at_keyframes(store, images_a_block):
     assert np.array_equal(array[7:33:5, 3, ::2].compute(scheduler="synchronous"), expected[7:33:5, 3, ::2])
 
 
-def test_nothing_is_decoded_twice_or_before_its_time(store):
+@pytest.mark.parametrize("scheduler", ["synchronous", "threads"])
+def test_nothing_is_decoded_twice_or_before_its_time(store, monkeypatch, scheduler):
+    opened = []
+
+    def opening(*arguments, **options):
+        opened.append(avstore.Store(*arguments, **options))
+        return opened[-1]
+
+    def decoded_by(stores):
+        return sum(each.statistics.frames_decoded for each in stores)
+
+    monkeypatch.setattr(avstore.dask_array, "Store", opening)
+    monkeypatch.setattr(avstore.dask_array, "_open", threading.local())
     s = avstore.open(store)
-    s.image_shape
-    before = s.statistics
     array = s.to_dask(block_bytes=5 * HEIGHT * WIDTH)
-    assert s.statistics == before
-    assert [code_of(image) for image in array[40:43].compute(scheduler="threads")] == [40, 41, 42]
+    assert decoded_by([s]) == 0 and opened == []
+    assert [code_of(image) for image in array[40:43].compute(scheduler=scheduler)] == [40, 41, 42]
+    assert decoded_by([s]) == 0 and decoded_by(opened) == 5
+    assert [code_of(image) for image in array.compute(scheduler=scheduler)] == list(range(60))
+    assert decoded_by([s]) == 0 and decoded_by(opened) == 65
+
+
+@pytest.mark.parametrize("format", ["png", "npy"])
+def test_a_damaged_first_frame_spoils_no_other(folder, format):
+    write_store(folder / "s", format)
+    (folder / f"s/000000/000000.{format}").write_bytes(b"no image")
+    s = avstore.open(folder / "s")
+    assert [code_of(image) for image in s.stack(slice(1, None))] == list(range(1, 40))
+    for read in (lambda: s[0], s.stack):
+        with pytest.raises(avstore.Corrupt):
+            read()
+    array = s.to_dask(block_bytes=HEIGHT * WIDTH)
+    assert s.image_shape == array.shape[1:] == (HEIGHT, WIDTH) and s.image_dtype == array.dtype == np.uint8
+    assert [code_of(image) for image in array[1:].compute()] == list(range(1, 40))
+    with pytest.raises(avstore.Corrupt):
+        array.compute()
 
 
 def test_options_reach_the_workers(store):

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import dask.array
     import xarray
 
+_ImageType = Tuple[Tuple[int, ...], np.dtype]
+
 
 @dataclass(frozen=True)
 class StoreInfo:
@@ -151,7 +153,7 @@ class Store:
         """
         count = self._reader.refresh()
         self._take_info()
-        for cached in ("frames", "extra", "_image_type"):
+        for cached in ("frames", "extra", "_image_type", "_usual_image_type"):
             vars(self).pop(cached, None)
         return count
 
@@ -231,7 +233,10 @@ class Store:
         `key` is a slice or a sequence of places, as in ``s[key]``; Ctrl-C stops it. All images must be of one shape and type.
         """
         places = self._places(key)
-        target = np.empty((len(places), *self.image_shape), self.image_dtype)
+        return self._stack(places, *(self._image_type or self._type_of_frame(places[:1])))
+
+    def _stack(self, places: np.ndarray, shape: Tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        target = np.empty((len(places), *shape), dtype)
         self._reader.read_into(places, target)
         return target
 
@@ -265,20 +270,32 @@ class Store:
 
     @property
     def image_shape(self) -> Tuple[int, ...]:
-        """Shape of the arrays that frames come as."""
-        return self._image_type[0]
+        """Shape of the arrays that frames come as; of arrays and raw sensor data that of the first one."""
+        return self._usual_image_type[0]
 
     @property
     def image_dtype(self) -> np.dtype:
-        """Type of the elements of the arrays that frames come as."""
-        return self._image_type[1]
+        """Type of the elements of the arrays that frames come as; of arrays and raw sensor data that of the first one."""
+        return self._usual_image_type[1]
 
     @functools.cached_property
-    def _image_type(self) -> Tuple[Tuple[int, ...], np.dtype]:
-        # A frame knows best, whatever pixel_format and raw sensor data come to.
-        if len(self) > 0:
-            first = self[0]
-            return first.shape, first.dtype
+    def _usual_image_type(self) -> _ImageType:
+        return self._image_type or self._type_of_frame(np.arange(min(1, len(self))))
+
+    @functools.cached_property
+    def _image_type(self) -> Optional[_ImageType]:
+        """Of all frames; None where each is as it was stored."""
+        known = self._reader.image_type()
+        return known and (known[1], np.dtype(known[0]))
+
+    def _type_of_frame(self, places: np.ndarray) -> _ImageType:
+        """Of the frame at that place, or what the store says if there is none, or it is damaged."""
+        try:
+            for place in places:
+                frame = self[place]
+                return frame.shape, frame.dtype
+        except Corrupt:
+            pass
         return self._info.shape, np.dtype(self._info.dtype)
 
     # --- for many machines ---
