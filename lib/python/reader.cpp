@@ -5,6 +5,7 @@
 #include <avstore/reader.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <memory>
@@ -288,20 +289,38 @@ py::object to_array(const ExtraColumn& column) {
     return as_array(std::vector(*integers));
   }
   if (const auto* numbers = std::get_if<std::vector<double>>(&column.values)) {
+bool is_boolean(const ExtraJson& json) {
+  return json.text == "true" || json.text == "false";
+}
+
+py::array_t<bool> booleans(const std::vector<ExtraJson>& values) {
+  py::array_t<bool> array(static_cast<py::ssize_t>(values.size()));
+  std::transform(values.begin(), values.end(), array.mutable_data(),
+                 [](const ExtraJson& json) { return json.text == "true"; });
+  return array;
+}
+
     return as_array(std::vector(*numbers));
   }
   py::list values;
   if (const auto* texts = std::get_if<std::vector<std::string>>(&column.values)) {
+  if (const auto* naturals = std::get_if<std::vector<std::uint64_t>>(&column.values)) {
+    return as_array(std::vector(*naturals));
+  }
     for (const std::string& text : *texts) {
       values.append(text);
     }
     return values;
   }
   const py::object parse = py::module_::import("json").attr("loads");
-  for (const ExtraJson& json : std::get<std::vector<ExtraJson>>(column.values)) {
+  for (const ExtraJson& json : jsons) {
     values.append(json.text.empty() ? py::object(py::none()) : parse(json.text));
   }
   return values;
+  const auto& jsons = std::get<std::vector<ExtraJson>>(column.values);
+  if (std::all_of(jsons.begin(), jsons.end(), is_boolean)) {
+    return booleans(jsons);
+  }
 }
 
 // Names and values of the columns, and the sample rates.

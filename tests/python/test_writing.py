@@ -281,6 +281,25 @@ def test_sync_makes_frames_durable_and_readable(folder):
         assert [code_of(frame) for frame in reader] == list(range(5))
         assert reader.info.recording and len(reader.frames) == 5
         w.add(draw(5), 5, 5.5)
+def test_types_of_extra_data(folder):
+    """Of a column that each record has something of one kind in, over chunks."""
+    with avstore.create(folder / "s", "png", chunk_size=2) as w:
+        for i in range(6):
+            w.add(draw(i), i, i)
+            w.add_extra(led=i % 3 == 0, some=True if i % 2 else None, mixed=i > 2 or 7, big=2**63 + i if i > 2 else i,
+                        huge=2**64 - 1 - i, signed=-1 if i == 5 else 2**63 + i)
+    avstore.transcode(folder / "s", folder / "t", format="npy")
+    for store in ("s", "t"):
+        extra = avstore.open(folder / store).extra
+        assert {name: extra[name].dtype for name in ("led", "some", "mixed", "big", "huge", "signed")} == {
+            "led": bool, "some": object, "mixed": object, "big": np.uint64, "huge": np.uint64, "signed": np.float64}
+        assert extra["led"].tolist() == [True, False, False, True, False, False]
+        assert np.asarray(extra["frame_index"])[~np.asarray(extra["led"])].tolist() == [1, 2, 4, 5]
+        assert extra["some"].tolist() == [None, True] * 3 and extra["mixed"].tolist() == [7, 7, 7, True, True, True]
+        assert extra["big"].tolist() == [0, 1, 2, 2**63 + 3, 2**63 + 4, 2**63 + 5]
+        assert extra["huge"].tolist() == [2**64 - 1 - i for i in range(6)]
+
+
         w.sync()
         assert len(reader) == 5
         assert reader.refresh() == 6 == len(reader)
