@@ -1,5 +1,7 @@
 """Work on whole stores, against other programs."""
+import errno
 import os
+import pathlib
 import pickle
 import signal
 import subprocess
@@ -10,7 +12,7 @@ import numpy as np
 import pytest
 
 import avstore
-from conftest import DATA, HEIGHT, WIDTH, chunk_files, code_of, decoded, draw, write_store
+from conftest import DATA, HEIGHT, WIDTH, chunk_files, code_of, decoded, draw, python, write_store
 
 
 @pytest.fixture(scope="module")
@@ -208,6 +210,43 @@ def test_what_is_no_path(folder):
             call(5)
         with pytest.raises(avstore.Error):
             call("")
+
+
+# --- errors ---
+
+def test_errors_of_the_system_say_which(folder):
+    store = write_store(folder / "s: a", "png", 3)
+    (folder / "there.mp4").touch()
+    for call, kind, number, named in [
+        (lambda: avstore.create(store), FileExistsError, errno.EEXIST, store),
+        (lambda: avstore.export(store, folder / "there.mp4"), FileExistsError, errno.EEXIST, folder / "there.mp4"),
+        (lambda: avstore.open(folder / "none"), FileNotFoundError, errno.ENOENT, folder / "none"),
+        (lambda: avstore.create("/proc/none", "png").close(), OSError, errno.ENOENT, pathlib.Path("/proc/none")),
+        (lambda: avstore.create("/dev/null/none", "png").close(), OSError, errno.ENOTDIR, pathlib.Path("/dev/null/none")),
+    ]:
+        with pytest.raises(kind) as raised:
+            call()
+        for error in (raised.value, pickle.loads(pickle.dumps(raised.value))):
+            assert isinstance(error, (avstore.Error, kind)) and (error.errno, error.filename) == (number, str(named))
+            assert str(error) == str(raised.value) == error.strerror and str(error).startswith(f"{named}: ")
+
+
+def test_a_full_disk_is_named(folder):
+    script = """
+import errno, resource, signal, sys, numpy, avstore
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+image = numpy.random.default_rng(0).integers(0, 255, (300, 400), numpy.uint8)
+w = avstore.create(sys.argv[1], "png")
+resource.setrlimit(resource.RLIMIT_FSIZE, (50000, 50000))
+try:
+    for i in range(20):
+        w.add(image, i, i)
+    w.sync()
+except OSError as error:
+    print(errno.errorcode[error.errno], error.filename)
+w.abandon()
+"""
+    assert python(script, folder / "s") in [f"EFBIG {folder}/s/000000/000000.png\n", f"EFBIG {folder}/s/.index.sqlite\n"]
 
 
 # --- upkeep ---

@@ -194,7 +194,7 @@ std::string default_extension(const StoreMetadata& metadata) {
 double modification_time(const std::filesystem::path& file) {
   struct stat status {};
   if (::stat(file.c_str(), &status) != 0) {
-    throw Error(ErrorKind::io, file.string() + ": cannot stat: " + std::strerror(errno));
+    throw Error(ErrorKind::io, file.string() + ": cannot stat: " + std::strerror(errno), errno);
   }
   return static_cast<double>(status.st_mtim.tv_sec) +
          static_cast<double>(status.st_mtim.tv_nsec) * 1e-9;

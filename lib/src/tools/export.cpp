@@ -360,7 +360,7 @@ ExportResult export_video(const fs::path& store, const fs::path& file,
     std::string what = error.what();
     if (const auto at = what.find(temporary.string()); at != std::string::npos) {
       what.replace(at, temporary.string().size(), file.string());
-      throw Error(error.kind(), what);
+      throw Error(error.kind(), what, error.system_error());
     }
     throw;
   } catch (const fs::filesystem_error& error) {
