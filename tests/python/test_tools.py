@@ -249,6 +249,33 @@ w.abandon()
     assert python(script, folder / "s") in [f"EFBIG {folder}/s/000000/000000.png\n", f"EFBIG {folder}/s/.index.sqlite\n"]
 
 
+# --- ranges ---
+
+@pytest.mark.parametrize("start, stop", [(0, None), (-5, None), (0, -5), (-10, -3), (3, -1), (np.int8(-100), 7), (35, 10**20)])
+def test_ranges_are_those_of_slices(store, folder, start, stop):
+    expected = list(range(100, 140))[int(start):stop]
+    if stop is None or stop < 2**63:
+        assert avstore.transcode(store, folder / "t", start=start, stop=stop) == len(expected)
+        assert avstore.open(folder / "t").frames.number.tolist() == expected
+        assert avstore.export(store, folder / "t.mp4", start=start, stop=stop).frames == len(expected)
+        s = avstore.open(store)
+        keys = s.keyframes()
+        assert s.keyframes(start, stop).tolist() == [key for key in keys if key + 100 in expected]
+    else:
+        with pytest.raises(ValueError, match="stop"):
+            avstore.transcode(store, folder / "t", start=start, stop=stop)
+
+
+@pytest.mark.parametrize("start, stop", [(40, None), (5, 5), (7, 3), (-2, -3), (0, -40)])
+def test_ranges_without_frames(store, folder, start, stop):
+    for call in (lambda: avstore.transcode(store, folder / "t", start=start, stop=stop),
+                 lambda: avstore.export(store, folder / "t.mp4", start=start, stop=stop)):
+        with pytest.raises(ValueError, match=f"^{store}: no frames in the range .*; the store has 40"):
+            call()
+    assert avstore.open(store).keyframes(start, stop).tolist() == []
+    assert list(folder.iterdir()) == []
+
+
 # --- upkeep ---
 
 def test_verifying(folder):

@@ -264,5 +264,9 @@ def native_copy_options(given: Mapping[str, Any]) -> dict[str, Any]:
     return native_writer_options(given)
 
 
-def frame_range(start: Integer, stop: Optional[Integer]) -> Tuple[int, int]:
-    return max(integer(start, "start"), 0), INT64_MAX if stop is None else integer(stop, "stop")
+def frame_range(start: Integer, stop: Optional[Integer], count: Callable[[], int]) -> Tuple[int, int]:
+    """As a slice has it: negative ones count from the end, of which `count` tells where it is."""
+    first, last = integer(start, "start"), None if stop is None else integer(stop, "stop")
+    if first < 0 or (last is not None and last < 0):
+        first, last, _ = slice(first, last).indices(count())
+    return first, INT64_MAX if last is None else last

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Iterator, List, Optional, Tuple, Union, o
 import numpy as np
 
 from . import _native
-from .arguments import INT64_MAX, INT64_MIN, Integer, Path, absolute_path, integer, integers, native_path, whole
+from .arguments import INT64_MAX, INT64_MIN, Integer, Path, absolute_path, frame_range, integer, integers, native_path, whole
 from .errors import Corrupt, EndOfStore, InvalidArgument, NotFound, paths_not_found
 from .frame import Frame, FrameInfo
 
@@ -265,8 +265,11 @@ class Store:
         return FrameInfo(*self._reader.find_time(float(time)))  # type: ignore[arg-type]
 
     def keyframes(self, start: Integer = 0, stop: Optional[Integer] = None) -> np.ndarray:
-        """Places of the frames of [start, stop) at which decoding can start, ascending. In folders of images: all."""
-        return self._reader.keyframes(integer(start, "start"), INT64_MAX if stop is None else integer(stop, "stop"))
+        """Places of the frames of [start, stop) at which decoding can start, ascending. In folders of images: all.
+
+        Negative ones count from the end, as in a slice.
+        """
+        return self._reader.keyframes(*frame_range(start, stop, lambda: len(self)))
 
     @property
     def image_shape(self) -> Tuple[int, ...]:

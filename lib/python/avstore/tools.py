@@ -6,12 +6,13 @@ The others (`repair`, `rebuild_index`, `empty`) go on to their end; Ctrl-C count
 """
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, List, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, List, NamedTuple, Optional, Tuple
 
 from . import _native
 from .arguments import Integer, Path, Progress, Timing, frame_range, integer, native_encoder_options, \
     native_copy_options, native_path
 from .errors import paths_not_found
+from .store import Store
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -117,31 +118,35 @@ def import_video(file: Path, store: Path, *, copy: bool = False, stream: Optiona
         integer(first_number, "first_number"), integer(number_step, "number_step"), allow_truncated, progress))
 
 
+def _frames_of(store: Path, save_index: bool) -> Callable[[], int]:
+    return lambda: len(Store(store, save_index=save_index))
+
+
 @paths_not_found()
 def transcode(source: Path, destination: Path, *, start: Integer = 0, stop: Optional[Integer] = None,
               save_index: bool = True, ignore_corrupt_extra: bool = False, progress: Optional[Progress] = None,
               **options: "Unpack[CopyOptions]") -> int:
-    """Write the frames [start, stop) of a store anew in another format; returns how many.
+    """Write the frames [start, stop) of a store anew in another format; returns how many. Negative ones count from the end.
 
     Numbers, times, metadata and extra data are carried over. options: as of `create`, such as ``format="ffv1/mkv"``; metadata,
     creation time and time zone are the source's. ignore_corrupt_extra: leave out chunks of damaged extra data, with a warning.
     """
     return _native.transcode(native_path(source), native_path(destination), native_copy_options(options),
-                             frame_range(start, stop), save_index, ignore_corrupt_extra, progress)
+                             frame_range(start, stop, _frames_of(source, save_index)), save_index, ignore_corrupt_extra, progress)
 
 
 @paths_not_found()
 def export(store: Path, file: Path, *, start: Integer = 0, stop: Optional[Integer] = None, timing: Timing = "real",
            overwrite: bool = False, save_index: bool = True, progress: Optional[Progress] = None,
            **options: "Unpack[EncoderOptions]") -> ExportResult:
-    """Write the frames [start, stop) as one video (.mp4 or .mkv) that players play.
+    """Write the frames [start, stop) as one video (.mp4 or .mkv) that players play. Negative ones count from the end.
 
     Coded video is copied; only frames of a keyframe interval that the range cuts into are encoded anew, and stores whose chunks
     cannot be joined (images, or differing settings).
     timing: "real", or "nominal" for evenly spaced frames. options: quality, preset, ... of what is encoded, as of `create`.
     """
     return ExportResult(*_native.export(native_path(store), native_path(file), native_encoder_options(options), timing,
-                                        frame_range(start, stop), overwrite, save_index, progress))
+                                        frame_range(start, stop, _frames_of(store, save_index)), overwrite, save_index, progress))
 
 
 @paths_not_found()

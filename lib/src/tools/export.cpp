@@ -22,6 +22,7 @@
 #include "tools/export_plan.h"
 #include "tools/pixel_input.h"
 #include "tools/progress_meter.h"
+#include "tools/store_copy.h"
 
 namespace avstore {
 namespace {
@@ -340,6 +341,7 @@ ExportResult export_video(const fs::path& store, const fs::path& file,
                          std::min(options.range.end, reader.frame_count())};
   if (range.size() <= 0) {
     throw Error(ErrorKind::invalid_argument,
+  const IndexRange range = tools::frames_in(options.range, reader);
                 store.string() + ": the store has no frames, and a video must have one");
   }
   fs::path temporary = file;
