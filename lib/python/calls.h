@@ -1,6 +1,7 @@
 // Calls from Python into the library: what holds for all of them.
 #pragma once
 
+#include <avstore/error.h>
 #include <avstore/tools.h>
 #include <pybind11/pybind11.h>
 #include <unistd.h>
@@ -44,6 +45,20 @@ class Warnings {
   };
   std::shared_ptr<Said> said_ = std::make_shared<Said>();
 };
+
+// Runs `call`. Errors that say nothing of `path` get it in front.
+template <typename Call>
+auto about(const std::string& path, const Call& call) {
+  try {
+    return call();
+  } catch (const Error& error) {
+    const std::string what = error.what();
+    if (what.find(path) != std::string::npos) {
+      throw;
+    }
+    throw Error(error.kind(), path + ": " + what, error.system_error());
+  }
+}
 
 // Lets go of the GIL for as long as it lives.
 //

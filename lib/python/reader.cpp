@@ -77,7 +77,12 @@ class SharedReader {
   SharedReader(std::string path, const std::string& pixel_format, bool raw_sensor, int threads,
                bool save_index, bool writable)
       : path_(std::move(path)), writable_(writable) {
-    options_.pixel_format = packed_format(pixel_format);
+    if (threads < 0) {
+      throw Error(ErrorKind::invalid_argument, path_ + ": threads cannot be " +
+                                                   std::to_string(threads) +
+                                                   "; 0 stands for as many as there are cores");
+    }
+    options_.pixel_format = about(path_, [&] { return packed_format(pixel_format); });
     options_.packed = true;
     options_.raw_sensor = raw_sensor;
     options_.threads = threads;
@@ -284,11 +289,6 @@ class SharedReader {
   OfOneProcess<State> state_;
 };
 
-py::object to_array(const ExtraColumn& column) {
-  if (const auto* integers = std::get_if<std::vector<std::int64_t>>(&column.values)) {
-    return as_array(std::vector(*integers));
-  }
-  if (const auto* numbers = std::get_if<std::vector<double>>(&column.values)) {
 bool is_boolean(const ExtraJson& json) {
   return json.text == "true" || json.text == "false";
 }
@@ -300,27 +300,32 @@ py::array_t<bool> booleans(const std::vector<ExtraJson>& values) {
   return array;
 }
 
+py::object to_array(const ExtraColumn& column) {
+  if (const auto* integers = std::get_if<std::vector<std::int64_t>>(&column.values)) {
+    return as_array(std::vector(*integers));
+  }
+  if (const auto* naturals = std::get_if<std::vector<std::uint64_t>>(&column.values)) {
+    return as_array(std::vector(*naturals));
+  }
+  if (const auto* numbers = std::get_if<std::vector<double>>(&column.values)) {
     return as_array(std::vector(*numbers));
   }
   py::list values;
   if (const auto* texts = std::get_if<std::vector<std::string>>(&column.values)) {
-  if (const auto* naturals = std::get_if<std::vector<std::uint64_t>>(&column.values)) {
-    return as_array(std::vector(*naturals));
-  }
     for (const std::string& text : *texts) {
       values.append(text);
     }
     return values;
+  }
+  const auto& jsons = std::get<std::vector<ExtraJson>>(column.values);
+  if (std::all_of(jsons.begin(), jsons.end(), is_boolean)) {
+    return booleans(jsons);
   }
   const py::object parse = py::module_::import("json").attr("loads");
   for (const ExtraJson& json : jsons) {
     values.append(json.text.empty() ? py::object(py::none()) : parse(json.text));
   }
   return values;
-  const auto& jsons = std::get<std::vector<ExtraJson>>(column.values);
-  if (std::all_of(jsons.begin(), jsons.end(), is_boolean)) {
-    return booleans(jsons);
-  }
 }
 
 // Names and values of the columns, and the sample rates.

@@ -27,15 +27,7 @@ class SharedWriter {
  public:
   // Of a new store, or of one to go on with.
   SharedWriter(std::string path, const py::dict& given, bool append) : path_(std::move(path)) {
-    WriterOptions options = writer_options(given);
-    options.on_warning = warnings_.collector();
-    if (given.contains("pixel_format")) {
-      pixel_format_ = PixelFormat::from_name(given["pixel_format"].cast<std::string>());
-    }
-    state_.replace(without_gil([&] {
-      return std::make_shared<State>(append ? Writer::append(path_, std::move(options))
-                                            : Writer(path_, std::move(options)));
-    }));
+    state_.replace(about(path_, [&] { return make(given, append); }));
     warnings_.emit();
   }
 
@@ -47,7 +39,7 @@ class SharedWriter {
   }
 
   bool add(const py::array& array, std::int64_t number, double time) {
-    const ArrayImage image = to_image(array, pixel_format_);
+    const ArrayImage image = about(path_, [&] { return to_image(array, pixel_format_); });
     return alone([&](Writer& writer) {
       return writer.add(image.view, FrameNumber(number), FrameTime(time));
     });
@@ -60,9 +52,9 @@ class SharedWriter {
   void insert_chunk(const std::string& file, const std::vector<std::int64_t>& numbers,
                     const std::vector<double>& times, bool move) {
     if (numbers.size() != times.size()) {
-      throw Error(ErrorKind::invalid_argument, "there are " + std::to_string(numbers.size()) +
-                                                   " numbers, but " + std::to_string(times.size()) +
-                                                   " times");
+      throw Error(ErrorKind::invalid_argument,
+                  path_ + ": there are " + std::to_string(numbers.size()) + " numbers, but " +
+                      std::to_string(times.size()) + " times");
     }
     std::vector<FrameNames> names;
     names.reserve(numbers.size());
@@ -119,6 +111,18 @@ class SharedWriter {
     std::mutex mutex;  // of the functions that must not run beside one another
     Writer writer;
   };
+
+  std::shared_ptr<State> make(const py::dict& given, bool append) {
+    WriterOptions options = writer_options(given);
+    options.on_warning = warnings_.collector();
+    if (given.contains("pixel_format")) {
+      pixel_format_ = PixelFormat::from_name(given["pixel_format"].cast<std::string>());
+    }
+    return without_gil([&] {
+      return std::make_shared<State>(append ? Writer::append(path_, std::move(options))
+                                            : Writer(path_, std::move(options)));
+    });
+  }
 
   std::shared_ptr<State> state() const {
     std::shared_ptr<State> here = state_.here();

@@ -114,7 +114,7 @@ class Store:
         self._given_path = absolute_path(path)
         with paths_not_found():
             self._reader = _native.Reader(native_path(self._given_path), pixel_format or "", bool(raw_sensor),
-                                          integer(threads, "threads", 32), bool(save_index), bool(writable))
+                                          integer(threads, f"{self._given_path}: threads", 32), bool(save_index), bool(writable))
         self._take_info()
 
     def _take_info(self) -> None:
@@ -257,7 +257,7 @@ class Store:
              nearest: bool = False) -> FrameInfo:
         """What is known of the frame at that place, of that number or nearest to that time, without decoding it."""
         if sum(value is not None for value in (index, number, time)) != 1:
-            raise InvalidArgument("give one of index, number and time")
+            raise InvalidArgument(f"{self.path}: give one of index, number and time")
         if index is not None:
             return FrameInfo(*self._reader.find_index(self._place(index)))
         if number is not None:
@@ -346,7 +346,7 @@ class Store:
     # --- what was asked for ---
 
     def _place(self, index: Any) -> int:
-        place = whole(index, "frame index")
+        place = whole(index, f"{self.path}: frame index")
         if place < -len(self) or place > INT64_MAX:
             raise EndOfStore(f"{self.path}: no frame_index {place}; the store has {len(self)} frames")
         return place + len(self) if place < 0 else place
@@ -357,14 +357,14 @@ class Store:
         asked = np.asarray(key)
         if asked.dtype.kind == "b" and len(asked) != len(self):
             raise InvalidArgument(f"{self.path}: a mask of {len(asked)} does not fit {len(self)} frames")
-        places = integers(key, "frame indices")
+        places = integers(key, f"{self.path}: frame indices")
         outside = places < -len(self)
         if outside.any():
             raise EndOfStore(f"{self.path}: no frame_index {places[outside][0]}; the store has {len(self)} frames")
         return np.where(places < 0, places + len(self), places)
 
     def _number(self, number: Integer, nearest: bool) -> int:
-        value = whole(number, "frame number")
+        value = whole(number, f"{self.path}: frame number")
         if INT64_MIN <= value <= INT64_MAX:
             return value
         if not nearest:

@@ -87,7 +87,7 @@ class Writer:
         if self._shape not in (None, array.shape) or self._dtype not in (None, array.dtype):
             raise InvalidArgument(f"{self._path}: an image of shape {array.shape} and type {array.dtype}; the store is made for "
                                   f"{self._shape or 'any shape'} and {self._dtype or 'any type'}")
-        return self._writer.add(array, integer(number, "frame number"), float(time))
+        return self._writer.add(array, integer(number, f"{self._path}: frame number"), float(time))
 
     def add_extra(self, record: Optional[Mapping[str, Any]] = None, /, **values: Any) -> None:
         """Tie a record to the newest frame: ``w.add_extra(force=0.5)``, or of a mapping. Before the first it belongs to none.
@@ -102,7 +102,7 @@ class Writer:
         numbers and times: of each of its frames, in the order shown. The file must be of the format's container and the
         store's frame size. move: it is gone then. Waits until its frames are durable.
         """
-        self._writer.insert_chunk(native_path(file), integers(numbers, "frame numbers").tolist(),
+        self._writer.insert_chunk(native_path(file), integers(numbers, f"{self._path}: frame numbers").tolist(),
                                   np.asarray(times, np.float64).tolist(), move)
 
     def sync(self) -> None:

@@ -121,7 +121,7 @@ void require_free(const fs::path& folder, bool overwrite) {
   if (!overwrite) {
     throw Error(ErrorKind::exists, folder.string() +
                                        ": a store is there already; choose another name, or "
-                                       "replace it (--overwrite)");
+                                       "replace it (option overwrite)");
   }
   require_not_recording(folder);
 }

@@ -307,9 +307,9 @@ Rational nominal_frame_rate(const StoreInfo& info, const ExportPlan& plan) {
 
 void require_writable_name(const fs::path& file, bool overwrite) {
   if (fs::exists(file) && !overwrite) {
-    throw Error(
-        ErrorKind::exists,
-        file.string() + ": is there already; choose another name, or replace it (--overwrite)");
+    throw Error(ErrorKind::exists,
+                file.string() +
+                    ": is there already; choose another name, or replace it (option overwrite)");
   }
 }
 
@@ -337,13 +337,11 @@ ExportResult export_video(const fs::path& store, const fs::path& file,
   reader_options.on_warning = options.notice;
   reader_options.save_index = options.save_index;
   Reader reader(store, reader_options);
-  const IndexRange range{std::max<std::int64_t>(options.range.begin, 0),
-                         std::min(options.range.end, reader.frame_count())};
-  if (range.size() <= 0) {
+  if (reader.frame_count() == 0) {
     throw Error(ErrorKind::invalid_argument,
-  const IndexRange range = tools::frames_in(options.range, reader);
                 store.string() + ": the store has no frames, and a video must have one");
   }
+  const IndexRange range = tools::frames_in(options.range, reader);
   fs::path temporary = file;
   temporary += ".partial-" + std::to_string(::getpid()) + file.extension().string();
   try {

@@ -89,7 +89,7 @@ void require_whole(const std::string& truncation, const std::string& file,
   if (!options.allow_truncated) {
     throw Error(ErrorKind::corrupt,
                 file + ": is cut off or damaged: " + truncation +
-                    "; to import what there is, allow that (--allow-truncated)");
+                    "; to import what there is, allow that (option allow_truncated)");
   }
   if (options.notice) {
     options.notice(file + ": is cut off or damaged: " + truncation);
@@ -104,7 +104,7 @@ ImportResult import_file(const fs::path& file, const fs::path& store,
   if (options.copy && !options.writer.encoding.empty()) {
     throw Error(ErrorKind::invalid_argument,
                 file.string() + ": video that is copied is no " + options.writer.encoding +
-                    " data; leave the encoding out, or import without copying (--copy)");
+                    " data; leave the encoding out, or import without the option copy");
   }
   std::optional<ImportResult> result;
   store::make_store(store, options.writer.overwrite, [&](const fs::path& folder) {
