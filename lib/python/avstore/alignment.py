@@ -74,7 +74,9 @@ def align(stores: Iterable[Path], by: Literal["number", "time"] = "number",
     tolerance: seconds from the first frame of a match to its last, at most; default: half the shortest of the stores'
         median frame intervals.
 
-    Only names are read, no images; Ctrl-C does not stop it. Raises InvalidArgument (fewer than two stores, a store without frames), and what `open` raises.
+    Only names are read, no images; Ctrl-C does not stop it. Raises InvalidArgument (fewer than two stores, a store without frames),
+    and what `open` raises.
     """
     paths = [absolute_path(each) for each in stores]
-    return Alignment(paths, _native.align([native_path(each) for each in paths], by, policy, None if tolerance is None else float(tolerance), save_index))
+    return Alignment(paths, _native.align([native_path(each) for each in paths], by, policy,
+                                          None if tolerance is None else float(tolerance), save_index))

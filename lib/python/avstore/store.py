@@ -170,7 +170,7 @@ class Store:
         """The records that were tied to frames, in order of their frames; those of the same key make a column.
 
         A pandas.DataFrame, or without pandas a dict of arrays. The columns frame_index, frame_number and frame_time say which
-        frame a record belongs to: -1, -2**63 and NaN if to none. Integers stay integers, and booleans booleans, if each record has one;
+        frame a record belongs to: -1, -2**63 and NaN if to none. Integers and booleans stay such if each record has one;
         numbers are float64, NaN where a record has none; all else is of type object, None where a record has none.
         Raises Corrupt if they are damaged; `read_extra` can leave such chunks out.
         """
@@ -207,7 +207,8 @@ class Store:
         """``s[i]``: the frame at that place; negative ones count from the end.
 
         ``s[a:b:step]`` and ``s[[3, 1, 2]]`` (any sequence of places, or a mask) give a list of frames in the order asked;
-        they are decoded in the cheapest order, on all cores, and no frame twice; Ctrl-C stops it. Mind your memory: ``s[:]`` is everything.
+        they are decoded in the cheapest order, on all cores, and no frame twice. Ctrl-C stops it.
+        Mind your memory: ``s[:]`` is everything.
         Raises EndOfStore outside the store.
         """
         if isinstance(key, slice) or np.ndim(key) > 0:
