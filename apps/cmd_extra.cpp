@@ -58,6 +58,9 @@ std::string csv_text(const std::string& text) {
   return quoted + '"';
 }
 
+std::string csv_cell(std::uint64_t value) {
+  return std::to_string(value);
+}
 std::string csv_cell(std::int64_t value) {
   return std::to_string(value);
 }

@@ -2,7 +2,8 @@
 //
 // This module is thin on purpose. It takes and gives plain Python values (numbers, strings, tuples,
 // dictionaries, arrays); the package in avstore/ makes of them what users see, checks what they
-// hand in, and documents it. Paths come as strings.
+// hand in, and documents it. Paths come as
+// bytes, and go as Python's own functions give them.
 #pragma once
 
 #include <pybind11/pybind11.h>

@@ -1,8 +1,59 @@
 #include "calls.h"
 
+#include <cxxabi.h>
+
 namespace avstore::python {
 
 namespace py = pybind11;
+
+namespace {
+
+[[noreturn]] void wait_for_the_end() {
+  for (;;) {
+    pause();
+  }
+}
+
+// Runs `call`, in which Python may end the thread.
+template <typename Call>
+auto or_wait_for_the_end(const Call& call) {
+  try {
+    return call();
+  } catch (const abi::__forced_unwind&) {
+    wait_for_the_end();
+  }
+}
+
+}  // namespace
+
+WithoutGil::WithoutGil() : thread_(PyEval_SaveThread()) {}
+
+WithoutGil::~WithoutGil() {
+  or_wait_for_the_end([this] { PyEval_RestoreThread(thread_); });
+}
+
+WithGil::WithGil() : before_(or_wait_for_the_end([] { return PyGILState_Ensure(); })) {}
+
+WithGil::~WithGil() {
+  PyGILState_Release(before_);
+}
+
+py::str to_str(const std::string& text) {
+  PyObject* const decoded =
+      PyUnicode_DecodeFSDefaultAndSize(text.data(), static_cast<Py_ssize_t>(text.size()));
+  if (decoded == nullptr) {
+    throw py::error_already_set();
+  }
+  return py::reinterpret_steal<py::str>(decoded);
+}
+
+py::list to_list(const std::vector<std::string>& texts) {
+  py::list all;
+  for (const std::string& text : texts) {
+    all.append(to_str(text));
+  }
+  return all;
+}
 
 void Warnings::emit() const {
   std::vector<std::string> lines;
@@ -11,7 +62,7 @@ void Warnings::emit() const {
     lines.swap(said_->lines);
   }
   for (const std::string& line : lines) {
-    py::module_::import("avstore.errors").attr("warn")(line);
+    py::module_::import("avstore.errors").attr("warn")(to_str(line));
   }
 }
 
@@ -19,8 +70,13 @@ Progress Supervision::progress() {
   return [this](std::int64_t done, std::int64_t total) { return tell(done, total); };
 }
 
+std::exception_ptr raised_by_signals() {
+  const WithGil gil;
+  return PyErr_CheckSignals() == 0 ? nullptr : std::make_exception_ptr(py::error_already_set());
+}
+
 bool Supervision::tell(std::int64_t done, std::int64_t total) {
-  const py::gil_scoped_acquire gil;
+  const WithGil gil;
   try {
     if (PyErr_CheckSignals() != 0) {
       throw py::error_already_set();
@@ -30,6 +86,8 @@ bool Supervision::tell(std::int64_t done, std::int64_t total) {
     }
     const py::object answer = progress_(done, total);
     return answer.is_none() || answer.cast<bool>();
+  } catch (const abi::__forced_unwind&) {
+    wait_for_the_end();
   } catch (...) {
     raised_ = std::current_exception();
     return false;

@@ -5,6 +5,7 @@
 #include <exception>
 
 #include "bindings.h"
+#include "calls.h"
 
 namespace avstore::python {
 namespace {
@@ -31,18 +32,25 @@ const char* exception_name(ErrorKind kind) {
   return "Error";
 }
 
-void raise(const char* exception, const char* message) {
-  const py::object type = py::module_::import("avstore.errors").attr(exception);
-  PyErr_SetString(type.ptr(), message);
+py::object exception_type(const char* name) {
+  return py::module_::import("avstore.errors").attr(name);
+}
+
+void raise(const Error& error) {
+  const py::object type = exception_type(exception_name(error.kind()));
+  const bool of_system = error.kind() == ErrorKind::io || error.kind() == ErrorKind::exists;
+  const py::object made =
+      of_system ? type(to_str(error.what()), error.system_error()) : type(to_str(error.what()));
+  PyErr_SetObject(type.ptr(), made.ptr());
 }
 
 void translate(std::exception_ptr thrown) {
   try {
     std::rethrow_exception(thrown);
   } catch (const Interrupted& error) {
-    raise("Interrupted", error.what());
+    PyErr_SetObject(exception_type("Interrupted").ptr(), to_str(error.what()).ptr());
   } catch (const Error& error) {
-    raise(exception_name(error.kind()), error.what());
+    raise(error);
   }
 }
 

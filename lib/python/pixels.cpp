@@ -154,20 +154,38 @@ PixelFormat packed_format(const std::string& name) {
   return format;
 }
 
-py::array to_array(Image image, bool writable) {
-  const Layout* layout = layout_of(image.format());
-  const bool is_array = image.format() == pixel::array;
-  if (layout == nullptr && !is_array) {
-    throw Error(ErrorKind::unsupported, "an image of " + std::string(image.format().name()) +
+ArrayType array_type(const ImageView& image) {
+  if (image.format == pixel::array) {
+    return {image.array.dtype, {image.array.shape.begin(), image.array.shape.end()}};
+  }
+  const Layout* layout = layout_of(image.format);
+  if (layout == nullptr) {
+    throw Error(ErrorKind::unsupported, "an image of " + std::string(image.format.name()) +
                                             " is no array; ask for another pixel_format");
   }
-  const py::dtype dtype(is_array ? image.view().array.dtype : layout->dtype);
-  std::vector<py::ssize_t> shape{image.height(), image.width()};
-  if (is_array) {
-    shape.assign(image.view().array.shape.begin(), image.view().array.shape.end());
-  } else if (layout->channels != 0) {
-    shape.push_back(layout->channels);
+  ArrayType type{layout->dtype, {image.height, image.width}};
+  if (layout->channels != 0) {
+    type.shape.push_back(layout->channels);
   }
+  return type;
+}
+
+ArrayType element_type(const py::array& array) {
+  return {dtype_of(array), {array.shape() + 1, array.shape() + array.ndim()}};
+}
+
+std::string to_text(const ArrayType& type) {
+  std::string extents;
+  for (const std::int64_t extent : type.shape) {
+    extents += (extents.empty() ? "" : ", ") + std::to_string(extent);
+  }
+  return type.dtype + " [" + extents + "]";
+}
+
+py::array to_array(Image image, bool writable) {
+  const ArrayType type = array_type(image.view());
+  const py::dtype dtype(type.dtype);
+  const std::vector<py::ssize_t> shape(type.shape.begin(), type.shape.end());
   std::vector<py::ssize_t> strides(shape.size(), dtype.itemsize());
   for (std::size_t axis = shape.size() - 1; axis > 1; --axis) {
     strides[axis - 1] = strides[axis] * shape[axis];

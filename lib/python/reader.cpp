@@ -5,7 +5,11 @@
 #include <avstore/reader.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cstring>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <type_traits>
 
@@ -48,7 +52,7 @@ py::dict to_dict(const StoreInfo& info) {
   for (const EncoderRun& run : info.encoders) {
     encoders.append(py::make_tuple(run.first_chunk, run.encoder));
   }
-  return py::dict("encoders"_a = py::tuple(encoders), "path"_a = info.path.string(),
+  return py::dict("encoders"_a = py::tuple(encoders), "path"_a = to_str(info.path.string()),
                   "store_class"_a = info.store_class, "format"_a = info.format,
                   "encoding"_a = info.encoding, "encoder"_a = info.encoder,
                   "shape"_a = py::tuple(py::cast(info.shape)), "color"_a = info.color,
@@ -72,37 +76,59 @@ class SharedReader {
  public:
   SharedReader(std::string path, const std::string& pixel_format, bool raw_sensor, int threads,
                bool save_index, bool writable)
-      : path_(std::move(path)), writable_(writable), state_(nullptr) {
-    options_.pixel_format = packed_format(pixel_format);
+      : path_(std::move(path)), writable_(writable) {
+    if (threads < 0) {
+      throw Error(ErrorKind::invalid_argument, path_ + ": threads cannot be " +
+                                                   std::to_string(threads) +
+                                                   "; 0 stands for as many as there are cores");
+    }
+    options_.pixel_format = about(path_, [&] { return packed_format(pixel_format); });
     options_.packed = true;
     options_.raw_sensor = raw_sensor;
     options_.threads = threads;
     options_.save_index = save_index;
     options_.own_pixels = writable;
-    options_.on_warning = warnings_.collector();
-    state_.replace(open());
-    warnings_.emit();
+    use([](Reader& /*reader*/) { return true; });
   }
 
   ~SharedReader() {
-    const py::gil_scoped_release released;  // decoders end their threads
+    std::shared_ptr<State> state = state_.here();
     state_.drop();
+    const WithoutGil released;  // decoders end their threads
+    state.reset();
   }
 
   void close() {
     closed_ = true;
-    const py::gil_scoped_release released;
-    if (state_.is_here()) {
-      const std::lock_guard lock(state_->mutex);
-      state_->reader.reset();
-    } else {
-      state_.drop();
+    const std::shared_ptr<State> state = state_.here();
+    state_.drop();
+    if (state) {
+      const WithoutGil released;
+      const std::lock_guard lock(state->mutex);
+      state->reader.reset();
     }
   }
 
   py::dict info() {
     const StoreInfo info = use([](Reader& reader) { return reader.info(); });
     return to_dict(info);
+  }
+
+  // Element type and shape of the arrays that frames come as. None where that is as they were
+  // stored.
+  py::object image_type() {
+    const StoreInfo info = use([](Reader& reader) { return reader.info(); });
+    const PixelFormat format =
+        options_.pixel_format.empty() ? usual_pixel_format(info) : options_.pixel_format;
+    if (format.empty() || (options_.raw_sensor && !info.encoding.empty())) {
+      return py::none();
+    }
+    ImageView view;
+    view.format = format;
+    view.width = info.width;
+    view.height = info.height;
+    const ArrayType type = array_type(view);
+    return py::make_tuple(type.dtype, py::tuple(py::cast(type.shape)));
   }
 
   std::int64_t refresh() {
@@ -133,7 +159,8 @@ class SharedReader {
 
   py::list read_many(const py::array_t<std::int64_t, py::array::c_style>& values) {
     const std::vector<FrameIndex> indices = to_indices(values);
-    std::vector<Frame> frames = use([&](Reader& reader) { return reader.read_many(indices); });
+    std::vector<Frame> frames(indices.size());
+    visit(indices, [&](std::size_t position, Frame frame) { frames[position] = std::move(frame); });
     py::list all;
     for (Frame& frame : frames) {
       all.append(hand_out(std::move(frame)));
@@ -141,17 +168,18 @@ class SharedReader {
     return all;
   }
 
-  // `target` has room for as many images of the store's shape and type, in C order.
+  // `target` is [indices, ...]: the images, in C order.
   void read_into(const py::array_t<std::int64_t, py::array::c_style>& values, py::array target) {
     const std::vector<FrameIndex> indices = to_indices(values);
+    if (indices.empty()) {
+      return;
+    }
     auto* const memory = static_cast<std::uint8_t*>(target.mutable_data());
-    const auto size =
-        static_cast<std::size_t>(target.nbytes()) / std::max<std::size_t>(1, indices.size());
-    use([&](Reader& reader) {
-      reader.read_many(indices, [&](std::size_t position, const Frame& frame) {
-        copy_rows(frame, memory + position * size, size);
-      });
-      return true;
+    const ArrayType type = element_type(target);
+    const std::size_t size = static_cast<std::size_t>(target.nbytes()) / indices.size();
+    visit(indices, [&](std::size_t position, const Frame& frame) {
+      require_type(frame, type);
+      copy_rows(frame.image, memory + position * size, size);
     });
   }
 
@@ -180,65 +208,104 @@ class SharedReader {
 
  private:
   struct State {
-    explicit State(Reader opened) : reader(std::move(opened)) {}
     std::mutex mutex;
-    std::optional<Reader> reader;
+    std::optional<Reader> reader;  // opened by the first that uses it
+    Warnings warnings;
   };
 
   static Match match(bool nearest) { return nearest ? Match::nearest : Match::exact; }
 
-  std::unique_ptr<State> open() const {
-    return without_gil([this] { return std::make_unique<State>(Reader(path_, options_)); });
+  // That of this process. It is in its place before the GIL is let go, so that all threads of a
+  // process take the same.
+  std::shared_ptr<State> state() {
+    if (!state_.here()) {
+      state_.replace(std::make_shared<State>());
+    }
+    return state_.here();
+  }
+
+  Reader& open(State& state) const {
+    if (closed_) {
+      throw Error(ErrorKind::invalid_argument, path_ + ": the store is closed");
+    }
+    if (!state.reader) {
+      ReaderOptions options = options_;
+      options.on_warning = state.warnings.collector();
+      state.reader.emplace(path_, std::move(options));
+    }
+    return *state.reader;
   }
 
   template <typename Use>
   std::invoke_result_t<Use, Reader&> use(const Use& what) {
-    if (closed_) {
-      throw Error(ErrorKind::invalid_argument, path_ + ": the store is closed");
-    }
-    if (!state_.is_here()) {
-      state_.replace(open());
-    }
+    const std::shared_ptr<State> used = state();
     auto result = without_gil([&] {
-      const std::lock_guard lock(state_->mutex);
-      if (!state_->reader) {
-        throw Error(ErrorKind::invalid_argument, path_ + ": the store is closed");
-      }
-      return what(*state_->reader);
+      const std::lock_guard lock(used->mutex);
+      return what(open(*used));
     });
-    warnings_.emit();
+    used->warnings.emit();
     return result;
+  }
+
+  // Reads many frames until Ctrl-C.
+  template <typename Visit>
+  void visit(const std::vector<FrameIndex>& indices, const Visit& take) {
+    const std::shared_ptr<State> used = state();
+    interruptibly([&](const Stop& stop) {
+      const std::lock_guard lock(used->mutex);
+      open(*used).read_many(indices, [&](std::size_t position, Frame frame) {
+        stop.check();
+        take(position, std::move(frame));
+      });
+    });
+    used->warnings.emit();
   }
 
   py::tuple hand_out(Frame frame) const {
     return py::make_tuple(to_array(std::move(frame.image), writable_), to_tuple(frame.info));
   }
 
-  void copy_rows(const Frame& frame, std::uint8_t* to, std::size_t size) const {
-    if (packed_size(frame.image.view()) != size) {
-      throw Error(ErrorKind::unsupported, path_ + ": the image of frame_index " +
-                                              std::to_string(frame.info.index.value) +
-                                              " has another shape than the store says");
+  void require_type(const Frame& frame, const ArrayType& wanted) const {
+    const ArrayType type = array_type(frame.image.view());
+    if (type != wanted) {
+      throw Error(ErrorKind::unsupported,
+                  path_ + ": the image of frame_index " + std::to_string(frame.info.index.value) +
+                      " is an array of " + to_text(type) + ", not of " + to_text(wanted));
     }
-    const auto rows = static_cast<std::size_t>(frame.image.height());
+  }
+
+  static void copy_rows(const Image& image, std::uint8_t* to, std::size_t size) {
+    const auto rows = static_cast<std::size_t>(image.height());
     for (std::size_t row = 0; row < rows; ++row) {
       std::memcpy(to + row * (size / rows),
-                  frame.image.data() + static_cast<std::ptrdiff_t>(row) * frame.image.stride(),
-                  size / rows);
+                  image.data() + static_cast<std::ptrdiff_t>(row) * image.stride(), size / rows);
     }
   }
 
   std::string path_;
   ReaderOptions options_;
   bool writable_;
-  Warnings warnings_;
-  bool closed_ = false;
+  std::atomic<bool> closed_ = false;
   OfOneProcess<State> state_;
 };
+
+bool is_boolean(const ExtraJson& json) {
+  return json.text == "true" || json.text == "false";
+}
+
+py::array_t<bool> booleans(const std::vector<ExtraJson>& values) {
+  py::array_t<bool> array(static_cast<py::ssize_t>(values.size()));
+  std::transform(values.begin(), values.end(), array.mutable_data(),
+                 [](const ExtraJson& json) { return json.text == "true"; });
+  return array;
+}
 
 py::object to_array(const ExtraColumn& column) {
   if (const auto* integers = std::get_if<std::vector<std::int64_t>>(&column.values)) {
     return as_array(std::vector(*integers));
+  }
+  if (const auto* naturals = std::get_if<std::vector<std::uint64_t>>(&column.values)) {
+    return as_array(std::vector(*naturals));
   }
   if (const auto* numbers = std::get_if<std::vector<double>>(&column.values)) {
     return as_array(std::vector(*numbers));
@@ -250,8 +317,12 @@ py::object to_array(const ExtraColumn& column) {
     }
     return values;
   }
+  const auto& jsons = std::get<std::vector<ExtraJson>>(column.values);
+  if (std::all_of(jsons.begin(), jsons.end(), is_boolean)) {
+    return booleans(jsons);
+  }
   const py::object parse = py::module_::import("json").attr("loads");
-  for (const ExtraJson& json : std::get<std::vector<ExtraJson>>(column.values)) {
+  for (const ExtraJson& json : jsons) {
     values.append(json.text.empty() ? py::object(py::none()) : parse(json.text));
   }
   return values;
@@ -289,6 +360,7 @@ void bind_reader(py::module_& module) {
            "pixel_format"_a, "raw_sensor"_a, "threads"_a, "save_index"_a, "writable"_a)
       .def("close", &SharedReader::close)
       .def("info", &SharedReader::info)
+      .def("image_type", &SharedReader::image_type)
       .def("refresh", &SharedReader::refresh)
       .def("find_index", &SharedReader::find_index, "index"_a)
       .def("find_number", &SharedReader::find_number, "number"_a, "nearest"_a)

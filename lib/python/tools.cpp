@@ -89,7 +89,8 @@ py::tuple verify_store(const std::string& store, bool deep, const py::object& pr
     options.progress = std::move(told);
     return verify(store, options);
   });
-  return py::make_tuple(result.frames, result.chunks, result.findings, result.repairs);
+  return py::make_tuple(result.frames, result.chunks, to_list(result.findings),
+                        to_list(result.repairs));
 }
 
 py::tuple repair_store(const std::string& store, bool dry_run) {
@@ -99,7 +100,7 @@ py::tuple repair_store(const std::string& store, bool dry_run) {
     options.notice = std::move(notice);
     return repair(store, options);
   });
-  return py::make_tuple(result.frames, result.steps, result.put_aside.string());
+  return py::make_tuple(result.frames, to_list(result.steps), to_str(result.put_aside.string()));
 }
 
 std::int64_t rebuild(const std::string& store) {
@@ -121,7 +122,7 @@ py::tuple reindex_store(const std::string& store, bool ignore_corrupt_extra,
 }
 
 void empty(const std::string& store) {
-  const py::gil_scoped_release released;
+  const WithoutGil released;
   empty_store(store);
 }
 

@@ -3,6 +3,8 @@
 #include <avstore/writer.h>
 #include <pybind11/stl.h>
 
+#include <memory>
+#include <mutex>
 #include <type_traits>
 
 #include "bindings.h"
@@ -24,27 +26,20 @@ py::dict to_dict(const Latency& latency) {
 class SharedWriter {
  public:
   // Of a new store, or of one to go on with.
-  SharedWriter(std::string path, const py::dict& given, bool append)
-      : path_(std::move(path)), state_(nullptr) {
-    WriterOptions options = writer_options(given);
-    options.on_warning = warnings_.collector();
-    if (given.contains("pixel_format")) {
-      pixel_format_ = PixelFormat::from_name(given["pixel_format"].cast<std::string>());
-    }
-    state_.replace(without_gil([&] {
-      return std::make_unique<State>(append ? Writer::append(path_, std::move(options))
-                                            : Writer(path_, std::move(options)));
-    }));
+  SharedWriter(std::string path, const py::dict& given, bool append) : path_(std::move(path)) {
+    state_.replace(about(path_, [&] { return make(given, append); }));
     warnings_.emit();
   }
 
   ~SharedWriter() {
-    const py::gil_scoped_release released;  // what waits is encoded
+    std::shared_ptr<State> state = state_.here();
     state_.drop();
+    const WithoutGil released;  // what waits is encoded
+    state.reset();
   }
 
   bool add(const py::array& array, std::int64_t number, double time) {
-    const ArrayImage image = to_image(array, pixel_format_);
+    const ArrayImage image = about(path_, [&] { return to_image(array, pixel_format_); });
     return alone([&](Writer& writer) {
       return writer.add(image.view, FrameNumber(number), FrameTime(time));
     });
@@ -57,9 +52,9 @@ class SharedWriter {
   void insert_chunk(const std::string& file, const std::vector<std::int64_t>& numbers,
                     const std::vector<double>& times, bool move) {
     if (numbers.size() != times.size()) {
-      throw Error(ErrorKind::invalid_argument, "there are " + std::to_string(numbers.size()) +
-                                                   " numbers, but " + std::to_string(times.size()) +
-                                                   " times");
+      throw Error(ErrorKind::invalid_argument,
+                  path_ + ": there are " + std::to_string(numbers.size()) + " numbers, but " +
+                      std::to_string(times.size()) + " times");
     }
     std::vector<FrameNames> names;
     names.reserve(numbers.size());
@@ -74,7 +69,7 @@ class SharedWriter {
   }
 
   void close() {
-    if (state_.is_here()) {
+    if (state_.here()) {
       alone([](Writer& writer) { return writer.close(), true; });
     }
   }
@@ -117,18 +112,32 @@ class SharedWriter {
     Writer writer;
   };
 
-  void require_here() const {
-    if (!state_.is_here()) {
+  std::shared_ptr<State> make(const py::dict& given, bool append) {
+    WriterOptions options = writer_options(given);
+    options.on_warning = warnings_.collector();
+    if (given.contains("pixel_format")) {
+      pixel_format_ = PixelFormat::from_name(given["pixel_format"].cast<std::string>());
+    }
+    return without_gil([&] {
+      return std::make_shared<State>(append ? Writer::append(path_, std::move(options))
+                                            : Writer(path_, std::move(options)));
+    });
+  }
+
+  std::shared_ptr<State> state() const {
+    std::shared_ptr<State> here = state_.here();
+    if (!here) {
       throw Error(ErrorKind::invalid_argument, path_ + ": the writer belongs to another process");
     }
+    return here;
   }
 
   template <typename Use>
   std::invoke_result_t<Use, Writer&> alone(const Use& what) {
-    require_here();
+    const std::shared_ptr<State> used = state();
     auto result = without_gil([&] {
-      const std::lock_guard lock(state_->mutex);
-      return what(state_->writer);
+      const std::lock_guard lock(used->mutex);
+      return what(used->writer);
     });
     warnings_.emit();
     return result;
@@ -137,8 +146,8 @@ class SharedWriter {
   // What may run while another thread adds frames.
   template <typename Use>
   std::invoke_result_t<Use, Writer&> beside(const Use& what) {
-    require_here();
-    return without_gil([&] { return what(state_->writer); });
+    const std::shared_ptr<State> used = state();
+    return without_gil([&] { return what(used->writer); });
   }
 
   std::string path_;

@@ -127,6 +127,39 @@ TEST_CASE("a store that exists is replaced when asked") {
   }
 }
 
+TEST_CASE("tools leave no frame out, whatever a full queue is said to do") {
+  const TemporaryFolder folder;
+  const fs::path source = folder.path() / "source";
+  const fs::path made = folder.path() / "made";
+  write_store(source, options_of("png"), 60);
+  WriterOptions hasty = options_of("avc1/mp4");  // slower than reading PNG
+  hasty.queue_frames = 1;
+  hasty.when_full = avstore::WhenFull::drop;
+  SECTION("transcode") {
+    avstore::TranscodeOptions transcode;
+    transcode.writer = hasty;
+    CHECK(avstore::transcode(source, made, transcode) == 60);
+  }
+  SECTION("import") {
+    ImportOptions import;
+    import.writer = hasty;
+    CHECK(avstore::import_file(media("h264-intra-only.mp4"), made, import).frames == 60);
+  }
+  SECTION("align") {
+    avstore::AlignedWriterOptions aligned;
+    aligned.writer = hasty;
+    const avstore::Alignment alignment = avstore::align({source, source}, {});
+    avstore::write_aligned(alignment, {made, folder.path() / "other"}, aligned);
+    CHECK(Reader(folder.path() / "other").frame_count() == 60);
+  }
+  SECTION("side by side") {
+    avstore::AlignedWriterOptions aligned;
+    aligned.writer = hasty;
+    avstore::write_side_by_side(avstore::align({source, source}, {}), made, aligned);
+  }
+  CHECK(Reader(made).frame_count() == 60);
+}
+
 TEST_CASE("an import that fails leaves the store that it should have replaced") {
   const TemporaryFolder folder;
   const fs::path store = folder.path() / "store";

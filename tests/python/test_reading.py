@@ -3,12 +3,14 @@ import contextlib
 import copy
 import gc
 import pickle
+import re
+import shutil
 
 import numpy as np
 import pytest
 
 import avstore
-from conftest import DATA, HEIGHT, WIDTH, chunk_files, code_of, decoded, draw, golden_stores, write_store
+from conftest import DATA, HEIGHT, WIDTH, chunk_files, code_of, decoded, draw, golden_stores, python, write_store
 
 INTEGERS = [int, np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64]
 FLOATS = [float, np.float16, np.float32, np.float64, np.longdouble]
@@ -97,6 +99,41 @@ def test_stores_of_the_reference(golden):
             assert np.array_equal(image, wanted)
         else:
             assert np.abs(image.astype(float) - wanted).mean() <= expected["tolerance_mean_abs"]
+
+
+@pytest.mark.parametrize("other", [np.full((8, 6), 7, np.int32), np.full((8, 6, 1), 7, np.float32), np.full((6, 8), 7, np.float32),
+                                   np.full((8, 3, 2), 7, np.float32)], ids=lambda other: f"{other.dtype} {other.shape}")
+def test_images_of_several_kinds_are_not_stacked(folder, other):
+    """As many bytes do not make the same array."""
+    with avstore.create(folder / "s", "npy") as w:
+        for i in range(4):
+            w.add(np.full((8, 6), i, np.float32), i, i)
+    np.save(folder / "s/000000/000002.npy", other)
+    s = avstore.open(folder / "s")
+    assert s.stack([0, 3]).tolist() == [np.full((8, 6), i).tolist() for i in (0, 3)]
+    with pytest.raises(avstore.Error, match=f"{folder}/s: .*frame(_index)? 2 "):
+        s.stack()
+
+
+@pytest.mark.parametrize("name", ["dir_png_gray", "video_mjpeg_avi_gray", "dir_npy_gray"])
+def test_one_channel_is_gray(folder, name):
+    """Other writers state the shape of gray images as [rows, columns, 1], too."""
+    [golden] = [golden for golden in golden_stores() if golden.path.name == name]
+    shutil.copytree(golden.path, folder / "s")
+    metadata = folder / "s/metadata.yaml"
+    metadata.write_text(re.sub(r"(  imgshape:\n  - \d+\n  - \d+\n)", r"\1  - 1\n", metadata.read_text(), count=1))
+    assert "- 1\n" in metadata.read_text()
+    s = avstore.open(folder / "s")
+    assert s.info.color is False
+    assert all(np.array_equal(frame, expected) for frame, expected in zip(s, golden.frames))
+    assert np.array_equal(s.stack(), golden.frames)
+    avstore.transcode(folder / "s", folder / "t", format="png")
+    t = avstore.open(folder / "t")
+    assert t.info.color is False and t.info.shape == golden.frames[0].shape and np.array_equal(t.stack(), golden.frames)
+    if name == "dir_png_gray":
+        with avstore.append(folder / "s") as w:
+            w.add(golden.frames[3], 10**6, 10**6)
+        assert np.array_equal(avstore.open(folder / "s")[-1], golden.frames[3])
 
 
 def test_raw_sensor_data_as_they_are(folder):
@@ -278,6 +315,35 @@ def test_many_decode_no_frame_twice(gray):
 
 
 # --- what a frame is ---
+
+@pytest.mark.parametrize("how", ["list", "stack"])
+def test_control_c_stops_reading_many(folder, how):
+    """With a switch interval of minutes, the signal is sent when reading lets go of the interpreter."""
+    script = """
+import os, signal, sys, threading, numpy, avstore
+path, how = sys.argv[1:]
+signal.signal(signal.SIGINT, signal.default_int_handler)
+image = numpy.random.default_rng(0).integers(0, 255, (1200, 1600, 3), numpy.uint8)
+with avstore.create(path, "mjpeg/avi") as w:
+    for i in range(100):
+        w.add(image, i, i)
+s = avstore.open(path)
+last = s[99]
+before = s.statistics.frames_decoded
+sys.setswitchinterval(600)
+begun = threading.Event()
+thread = threading.Thread(target=lambda: (begun.wait(), os.kill(os.getpid(), signal.SIGINT)))
+thread.start()
+try:
+    begun.set()
+    s[:] if how == "list" else s.stack()
+except KeyboardInterrupt:
+    print("interrupted")
+thread.join()
+print(s.statistics.frames_decoded - before < 100, numpy.array_equal(s[99], last))
+"""
+    assert python(script, folder / "s", how).split() == ["interrupted", "True", "True"]
+
 
 def test_a_frame_is_an_array_that_knows_its_names(gray):
     frame = avstore.open(gray)[7]

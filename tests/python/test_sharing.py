@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import avstore
+import avstore.dask_array
 from conftest import HEIGHT, WIDTH, chunk_files, code_of, decoded, draw, python, write_store
 
 
@@ -86,6 +87,40 @@ done.set()
     assert int(python(script, work, path)) > 20
 
 
+@pytest.mark.parametrize("work", ["read", "read list", "add", "verify"])
+def test_python_ends_while_a_daemon_thread_works(folder, work):
+    """It comes back from decoding or encoding to a Python that is gone."""
+    script = """
+import sys, threading, numpy, avstore
+work, path = sys.argv[1:]
+begun = threading.Semaphore(0)
+image = numpy.random.default_rng(0).integers(0, 255, (300, 400, 3), numpy.uint8)
+w = avstore.create(path, "h264/mkv", overwrite=True)
+for i in range(30):
+    w.add(image, i, i)
+w.sync()
+s = avstore.open(path)
+def go():
+    while True:
+        begun.release()
+        if work == "read":
+            s[11]
+        elif work == "read list":
+            s[[3, 20]]
+        elif work == "add":
+            w.add(image, 0, 0)
+        else:
+            avstore.verify(path, deep=True, progress=lambda done, total: True)
+threads = [threading.Thread(target=go, daemon=True) for _ in range(3)]
+for thread in threads:
+    thread.start()
+for _ in threads:
+    begun.acquire()
+"""
+    for attempt in range(4):
+        python(script, work, folder / "s")
+
+
 def test_closing_while_another_thread_reads(store):
     s = avstore.open(store)
     ended = []
@@ -140,6 +175,31 @@ def test_processes_of_multiprocessing(store, method):
     assert codes(s, [21, 3]) == [21, 3]
 
 
+def test_threads_of_a_child_share_an_inherited_store(store):
+    """They all find that it has to be opened anew, at the same time."""
+    script = """
+import os, sys, threading, avstore
+s = avstore.open(sys.argv[1])
+s[0]
+for attempt in range(20):
+    child = os.fork()
+    if child == 0:
+        seen = []
+        together = threading.Barrier(8)
+        def read(seed):
+            together.wait()
+            seen.extend(s[(seed * 7 + i) % 60].index == (seed * 7 + i) % 60 for i in range(4))
+        threads = [threading.Thread(target=read, args=(seed,)) for seed in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        os._exit(0 if seen == [True] * 32 else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+"""
+    python(script, store)
+
+
 def test_a_child_leaves_its_parents_recording_alone(folder):
     script = """
 import gc, os, sys, numpy, avstore
@@ -185,13 +245,42 @@ def test_blocks_begin_at_keyframes(store, images_a_block):
     assert np.array_equal(array[7:33:5, 3, ::2].compute(scheduler="synchronous"), expected[7:33:5, 3, ::2])
 
 
-def test_nothing_is_decoded_twice_or_before_its_time(store):
+@pytest.mark.parametrize("scheduler", ["synchronous", "threads"])
+def test_nothing_is_decoded_twice_or_before_its_time(store, monkeypatch, scheduler):
+    opened = []
+
+    def opening(*arguments, **options):
+        opened.append(avstore.Store(*arguments, **options))
+        return opened[-1]
+
+    def decoded_by(stores):
+        return sum(each.statistics.frames_decoded for each in stores)
+
+    monkeypatch.setattr(avstore.dask_array, "Store", opening)
+    monkeypatch.setattr(avstore.dask_array, "_open", threading.local())
     s = avstore.open(store)
-    s.image_shape
-    before = s.statistics
     array = s.to_dask(block_bytes=5 * HEIGHT * WIDTH)
-    assert s.statistics == before
-    assert [code_of(image) for image in array[40:43].compute(scheduler="threads")] == [40, 41, 42]
+    assert decoded_by([s]) == 0 and opened == []
+    assert [code_of(image) for image in array[40:43].compute(scheduler=scheduler)] == [40, 41, 42]
+    assert decoded_by([s]) == 0 and decoded_by(opened) == 5
+    assert [code_of(image) for image in array.compute(scheduler=scheduler)] == list(range(60))
+    assert decoded_by([s]) == 0 and decoded_by(opened) == 65
+
+
+@pytest.mark.parametrize("format", ["png", "npy"])
+def test_a_damaged_first_frame_spoils_no_other(folder, format):
+    write_store(folder / "s", format)
+    (folder / f"s/000000/000000.{format}").write_bytes(b"no image")
+    s = avstore.open(folder / "s")
+    assert [code_of(image) for image in s.stack(slice(1, None))] == list(range(1, 40))
+    for read in (lambda: s[0], s.stack):
+        with pytest.raises(avstore.Corrupt):
+            read()
+    array = s.to_dask(block_bytes=HEIGHT * WIDTH)
+    assert s.image_shape == array.shape[1:] == (HEIGHT, WIDTH) and s.image_dtype == array.dtype == np.uint8
+    assert [code_of(image) for image in array[1:].compute()] == list(range(1, 40))
+    with pytest.raises(avstore.Corrupt):
+        array.compute()
 
 
 def test_sizes_of_blocks(store):

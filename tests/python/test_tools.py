@@ -1,5 +1,8 @@
 """Work on whole stores, against other programs."""
+import errno
 import os
+import pathlib
+import pickle
 import signal
 import subprocess
 import sys
@@ -9,7 +12,7 @@ import numpy as np
 import pytest
 
 import avstore
-from conftest import DATA, HEIGHT, WIDTH, chunk_files, code_of, decoded, draw, write_store
+from conftest import DATA, HEIGHT, WIDTH, chunk_files, code_of, decoded, draw, python, write_store
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +92,18 @@ def test_work_is_stopped(store, folder):
     assert list(folder.iterdir()) == []
 
 
+def test_what_is_there_already_can_wait(store, folder):
+    alignment = avstore.align([store, store])
+    for option in ({"when_full": "drop"}, {"when_full": "block"}, {"pixel_format": "gray8"}):
+        for call in (lambda: avstore.transcode(store, folder / "t", **option),
+                     lambda: avstore.import_video(DATA / "clip.mp4", folder / "t", **option),
+                     lambda: alignment.write([folder / "t", folder / "u"], **option),
+                     lambda: alignment.write_side_by_side(folder / "t", **option)):
+            with pytest.raises(ValueError, match=next(iter(option))):
+                call()
+    assert avstore.transcode(store, folder / "t", when_full=None, queue_frames=2) == 40 == len(avstore.open(folder / "t"))
+
+
 def test_control_c_stops_work(store, folder):
     def interrupt(done, total):
         os.kill(os.getpid(), signal.SIGINT)
@@ -100,6 +115,164 @@ def test_control_c_stops_work(store, folder):
             avstore.transcode(store, folder / "t", progress=interrupt)
     finally:
         signal.signal(signal.SIGINT, before)
+    assert list(folder.iterdir()) == []
+
+
+# --- paths ---
+
+def test_relative_paths_outlive_a_change_of_the_folder(folder, monkeypatch):
+    (folder / "sub").mkdir()
+    for place, first in ((folder, 0), (folder / "sub", 100)):
+        with avstore.create(place / "a", "png", chunk_size=5) as w:
+            for i in range(20):
+                w.add(draw(first + i), i, i)
+                w.add_extra(shown=first + i)
+    monkeypatch.chdir(folder)
+    s = avstore.open("a")
+    aligned = avstore.align(["a", "a/metadata.yaml"])
+    monkeypatch.chdir("sub")
+    assert s.path == str(folder / "a") and [code_of(frame) for frame in s] == list(range(20))
+    assert [code_of(frame) for frame in s[[7, 12]]] == [7, 12] and list(s.extra["shown"]) == list(range(20))
+    again = pickle.loads(pickle.dumps(s))
+    assert code_of(again[3]) == 3
+    aligned.write(["b", "c"])
+    assert code_of(avstore.open("c")[4]) == 4
+    assert sorted(aligned.stores) == [str(folder / "a"), str(folder / "a/metadata.yaml")]
+
+
+@pytest.mark.parametrize("format", ["png", "h264/mkv"])
+def test_a_recording_outlives_a_change_of_the_folder(folder, monkeypatch, format):
+    (folder / "sub").mkdir()
+    monkeypatch.chdir(folder)
+    with avstore.create("s", format, chunk_size=5) as w:
+        for i in range(20):
+            if i == 7:
+                w.sync()
+                monkeypatch.chdir("sub")
+            w.add(draw(i), i, i)
+            w.add_extra(shown=i)
+    assert w.path == str(folder / "s") and os.listdir(".") == []
+    s = avstore.open("../s")
+    assert [code_of(frame) for frame in s] == list(range(20)) == list(s.extra["shown"])
+    assert avstore.verify("../s").ok
+
+
+class _Path:
+    def __init__(self, path):
+        self._path = path
+
+    def __fspath__(self):
+        return self._path
+
+
+@pytest.mark.parametrize("kind", [os.fsdecode, bytes, lambda path: _Path(os.fsdecode(path)), _Path],
+                         ids=["str", "bytes", "PathLike of str", "PathLike of bytes"])
+@pytest.mark.parametrize("name", [b"caf\xe9.store", "Mäuse 鼠".encode()], ids=["latin-1", "utf-8"])
+def test_paths_of_any_bytes(folder, kind, name):
+    place = os.fsencode(folder) + b"/" + name
+    path, made = kind(place), kind(place + b"-2")
+    with avstore.create(path, "h264/mkv", chunk_size=10) as w:
+        for i in range(20):
+            w.add(draw(i), i, i)
+            w.add_extra(shown=i)
+    assert w.path == os.fsdecode(place) and os.path.exists(place + b"/000001.mkv")
+    s = avstore.open(path)
+    assert s.path == os.fsdecode(place) and code_of(s[12]) == 12 and list(s.extra["shown"]) == list(range(20))
+    assert avstore.transcode(path, made) == 20 and avstore.verify(made).ok
+    assert avstore.export(path, kind(place + b".mp4")).frames == 20
+    assert avstore.import_video(kind(place + b".mp4"), kind(place + b"-3")).frames == 20
+    assert code_of(pickle.loads(pickle.dumps(s))[3]) == 3
+    avstore.align([path, made]).write([kind(place + b"-4"), kind(place + b"-5")])
+    assert avstore.rebuild_index(kind(place + b"-5")) == 20
+    for call in (lambda: avstore.create(path), lambda: avstore.open(kind(place + b"-none")), lambda: s.at_number(99)):
+        with pytest.raises(avstore.Error) as raised:
+            call()
+        assert os.fsdecode(place) in str(raised.value)
+    with open(os.path.join(place, b"metadata.yaml"), "ab") as metadata:
+        metadata.write(b"\xff")
+    with pytest.raises(avstore.Corrupt) as raised:
+        avstore.open(path)
+    assert os.fsdecode(place) in str(raised.value)
+    with open(os.path.join(place + b"-2", b".index.sqlite"), "wb") as index:
+        index.write(b"no database")
+    with pytest.warns(avstore.AvstoreWarning) as warned:
+        assert len(avstore.open(made)) == 20
+    assert os.fsdecode(place) in str(warned[0].message)
+
+
+def test_what_is_no_path(folder):
+    for call in (avstore.open, avstore.create, avstore.verify, lambda path: avstore.transcode(path, folder / "t"),
+                 lambda path: avstore.align([path, path])):
+        for path in ("a\0b", b"a\0b"):
+            with pytest.raises(ValueError, match="holds a zero"):
+                call(path)
+        with pytest.raises(TypeError):
+            call(5)
+        with pytest.raises(avstore.Error):
+            call("")
+
+
+# --- errors ---
+
+def test_errors_of_the_system_say_which(folder):
+    store = write_store(folder / "s: a", "png", 3)
+    (folder / "there.mp4").touch()
+    for call, kind, number, named in [
+        (lambda: avstore.create(store), FileExistsError, errno.EEXIST, store),
+        (lambda: avstore.export(store, folder / "there.mp4"), FileExistsError, errno.EEXIST, folder / "there.mp4"),
+        (lambda: avstore.open(folder / "none"), FileNotFoundError, errno.ENOENT, folder / "none"),
+        (lambda: avstore.create("/proc/none", "png").close(), OSError, errno.ENOENT, pathlib.Path("/proc/none")),
+        (lambda: avstore.create("/dev/null/none", "png").close(), OSError, errno.ENOTDIR, pathlib.Path("/dev/null/none")),
+    ]:
+        with pytest.raises(kind) as raised:
+            call()
+        for error in (raised.value, pickle.loads(pickle.dumps(raised.value))):
+            assert isinstance(error, (avstore.Error, kind)) and (error.errno, error.filename) == (number, str(named))
+            assert str(error) == str(raised.value) == error.strerror and str(error).startswith(f"{named}: ")
+
+
+def test_a_full_disk_is_named(folder):
+    script = """
+import errno, resource, signal, sys, numpy, avstore
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+image = numpy.random.default_rng(0).integers(0, 255, (300, 400), numpy.uint8)
+w = avstore.create(sys.argv[1], "png")
+resource.setrlimit(resource.RLIMIT_FSIZE, (50000, 50000))
+try:
+    for i in range(20):
+        w.add(image, i, i)
+    w.sync()
+except OSError as error:
+    print(errno.errorcode[error.errno], error.filename)
+w.abandon()
+"""
+    assert python(script, folder / "s") in [f"EFBIG {folder}/s/000000/000000.png\n", f"EFBIG {folder}/s/.index.sqlite\n"]
+
+
+# --- ranges ---
+
+@pytest.mark.parametrize("start, stop", [(0, None), (-5, None), (0, -5), (-10, -3), (3, -1), (np.int8(-100), 7), (35, 10**20)])
+def test_ranges_are_those_of_slices(store, folder, start, stop):
+    expected = list(range(100, 140))[int(start):stop]
+    if stop is None or stop < 2**63:
+        assert avstore.transcode(store, folder / "t", start=start, stop=stop) == len(expected)
+        assert avstore.open(folder / "t").frames.number.tolist() == expected
+        assert avstore.export(store, folder / "t.mp4", start=start, stop=stop).frames == len(expected)
+        s = avstore.open(store)
+        keys = s.keyframes()
+        assert s.keyframes(start, stop).tolist() == [key for key in keys if key + 100 in expected]
+    else:
+        with pytest.raises(ValueError, match="stop"):
+            avstore.transcode(store, folder / "t", start=start, stop=stop)
+
+
+@pytest.mark.parametrize("start, stop", [(40, None), (5, 5), (7, 3), (-2, -3), (0, -40)])
+def test_ranges_without_frames(store, folder, start, stop):
+    for call in (lambda: avstore.transcode(store, folder / "t", start=start, stop=stop),
+                 lambda: avstore.export(store, folder / "t.mp4", start=start, stop=stop)):
+        with pytest.raises(ValueError, match=f"^{store}: no frames in the range .*; the store has 40"):
+            call()
+    assert avstore.open(store).keyframes(start, stop).tolist() == []
     assert list(folder.iterdir()) == []
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import avstore
-from conftest import HEIGHT, WIDTH, chunk_files, code_of, decoded, draw, python, write_store
+from conftest import DATA, HEIGHT, WIDTH, chunk_files, code_of, decoded, draw, python, write_store
 
 
 def probe(video, entries):
@@ -214,6 +214,31 @@ def test_options_that_are_refused(folder):
             w.close()
 
 
+def test_whatever_is_refused_the_path_is_said(folder):
+    store = write_store(folder / "s", "png", 3)
+    s = avstore.open(store)
+    with avstore.create(folder / "w", "h264/mkv") as w:
+        for path, call in [
+            (store, lambda: s.at_number(1.5)), (store, lambda: s[1.5]), (store, lambda: s[[1.5]]), (store, lambda: s[["a"]]),
+            (store, lambda: s["a"]), (store, lambda: s.find()), (store, lambda: s.find(index=0.5)),
+            (store, lambda: avstore.open(store, pixel_format="none")), (store, lambda: avstore.open(store, pixel_format="yuv420p")),
+            (store, lambda: avstore.open(store, threads=-1)), (store, lambda: avstore.open(store, threads=2**31)),
+            (folder / "w", lambda: w.add(np.zeros(5), 0, 0)), (folder / "w", lambda: w.add(np.zeros((0, 5), np.uint8), 0, 0)),
+            (folder / "w", lambda: w.add(draw(0), 2**63, 0)), (folder / "w", lambda: w.add(draw(0), 0.5, 0)),
+            (folder / "w", lambda: w.insert_chunk(DATA / "clip.mp4", [1, 2], [1])),
+            (folder / "x", lambda: avstore.create(folder / "x", quality=101)),
+            (folder / "x", lambda: avstore.create(folder / "x", "none")),
+            (folder / "x", lambda: avstore.create(folder / "x", pixel_format="none")),
+            (folder / "x", lambda: avstore.create(folder / "x", when_full="none")),
+            (folder / "x", lambda: avstore.create(folder / "x", threads=-1)),
+            (folder / "x", lambda: avstore.create(folder / "x", chunk_size=-1)),
+            (store, lambda: avstore.create(store)),
+        ]:
+            with pytest.raises((ValueError, TypeError, FileExistsError)) as raised:
+                call()
+            assert str(path) in str(raised.value) and "--" not in str(raised.value)
+
+
 def test_warnings_are_pythons(folder):
     with avstore.create(folder / "s", "avc1/mp4") as w:
         with pytest.warns(avstore.AvstoreWarning, match="last row") as caught:
@@ -254,6 +279,25 @@ print(type(extra).__name__, list(extra), len(extra["frame_index"]))
     columns = "['frame_index', 'frame_number', 'frame_time'] 0\n"
     assert python(script, store, "with") == "DataFrame " + columns
     assert python(script, store, "without") == "dict " + columns
+
+
+def test_types_of_extra_data(folder):
+    """Of a column that each record has something of one kind in, over chunks."""
+    with avstore.create(folder / "s", "png", chunk_size=2) as w:
+        for i in range(6):
+            w.add(draw(i), i, i)
+            w.add_extra(led=i % 3 == 0, some=True if i % 2 else None, mixed=i > 2 or 7, big=2**63 + i if i > 2 else i,
+                        huge=2**64 - 1 - i, signed=-1 if i == 5 else 2**63 + i)
+    avstore.transcode(folder / "s", folder / "t", format="npy")
+    for store in ("s", "t"):
+        extra = avstore.open(folder / store).extra
+        assert {name: extra[name].dtype for name in ("led", "some", "mixed", "big", "huge", "signed")} == {
+            "led": bool, "some": object, "mixed": object, "big": np.uint64, "huge": np.uint64, "signed": np.float64}
+        assert extra["led"].tolist() == [True, False, False, True, False, False]
+        assert np.asarray(extra["frame_index"])[~np.asarray(extra["led"])].tolist() == [1, 2, 4, 5]
+        assert extra["some"].tolist() == [None, True] * 3 and extra["mixed"].tolist() == [7, 7, 7, True, True, True]
+        assert extra["big"].tolist() == [0, 1, 2, 2**63 + 3, 2**63 + 4, 2**63 + 5]
+        assert extra["huge"].tolist() == [2**64 - 1 - i for i in range(6)]
 
 
 def test_motifs_extra_data_are_those_the_reference_reads():

@@ -21,11 +21,15 @@ enum class ErrorKind {
 // failed and, where libav* or SQLite reported it, their own words.
 class Error : public std::runtime_error {
  public:
-  Error(ErrorKind kind, const std::string& message) : std::runtime_error(message), kind_(kind) {}
+  Error(ErrorKind kind, const std::string& message, int system_error = 0)
+      : std::runtime_error(message), kind_(kind), system_error_(system_error) {}
   ErrorKind kind() const noexcept { return kind_; }
+  // The operating system's number (errno) of what it refused, such as ENOSPC; 0 if not known.
+  int system_error() const noexcept { return system_error_; }
 
  private:
   ErrorKind kind_;
+  int system_error_;
 };
 
 }  // namespace avstore

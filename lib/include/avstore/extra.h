@@ -24,10 +24,11 @@ struct ExtraJson {
 // What all records say under one key, one element a record.
 struct ExtraColumn {
   std::string name;
-  // Integers, if each record has one. Doubles, if each has a number, null or nothing (both become
-  // NaN), unless an integer among them would lose digits. Strings, if each has one. Else JSON.
-  std::variant<std::vector<std::int64_t>, std::vector<double>, std::vector<std::string>,
-               std::vector<ExtraJson>>
+  // Integers, if each record has one; unsigned, if some of them take 64 bits for that, and none is
+  // negative. Doubles, if each has a number, null or nothing (both become NaN), unless an integer
+  // among them would lose digits. Strings, if each has one. Else JSON: also booleans.
+  std::variant<std::vector<std::int64_t>, std::vector<std::uint64_t>, std::vector<double>,
+               std::vector<std::string>, std::vector<ExtraJson>>
       values;
 };
 

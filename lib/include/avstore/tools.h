@@ -32,7 +32,7 @@ class Interrupted : public Error {
 };
 
 struct ImportOptions {
-  WriterOptions writer;
+  WriterOptions writer;  // but for when_full: no frame is left out
   // Keep the coded packets: chunks are cut at keyframes and nothing is encoded anew. writer.format
   // and the encoder options are not used then.
   bool copy = false;
@@ -60,7 +60,9 @@ ImportResult import_file(const std::filesystem::path& file, const std::filesyste
                          const ImportOptions& options);
 
 struct TranscodeOptions {
-  WriterOptions writer;  // metadata, creation time and zone come from the source store
+  // Metadata, creation time and zone come from the source store; when_full is not used: no frame is
+  // left out.
+  WriterOptions writer;
   IndexRange range{0, INT64_MAX};
   bool save_index = true;             // see ReaderOptions; of the source
   bool ignore_corrupt_extra = false;  // leave out chunks of damaged extra data, with a notice
@@ -212,7 +214,7 @@ struct Alignment {
 Alignment align(const std::vector<std::filesystem::path>& stores, const AlignOptions& options);
 
 struct AlignedWriterOptions {
-  WriterOptions writer;
+  WriterOptions writer;               // but for when_full: no frame is left out
   bool save_index = true;             // see ReaderOptions; of the stores aligned
   bool ignore_corrupt_extra = false;  // leave out chunks of damaged extra data, with a notice
   Progress progress;

@@ -132,7 +132,8 @@ class Writer {
  public:
   // Makes the store's folder. Nothing else is written before the first frame or close(). A store
   // that is to be replaced lies in the folder .replaced within meanwhile, and comes back if this
-  // one fails or is given up without a durable frame.
+  // one fails or is given up without a durable frame. A relative path is resolved at each use: the
+  // current folder must stay while this lives.
   // Throws Error: exists (and no `overwrite`), invalid_argument (options), unsupported (format,
   // encoder or encoding), io.
   Writer(const std::filesystem::path& store, WriterOptions options);

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Iterable, List, Literal, Optional, Sequence
 import numpy as np
 
 from . import _native
-from .arguments import Path, Progress, native_writer_options, path_text
+from .arguments import Path, Progress, absolute_path, native_copy_options, native_path
 from .errors import paths_not_found
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from .arguments import WriterOptions
+    from .arguments import CopyOptions
 
 _SHOWN = np.array(["match", "hold", "black"])
 
@@ -53,19 +53,19 @@ class Alignment:
         return len(self.number)
 
     def write(self, destinations: Iterable[Path], *, save_index: bool = True, ignore_corrupt_extra: bool = False,
-              progress: Optional[Progress] = None, **options: "Unpack[WriterOptions]") -> None:
+              progress: Optional[Progress] = None, **options: "Unpack[CopyOptions]") -> None:
         """Write each store anew, a frame a place, so that index and number mean the same in all of them.
 
         destinations: as many as there are stores. options: as of `create`. Matched frames keep their time and extra data.
         ignore_corrupt_extra: leave out chunks of damaged extra data, with a warning.
         """
-        self._native.write([path_text(each) for each in destinations], native_writer_options(options), save_index,
+        self._native.write([native_path(each) for each in destinations], native_copy_options(options), save_index,
             ignore_corrupt_extra, progress)
 
     def write_side_by_side(self, destination: Path, *, save_index: bool = True, ignore_corrupt_extra: bool = False,
-                           progress: Optional[Progress] = None, **options: "Unpack[WriterOptions]") -> None:
+                           progress: Optional[Progress] = None, **options: "Unpack[CopyOptions]") -> None:
         """Write one store, or one video (.mp4, .mkv), of all images from left to right. options: as of `create`."""
-        self._native.write_side_by_side(path_text(destination), native_writer_options(options), save_index,
+        self._native.write_side_by_side(native_path(destination), native_copy_options(options), save_index,
             ignore_corrupt_extra, progress)
 
     def __repr__(self) -> str:
@@ -83,7 +83,9 @@ def align(stores: Iterable[Path], by: Literal["number", "time"] = "number",
     tolerance: seconds from the first frame of a match to its last, at most; default: half the shortest of the stores'
         median frame intervals.
 
-    Raises InvalidArgument (fewer than two stores, a store without frames), and what `open` raises.
+    Only names are read, no images; Ctrl-C does not stop it. Raises InvalidArgument (fewer than two stores, a store without frames),
+    and what `open` raises.
     """
-    paths = [path_text(each) for each in stores]
-    return Alignment(paths, _native.align(paths, by, policy, None if tolerance is None else float(tolerance), save_index))
+    paths = [absolute_path(each) for each in stores]
+    return Alignment(paths, _native.align([native_path(each) for each in paths], by, policy,
+                                          None if tolerance is None else float(tolerance), save_index))

@@ -17,7 +17,7 @@ from .errors import InvalidArgument
 
 # A number without a fraction: an int, or one of NumPy's or a float with that value.
 Integer = Union[SupportsIndex, SupportsFloat]
-Path = Union[str, "os.PathLike[str]"]
+Path = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 # Frames per second.
 Rate = Union[int, float, str, Fraction, Tuple[int, int]]
 # Told of frames done and to do (0: unknown); returning False stops the work.
@@ -65,8 +65,8 @@ class RecordingOptions(StoreOptions, total=False):
     when_full: WhenFull  # what becomes of a frame for which there is no room; default "block"
 
 
-class WriterOptions(RecordingOptions, total=False):
-    """How a store is written."""
+class CopyOptions(StoreOptions, total=False):
+    """How a store is written whose frames come from elsewhere."""
 
     format: str  # see formats(); default "avc1/mp4"
 
@@ -129,7 +129,26 @@ def integers(values: Any, what: str) -> np.ndarray:
 
 
 def path_text(path: Path) -> str:
-    return os.fspath(path)
+    """As Python's own functions take and give paths: bytes that are no text are kept as surrogates."""
+    text = os.fsdecode(path)
+    if "\0" in text:
+        raise InvalidArgument(f"{text!r} is no path: it holds a zero")
+    return text
+
+
+def absolute_path(path: Path) -> str:
+    """For what is used later, too: it leads to the same place whatever becomes of the current folder."""
+    text = path_text(path)
+    if not text or os.path.isabs(text):
+        return text
+    short = os.path.abspath(text)
+    # They differ where ".." follows a link.
+    return short if os.path.realpath(short) == os.path.realpath(text) else os.path.join(os.getcwd(), text)
+
+
+def native_path(path: Path) -> bytes:
+    """A path for the extension module."""
+    return os.fsencode(path_text(path))
 
 
 def fraction(rate: Rate) -> Tuple[int, int]:
@@ -286,5 +305,18 @@ def native_writer_options(given: Mapping[str, Any]) -> dict[str, Any]:
     return _native(given, _CONVERTED_BY_WRITER)
 
 
-def frame_range(start: Integer, stop: Optional[Integer]) -> Tuple[int, int]:
-    return max(integer(start, "start"), 0), INT64_MAX if stop is None else integer(stop, "stop")
+def native_copy_options(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The same for stores made of what is there already: its frames can wait, and say themselves what they are."""
+    for name in ("when_full", "pixel_format"):
+        if given.get(name) is not None:
+            raise InvalidArgument(f"{name} is for frames that are added one by one; here none is left out, and they are taken as "
+                                  "they are")
+    return native_writer_options(given)
+
+
+def frame_range(start: Integer, stop: Optional[Integer], count: Callable[[], int]) -> Tuple[int, int]:
+    """As a slice has it: negative ones count from the end, of which `count` tells where it is."""
+    first, last = integer(start, "start"), None if stop is None else integer(stop, "stop")
+    if first < 0 or (last is not None and last < 0):
+        first, last, _ = slice(first, last).indices(count())
+    return first, INT64_MAX if last is None else last

@@ -26,8 +26,8 @@ def _store_of_thread(key: Tuple[Any, ...]) -> Store:
     return _open.store
 
 
-def _read_block(key: Tuple[Any, ...], start: int, stop: int) -> np.ndarray:
-    return _store_of_thread(key).stack(slice(start, stop))
+def _read_block(key: Tuple[Any, ...], start: int, stop: int, shape: Tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    return _store_of_thread(key)._stack(np.arange(start, stop), shape, dtype)
 
 
 def _block_bounds(keyframes: np.ndarray, frames: int, largest: int) -> List[int]:
@@ -71,7 +71,7 @@ def to_dask(store: Store, block_bytes: Union[int, str, None]) -> Any:
     key = (store._given_path, tuple(store._options.items()), store.info.uuid, frames)
     name = "avstore-" + dask.base.tokenize(key, cuts, store.info.created_utc)
     rest = (0,) * len(shape)
-    graph = {(name, block, *rest): (_read_block, key, start, stop)
+    graph = {(name, block, *rest): (_read_block, key, start, stop, shape, dtype)
              for block, (start, stop) in enumerate(zip(cuts, cuts[1:]))}
     chunks = (tuple(np.diff(cuts).tolist()), *((extent,) for extent in shape))
     return dask.array.Array(HighLevelGraph.from_collections(name, graph), name, chunks, dtype=dtype)

@@ -6,9 +6,12 @@ avstore catches the right ones. Messages name the file concerned.
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
+import re
 import sys
 import warnings
-from typing import Iterator
+from typing import Any, Iterator, Optional
 
 __all__ = ["AvstoreWarning", "Corrupt", "EndOfStore", "Error", "Exists", "Interrupted", "InvalidArgument", "NotFound",
            "StorageError", "StoreNotFound", "Unsupported"]
@@ -25,8 +28,33 @@ class NotFound(Error, KeyError):
     """There is no such frame number, file or stream."""
 
 
-class StoreNotFound(NotFound, FileNotFoundError):
-    """There is no store, or no file, at that path."""
+def _file_named(message: str) -> Optional[str]:
+    """The path with which a message begins, as those of avstore do."""
+    ends = [place.start() for place in re.finditer(": ", message)]
+    there = [message[:end] for end in ends if os.path.lexists(message[:end])]
+    near = [message[:end] for end in ends[:1] if os.path.isdir(os.path.dirname(message[:end]))]
+    return next(iter(reversed(near + there)), None)
+
+
+class _OfTheSystem(OSError):
+    """An OSError whose message is not made of its errno and filename."""
+
+    _usual_errno: Optional[int] = None
+
+    def __init__(self, message: str = "", system_error: Optional[int] = None, filename: Optional[str] = None):
+        super().__init__(message)
+        self.errno = system_error or self._usual_errno  # type: ignore[assignment]
+        self.strerror = message
+        self.filename = filename or _file_named(message)
+
+    def __reduce__(self) -> Any:
+        return type(self), (self.strerror, self.errno, self.filename)
+
+
+class StoreNotFound(_OfTheSystem, NotFound, FileNotFoundError):
+    """There is no store, or no file, at that path. Its errno is ENOENT."""
+
+    _usual_errno = errno.ENOENT
 
 
 class EndOfStore(Error, EOFError, IndexError):
@@ -37,8 +65,10 @@ class InvalidArgument(Error, ValueError):
     """What was asked for cannot be."""
 
 
-class Exists(Error, FileExistsError):
-    """The destination is there already."""
+class Exists(_OfTheSystem, Error, FileExistsError):
+    """The destination is there already. Its errno is EEXIST."""
+
+    _usual_errno = errno.EEXIST
 
 
 class Corrupt(Error):
@@ -49,8 +79,8 @@ class Unsupported(Error, ValueError):
     """Well-formed, but not something that this library or machine can do."""
 
 
-class StorageError(Error, OSError):
-    """The operating system refused: full disk, permissions and the like."""
+class StorageError(_OfTheSystem, Error, OSError):
+    """The operating system refused: full disk, permissions and the like. Its errno says which; None if not known."""
 
 
 class Interrupted(Error):

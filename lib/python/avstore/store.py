@@ -4,7 +4,6 @@ from __future__ import annotations
 import datetime
 import functools
 import json
-import os
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Iterator, List, Optional, Tuple, Union, overload
@@ -12,13 +11,16 @@ from typing import TYPE_CHECKING, Any, Iterator, List, Optional, Tuple, Union, o
 import numpy as np
 
 from . import _native
-from .arguments import INT64_MAX, INT64_MIN, Integer, Path, array_of, integer, integers, path_text, whole
-from .errors import EndOfStore, InvalidArgument, NotFound, paths_not_found
+from .arguments import (INT64_MAX, INT64_MIN, Integer, Path, absolute_path, array_of, frame_range, integer, integers, native_path,
+                        whole)
+from .errors import Corrupt, EndOfStore, InvalidArgument, NotFound, paths_not_found
 from .frame import Frame, FrameInfo
 
 if TYPE_CHECKING:
     import dask.array
     import xarray
+
+_ImageType = Tuple[Tuple[int, ...], np.dtype]
 
 
 @dataclass(frozen=True)
@@ -141,10 +143,10 @@ class Store:
         """See `avstore.open`."""
         self._options = {"pixel_format": pixel_format, "raw_sensor": raw_sensor, "threads": threads,
                          "save_index": save_index, "writable": writable}
-        self._given_path = os.path.abspath(path_text(path))
+        self._given_path = absolute_path(path)
         with paths_not_found():
-            self._reader = _native.Reader(path_text(path), pixel_format or "", bool(raw_sensor),
-                                          integer(threads, "threads", 32), bool(save_index), bool(writable))
+            self._reader = _native.Reader(native_path(self._given_path), pixel_format or "", bool(raw_sensor),
+                                          integer(threads, f"{self._given_path}: threads", 32), bool(save_index), bool(writable))
         self._take_info()
 
     def _take_info(self) -> None:
@@ -187,7 +189,7 @@ class Store:
         """
         count = self._reader.refresh()
         self._take_info()
-        for cached in ("frames", "extra", "_image_type"):
+        for cached in ("frames", "extra", "_image_type", "_usual_image_type"):
             vars(self).pop(cached, None)
         return count
 
@@ -204,15 +206,15 @@ class Store:
         """The records that were tied to frames, in order of their frames; those of the same key make a column.
 
         A pandas.DataFrame, or without pandas a dict of arrays. The columns frame_index, frame_number and frame_time say which
-        frame a record belongs to: -1, -2**63 and NaN if to none. Integers stay integers if each record has one; numbers are float64,
-        NaN where a record has none; all else is of type object, None where a record has none.
+        frame a record belongs to: -1, -2**63 and NaN if to none. Integers and booleans stay such if each record has one;
+        numbers are float64, NaN where a record has none; all else is of type object, None where a record has none.
         Raises Corrupt if they are damaged; `read_extra` can leave such chunks out.
         """
         return self.read_extra()
 
     def read_extra(self, ignore_corrupt: bool = False) -> Any:
-        """As `extra`. ignore_corrupt: leave out chunks whose records are damaged, with a warning."""
-        columns, sample_rates = _native.read_extra(self.path, ignore_corrupt)
+        """As `extra`. ignore_corrupt: leave out chunks whose records are damaged, with a warning. Ctrl-C does not stop it."""
+        columns, sample_rates = _native.read_extra(native_path(self.path), ignore_corrupt)
         arrays = _columns_as_arrays(columns)
         try:
             import pandas
@@ -241,8 +243,8 @@ class Store:
         """``s[i]``: the frame at that place; negative ones count from the end.
 
         ``s[a:b:step]`` and ``s[[3, 1, 2]]`` (a list, array or Series of places, a mask, or what np.nonzero gives) give a list of
-        frames in the order asked; they are decoded in the cheapest order, on all cores, and no frame twice. Mind your memory:
-        ``s[:]`` is everything.
+        frames in the order asked; they are decoded in the cheapest order, on all cores, and no frame twice. Ctrl-C stops it.
+        Mind your memory: ``s[:]`` is everything.
         Raises EndOfStore outside the store.
         """
         if isinstance(key, slice) or np.ndim(key) > 0:
@@ -265,10 +267,13 @@ class Store:
     def stack(self, key: Any = slice(None)) -> np.ndarray:
         """Several frames as one array, [frames, rows, columns] or [frames, rows, columns, channels].
 
-        `key` is a slice or a sequence of places, as in ``s[key]``. All images must have the store's shape.
+        `key` is a slice or a sequence of places, as in ``s[key]``; Ctrl-C stops it. All images must be of one shape and type.
         """
         places = self._places(key)
-        target = np.empty((len(places), *self.image_shape), self.image_dtype)
+        return self._stack(places, *(self._image_type or self._type_of_frame(places[:1])))
+
+    def _stack(self, places: np.ndarray, shape: Tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        target = np.empty((len(places), *shape), dtype)
         self._reader.read_into(places, target)
         return target
 
@@ -289,7 +294,7 @@ class Store:
              nearest: bool = False) -> FrameInfo:
         """What is known of the frame at that place, of that number or nearest to that time, without decoding it."""
         if sum(value is not None for value in (index, number, time)) != 1:
-            raise InvalidArgument("give one of index, number and time")
+            raise InvalidArgument(f"{self.path}: give one of index, number and time")
         if index is not None:
             return FrameInfo(*self._reader.find_index(self._place(index)))
         if number is not None:
@@ -297,25 +302,40 @@ class Store:
         return FrameInfo(*self._reader.find_time(float(time)))  # type: ignore[arg-type]
 
     def keyframes(self, start: Integer = 0, stop: Optional[Integer] = None) -> np.ndarray:
-        """Places of the frames of [start, stop) at which decoding can start, ascending. In folders of images: all."""
-        return self._reader.keyframes(integer(start, "start"), INT64_MAX if stop is None else integer(stop, "stop"))
+        """Places of the frames of [start, stop) at which decoding can start, ascending. In folders of images: all.
+
+        Negative ones count from the end, as in a slice.
+        """
+        return self._reader.keyframes(*frame_range(start, stop, lambda: len(self)))
 
     @property
     def image_shape(self) -> Tuple[int, ...]:
-        """Shape of the arrays that frames come as."""
-        return self._image_type[0]
+        """Shape of the arrays that frames come as; of arrays and raw sensor data that of the first one."""
+        return self._usual_image_type[0]
 
     @property
     def image_dtype(self) -> np.dtype:
-        """Type of the elements of the arrays that frames come as."""
-        return self._image_type[1]
+        """Type of the elements of the arrays that frames come as; of arrays and raw sensor data that of the first one."""
+        return self._usual_image_type[1]
 
     @functools.cached_property
-    def _image_type(self) -> Tuple[Tuple[int, ...], np.dtype]:
-        # A frame knows best, whatever pixel_format and raw sensor data come to.
-        if len(self) > 0:
-            first = self[0]
-            return first.shape, first.dtype
+    def _usual_image_type(self) -> _ImageType:
+        return self._image_type or self._type_of_frame(np.arange(min(1, len(self))))
+
+    @functools.cached_property
+    def _image_type(self) -> Optional[_ImageType]:
+        """Of all frames; None where each is as it was stored."""
+        known = self._reader.image_type()
+        return known and (known[1], np.dtype(known[0]))
+
+    def _type_of_frame(self, places: np.ndarray) -> _ImageType:
+        """Of the frame at that place, or what the store says if there is none, or it is damaged."""
+        try:
+            for place in places:
+                frame = self[place]
+                return frame.shape, frame.dtype
+        except Corrupt:
+            pass
         return self._info.shape, np.dtype(self._info.dtype)
 
     # --- for many machines ---
@@ -363,7 +383,7 @@ class Store:
     # --- what was asked for ---
 
     def _place(self, index: Any) -> int:
-        place = whole(index, "frame index")
+        place = whole(index, f"{self.path}: frame index")
         if place < -len(self) or place > INT64_MAX:
             raise EndOfStore(f"{self.path}: no frame_index {place}; the store has {len(self)} frames")
         return place + len(self) if place < 0 else place
@@ -374,14 +394,14 @@ class Store:
         asked = array_of(key, "frame indices")
         if asked.dtype.kind == "b" and len(asked) != len(self):
             raise InvalidArgument(f"{self.path}: a mask of {len(asked)} does not fit {len(self)} frames")
-        places = integers(asked, "frame indices")
+        places = integers(asked, f"{self.path}: frame indices")
         outside = places < -len(self)
         if outside.any():
             raise EndOfStore(f"{self.path}: no frame_index {places[outside][0]}; the store has {len(self)} frames")
         return np.where(places < 0, places + len(self), places)
 
     def _number(self, number: Integer, nearest: bool) -> int:
-        value = whole(number, "frame number")
+        value = whole(number, f"{self.path}: frame number")
         if INT64_MIN <= value <= INT64_MAX:
             return value
         if not nearest:

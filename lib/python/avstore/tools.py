@@ -2,20 +2,22 @@
 
 Where a function takes `progress`, that is called now and then with the frames done and to do (0: unknown); returning False stops
 the work, which raises Interrupted, as Ctrl-C does with KeyboardInterrupt. What is stopped or fails leaves no half-made store behind.
+The others (`repair`, `rebuild_index`, `empty`) go on to their end; Ctrl-C counts after it.
 """
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, List, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, List, NamedTuple, Optional, Tuple
 
 from . import _native
 from .arguments import Integer, Path, Progress, Timing, frame_range, integer, native_encoder_options, \
-    native_writer_options, path_text
+    native_copy_options, native_path
 from .errors import paths_not_found
+from .store import Store
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from .arguments import EncoderOptions, WriterOptions
+    from .arguments import EncoderOptions, CopyOptions
 
 
 class Format(NamedTuple):
@@ -134,7 +136,7 @@ def encoders(format: str, width: Integer = 256, height: Integer = 256) -> List[E
 def import_video(file: Path, store: Path, *, copy: bool = False, stream: Optional[Integer] = None,
                  start_time: Optional[float] = None, first_number: Integer = 0, number_step: Integer = 1,
                  allow_truncated: bool = False, progress: Optional[Progress] = None,
-                 **options: "Unpack[WriterOptions]") -> ImportResult:
+                 **options: "Unpack[CopyOptions]") -> ImportResult:
     """Make a store of a video file, of any kind that FFmpeg reads.
 
     copy: keep the coded video and only cut it into chunks; `format` and the options of the encoder are not used then.
@@ -147,37 +149,41 @@ def import_video(file: Path, store: Path, *, copy: bool = False, stream: Optiona
     Raises NotFound, Exists, Corrupt (no video, damaged or cut off), InvalidArgument, Unsupported, StorageError.
     """
     return ImportResult(*_native.import_video(
-        path_text(file), path_text(store), native_writer_options(options), copy,
+        native_path(file), native_path(store), native_copy_options(options), copy,
         None if stream is None else integer(stream, "stream", 32), None if start_time is None else float(start_time),
         integer(first_number, "first_number"), integer(number_step, "number_step"), allow_truncated, progress))
+
+
+def _frames_of(store: Path, save_index: bool) -> Callable[[], int]:
+    return lambda: len(Store(store, save_index=save_index))
 
 
 @paths_not_found()
 def transcode(source: Path, destination: Path, *, start: Integer = 0, stop: Optional[Integer] = None,
               save_index: bool = True, ignore_corrupt_extra: bool = False, progress: Optional[Progress] = None,
-              **options: "Unpack[WriterOptions]") -> int:
-    """Write the frames [start, stop) of a store anew in another format; returns how many.
+              **options: "Unpack[CopyOptions]") -> int:
+    """Write the frames [start, stop) of a store anew in another format; returns how many. Negative ones count from the end.
 
     Numbers, times, metadata and extra data are carried over. options: as of `create`, such as ``format="ffv1/mkv"``; where
     `metadata`, `created` or `timezone` is given, it stands in place of the source's, as a whole.
     ignore_corrupt_extra: leave out chunks of damaged extra data, with a warning.
     """
-    return _native.transcode(path_text(source), path_text(destination), native_writer_options(options),
-                             frame_range(start, stop), save_index, ignore_corrupt_extra, progress)
+    return _native.transcode(native_path(source), native_path(destination), native_copy_options(options),
+                             frame_range(start, stop, _frames_of(source, save_index)), save_index, ignore_corrupt_extra, progress)
 
 
 @paths_not_found()
 def export(store: Path, file: Path, *, start: Integer = 0, stop: Optional[Integer] = None, timing: Timing = "real",
            overwrite: bool = False, save_index: bool = True, progress: Optional[Progress] = None,
            **options: "Unpack[EncoderOptions]") -> ExportResult:
-    """Write the frames [start, stop) as one video (.mp4 or .mkv) that players play.
+    """Write the frames [start, stop) as one video (.mp4 or .mkv) that players play. Negative ones count from the end.
 
     Coded video is copied; only frames of a keyframe interval that the range cuts into are encoded anew, and stores whose chunks
     cannot be joined (images, or differing settings).
     timing: "real", or "nominal" for evenly spaced frames. options: quality, preset, ... of what is encoded, as of `create`.
     """
-    return ExportResult(*_native.export(path_text(store), path_text(file), native_encoder_options(options), timing,
-                                        frame_range(start, stop), overwrite, save_index, progress))
+    return ExportResult(*_native.export(native_path(store), native_path(file), native_encoder_options(options), timing,
+                                        frame_range(start, stop, _frames_of(store, save_index)), overwrite, save_index, progress))
 
 
 @paths_not_found()
@@ -186,7 +192,7 @@ def verify(store: Path, *, deep: bool = False, progress: Optional[Progress] = No
 
     What is wrong is returned, not raised.
     """
-    return VerifyResult(*_native.verify(path_text(store), deep, progress))
+    return VerifyResult(*_native.verify(native_path(store), deep, progress))
 
 
 @paths_not_found()
@@ -194,15 +200,18 @@ def repair(store: Path, *, dry_run: bool = False) -> RepairResult:
     """Complete a store whose recording failed or was killed: the last chunk is finished, and .lock removed.
 
     What there is of frames without a row is kept in the store's folder `put_aside`. Nothing is done to a store that is
-    complete. dry_run: only say what would be done. Raises Exists if it is being recorded.
+    complete. dry_run: only say what would be done. Ctrl-C does not stop it. Raises Exists if it is being recorded.
     """
-    return RepairResult(*_native.repair(path_text(store), dry_run))
+    return RepairResult(*_native.repair(native_path(store), dry_run))
 
 
 @paths_not_found()
 def rebuild_index(store: Path) -> int:
-    """Make the database anew from the chunks and the index files beside them; returns the number of frames."""
-    return _native.rebuild_index(path_text(store))
+    """Make the database anew from the chunks and the index files beside them; returns the number of frames.
+
+    Ctrl-C does not stop it.
+    """
+    return _native.rebuild_index(native_path(store))
 
 
 @paths_not_found()
@@ -213,10 +222,10 @@ def reindex(store: Path, *, ignore_corrupt_extra: bool = False, progress: Option
     ignore_corrupt_extra: leave damaged extra data as they are, with a warning.
     Raises InvalidArgument if not exactly one frame has number 0, Exists if the store is being recorded.
     """
-    return ReindexResult(*_native.reindex(path_text(store), ignore_corrupt_extra, progress))
+    return ReindexResult(*_native.reindex(native_path(store), ignore_corrupt_extra, progress))
 
 
 @paths_not_found()
 def empty(store: Path) -> None:
     """Remove all frames and extra data of a store for good; its metadata stays. Raises Exists if it is being recorded."""
-    _native.empty(path_text(store))
+    _native.empty(native_path(store))

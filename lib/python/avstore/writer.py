@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from . import _native
-from .arguments import Integer, Path, integer, integers, json_text, native_writer_options, path_text
+from .arguments import Integer, Path, absolute_path, integer, integers, json_text, native_path, native_writer_options
 from .errors import Error, InvalidArgument, paths_not_found
 from .store import FrameTable
 
@@ -80,9 +80,9 @@ class Writer:
         """See `avstore.create` and `avstore.append`."""
         self._shape = None if shape is None else tuple(integer(extent, "shape") for extent in shape)
         self._dtype = None if dtype is None else np.dtype(dtype)
-        self._path = path_text(path)
+        self._path = absolute_path(path)
         with paths_not_found():
-            self._writer = _native.Writer(self._path, native_writer_options(options), append)
+            self._writer = _native.Writer(native_path(self._path), native_writer_options(options), append)
         self._finalizer = weakref.finalize(self, _close_quietly, self._writer)
 
     @property
@@ -106,7 +106,7 @@ class Writer:
         if self._shape not in (None, array.shape) or self._dtype not in (None, array.dtype):
             raise InvalidArgument(f"{self._path}: an image of shape {array.shape} and type {array.dtype}; the store is made for "
                                   f"{self._shape or 'any shape'} and {self._dtype or 'any type'}")
-        return self._writer.add(array, integer(number, "frame number"), float(time))
+        return self._writer.add(array, integer(number, f"{self._path}: frame number"), float(time))
 
     def add_extra(self, record: Optional[Mapping[str, Any]] = None, /, **values: Any) -> None:
         """Tie a record to the newest frame: ``w.add_extra(force=0.5)``, or of a mapping. Before the first it belongs to none.
@@ -121,7 +121,7 @@ class Writer:
         numbers and times: of each of its frames, in the order shown. The file must be of the format's container and the
         store's frame size. move: it is gone then. Waits until its frames are durable.
         """
-        self._writer.insert_chunk(path_text(file), integers(numbers, "frame numbers").tolist(),
+        self._writer.insert_chunk(native_path(file), integers(numbers, f"{self._path}: frame numbers").tolist(),
                                   np.asarray(times, np.float64).tolist(), move)
 
     def sync(self) -> None:

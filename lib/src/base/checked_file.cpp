@@ -134,7 +134,7 @@ void CheckedFile::close() {
 }
 
 void CheckedFile::fail(const char* what) const {
-  throw Error(ErrorKind::io, name_ + ": " + what + ": " + std::strerror(errno));
+  throw Error(ErrorKind::io, name_ + ": " + what + ": " + std::strerror(errno), errno);
 }
 
 }  // namespace avstore::base

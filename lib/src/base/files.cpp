@@ -38,7 +38,7 @@ class File {
   [[noreturn]] void fail(const char* what) const {
     const int error = errno;
     throw Error(error == ENOENT ? ErrorKind::not_found : ErrorKind::io,
-                name_ + ": " + what + ": " + std::strerror(error));
+                name_ + ": " + what + ": " + std::strerror(error), error);
   }
 
   std::uint64_t size() const {
@@ -158,7 +158,8 @@ void write_file_atomically(const std::filesystem::path& path, std::span<const st
     file.sync();
     file.close();
     if (::rename(temporary.c_str(), path.c_str()) != 0) {
-      throw Error(ErrorKind::io, path.string() + ": cannot put in place: " + std::strerror(errno));
+      throw Error(ErrorKind::io, path.string() + ": cannot put in place: " + std::strerror(errno),
+                  errno);
     }
   } catch (...) {
     ::unlink(temporary.c_str());
@@ -179,7 +180,8 @@ std::vector<std::string> names_in(const std::filesystem::path& folder) {
     names.push_back(entry->path().filename().string());
   }
   if (error) {
-    throw Error(ErrorKind::io, folder.string() + ": cannot list: " + error.message());
+    throw Error(ErrorKind::io, folder.string() + ": cannot list: " + error.message(),
+                error.value());
   }
   return names;
 }
@@ -239,7 +241,8 @@ void copy_file(const std::filesystem::path& from, const std::filesystem::path& t
       std::filesystem::remove(to, ignored);
     }
     throw Error(there ? ErrorKind::exists : ErrorKind::io,
-                to.string() + ": cannot copy " + from.string() + " there: " + error.message());
+                to.string() + ": cannot copy " + from.string() + " there: " + error.message(),
+                error.value());
   }
 }
 
@@ -261,7 +264,8 @@ void copy_end_of_file(const std::filesystem::path& from, std::int64_t offset,
     throw;
   }
   if (::rename(temporary.c_str(), to.c_str()) != 0) {
-    throw Error(ErrorKind::io, to.string() + ": cannot put in place: " + std::strerror(errno));
+    throw Error(ErrorKind::io, to.string() + ": cannot put in place: " + std::strerror(errno),
+                errno);
   }
 }
 
@@ -273,7 +277,8 @@ void move_file(const std::filesystem::path& from, const std::filesystem::path& t
   std::error_code error;
   std::filesystem::remove(from, error);
   if (error) {
-    throw Error(ErrorKind::io, from.string() + ": cannot remove: " + error.message());
+    throw Error(ErrorKind::io, from.string() + ": cannot remove: " + error.message(),
+                error.value());
   }
 }
 

@@ -1,4 +1,5 @@
 // Frames as a folder of image files.
+#include <cerrno>
 #include <utility>
 
 #include "avstore/error.h"
@@ -33,8 +34,10 @@ class ImageWriter final : public ChunkWriter {
         durability_(durability) {
     std::error_code error;
     if (!std::filesystem::create_directory(folder_, error)) {
-      throw Error(ErrorKind::io, folder_.string() + ": cannot make folder: " +
-                                     (error ? error.message() : "there is one already"));
+      throw Error(ErrorKind::io,
+                  folder_.string() +
+                      ": cannot make folder: " + (error ? error.message() : "there is one already"),
+                  error ? error.value() : EEXIST);
     }
   }
 

@@ -10,6 +10,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include "imgstore/chunk_index.h"
@@ -18,6 +19,7 @@ namespace avstore::imgstore {
 namespace {
 
 using Integers = std::vector<std::int64_t>;
+using Naturals = std::vector<std::uint64_t>;
 using Reals = std::vector<double>;
 using Texts = std::vector<std::string>;
 using Jsons = std::vector<ExtraJson>;
@@ -32,8 +34,9 @@ constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 // ---- JSON cells ----------------------------------------------------------------------------
 
-std::optional<std::int64_t> as_integer(const std::string& json) {
-  std::int64_t value = 0;
+template <typename Integer = std::int64_t>
+std::optional<Integer> as_integer(const std::string& json) {
+  Integer value = 0;
   const char* end = json.data() + json.size();
   const auto result = std::from_chars(json.data(), end, value);
   return result.ec == std::errc() && result.ptr == end ? std::optional(value) : std::nullopt;
@@ -56,6 +59,9 @@ constexpr std::int64_t kMostExactInteger = std::int64_t{1} << 53;  // as a doubl
 
 bool is_exact_as_real(std::int64_t value) {
   return value <= kMostExactInteger && value >= -kMostExactInteger;
+}
+bool is_exact_as_real(std::uint64_t value) {
+  return value <= static_cast<std::uint64_t>(kMostExactInteger);
 }
 
 // Integers of any size have all their digits; what has a point or an exponent is a double.
@@ -88,6 +94,13 @@ Values typed(const Texts& cells) {
     }
     return values;
   }
+  if (all([](const std::string& cell) { return as_integer<std::uint64_t>(cell).has_value(); })) {
+    Naturals values;
+    for (const std::string& cell : cells) {
+      values.push_back(as_integer<std::uint64_t>(cell).value_or(0));
+    }
+    return values;
+  }
   if (all([](const std::string& cell) {
         return is_absent(cell) || (is_real(cell) && !loses_digits_as_real(cell));
       })) {
@@ -113,16 +126,37 @@ Values typed(const Texts& cells) {
 
 // ---- types that hold more ------------------------------------------------------------------
 
-Reals to_reals(const Integers& values) {
-  Reals reals;
-  reals.reserve(values.size());
-  for (const std::int64_t value : values) {
-    reals.push_back(static_cast<double>(value));
-  }
-  return reals;
+// Of numbers.
+Reals to_reals(const Values& values) {
+  return std::visit(
+      [](const auto& numbers) -> Reals {
+        if constexpr (std::is_arithmetic_v<typename std::decay_t<decltype(numbers)>::value_type>) {
+          return {numbers.begin(), numbers.end()};
+        } else {
+          return {};
+        }
+      },
+      values);
+}
+
+bool are_natural(const Values& values) {
+  const auto* integers = std::get_if<Integers>(&values);
+  return std::holds_alternative<Naturals>(values) ||
+         (integers != nullptr && std::all_of(integers->begin(), integers->end(),
+                                             [](std::int64_t value) { return value >= 0; }));
+}
+
+// Of values that are_natural().
+Naturals to_naturals(const Values& values) {
+  const auto* integers = std::get_if<Integers>(&values);
+  return integers != nullptr ? Naturals(integers->begin(), integers->end())
+                             : std::get<Naturals>(values);
 }
 
 ExtraJson to_json(std::int64_t value) {
+  return {std::to_string(value)};
+}
+ExtraJson to_json(std::uint64_t value) {
   return {std::to_string(value)};
 }
 ExtraJson to_json(double value) {
@@ -150,9 +184,13 @@ Jsons to_jsons(const Values& values) {
 
 // Whether they can become doubles, and the same numbers.
 bool fits_reals(const Values& values) {
-  const auto* integers = std::get_if<Integers>(&values);
-  return std::holds_alternative<Reals>(values) ||
-         (integers != nullptr && std::all_of(integers->begin(), integers->end(), is_exact_as_real));
+  const auto exact = [](const auto* integers) {
+    return integers != nullptr &&
+           std::all_of(integers->begin(), integers->end(),
+                       [](const auto value) { return is_exact_as_real(value); });
+  };
+  return std::holds_alternative<Reals>(values) || exact(std::get_if<Integers>(&values)) ||
+         exact(std::get_if<Naturals>(&values));
 }
 
 // Make both of the same type.
@@ -161,11 +199,14 @@ void unify(Values& a, Values& b) {
     return;
   }
   const bool numeric = fits_reals(a) && fits_reals(b);
+  const bool natural = are_natural(a) && are_natural(b);
   for (Values* values : {&a, &b}) {
-    if (!numeric) {
+    if (natural) {
+      *values = to_naturals(*values);
+    } else if (numeric) {
+      *values = to_reals(*values);
+    } else {
       *values = to_jsons(*values);
-    } else if (const auto* integers = std::get_if<Integers>(values)) {
-      *values = to_reals(*integers);
     }
   }
 }
@@ -300,6 +341,9 @@ class CellTable {
 double number_at(const Values& values, std::size_t row) {
   if (const auto* integers = std::get_if<Integers>(&values)) {
     return static_cast<double>((*integers)[row]);
+  }
+  if (const auto* naturals = std::get_if<Naturals>(&values)) {
+    return static_cast<double>((*naturals)[row]);
   }
   if (const auto* reals = std::get_if<Reals>(&values)) {
     return (*reals)[row];

@@ -192,7 +192,7 @@ std::string default_extension(const StoreMetadata& metadata) {
 double modification_time(const std::filesystem::path& file) {
   struct stat status {};
   if (::stat(file.c_str(), &status) != 0) {
-    throw Error(ErrorKind::io, file.string() + ": cannot stat: " + std::strerror(errno));
+    throw Error(ErrorKind::io, file.string() + ": cannot stat: " + std::strerror(errno), errno);
   }
   return static_cast<double>(status.st_mtim.tv_sec) +
          static_cast<double>(status.st_mtim.tv_nsec) * 1e-9;
@@ -371,7 +371,28 @@ YamlNode store_node(const StoreMetadata& metadata) {
   return store;
 }
 
+// Arrays come back as they are, and a sensor's channels are what its encoding says.
+bool are_pictures(const StoreMetadata& metadata) {
+  return metadata.format != "npy" && metadata.format != "bpk" && metadata.encoding.empty();
+}
+
 }  // namespace
+
+bool is_color(const StoreMetadata& metadata) {
+  if (metadata.imgshape.size() < 3) {
+    return false;
+  }
+  return are_pictures(metadata) ? metadata.imgshape.size() == 3 && metadata.imgshape[2] == 3
+                                : metadata.imgshape.back() != 1;
+}
+
+std::vector<std::int64_t> image_shape(const StoreMetadata& metadata) {
+  std::vector<std::int64_t> shape = metadata.imgshape;
+  if (are_pictures(metadata) && !is_color(metadata)) {
+    shape.resize(2);
+  }
+  return shape;
+}
 
 std::filesystem::path store_folder(const std::filesystem::path& store_or_metadata) {
   namespace fs = std::filesystem;

@@ -33,6 +33,11 @@ struct StoreMetadata {
   bool is_video() const { return store_class == kVideoClass; }
 };
 
+// Whether images read back in colour. What others state as [rows, columns, 1] does not.
+bool is_color(const StoreMetadata& metadata);
+// Of an image as it reads back: imgshape, but [rows, columns] for pictures in gray.
+std::vector<std::int64_t> image_shape(const StoreMetadata& metadata);
+
 // The folder of a store given as the folder or as its metadata.yaml.
 // Throws Error(not_found) naming what is missing.
 std::filesystem::path store_folder(const std::filesystem::path& store_or_metadata);

@@ -73,7 +73,7 @@ std::uint64_t size_of(const std::filesystem::path& file) {
   }
   const std::uint64_t size = std::filesystem::file_size(file, error);
   if (error) {
-    throw Error(ErrorKind::io, file.string() + ": cannot read: " + error.message());
+    throw Error(ErrorKind::io, file.string() + ": cannot read: " + error.message(), error.value());
   }
   // What a power cut leaves of a file that was not flushed; libzip would say that there is no file.
   if (size == 0) {

@@ -1,6 +1,7 @@
 #include "index/database.h"
 
 #include <sqlite3.h>
+#include <cerrno>
 
 #include <chrono>
 #include <system_error>
@@ -372,11 +373,13 @@ void Database::fail(int code) const {
   // The connection's message belongs to the last call on it; where that is another, the code's own
   // name is what is left to say.
   const bool current = handle_ && sqlite3_errcode(handle_.get()) != SQLITE_OK;
-  fail(kind, current ? sqlite3_errmsg(handle_.get()) : sqlite3_errstr(code));
+  const int of_system = handle_ ? sqlite3_system_errno(handle_.get()) : 0;
+  fail(kind, current ? sqlite3_errmsg(handle_.get()) : sqlite3_errstr(code),
+       primary_code(code) == SQLITE_FULL ? ENOSPC : of_system);
 }
 
-void Database::fail(ErrorKind kind, const std::string& what) const {
-  throw Error(kind, shown_as_.string() + ": index database: " + what);
+void Database::fail(ErrorKind kind, const std::string& what, int system_error) const {
+  throw Error(kind, shown_as_.string() + ": index database: " + what, system_error);
 }
 
 // --- Transactions ---

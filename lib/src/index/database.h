@@ -154,7 +154,7 @@ class Database {
   void copy_to(const std::filesystem::path& destination);
 
   [[noreturn]] void fail(int code) const;
-  [[noreturn]] void fail(ErrorKind kind, const std::string& what) const;
+  [[noreturn]] void fail(ErrorKind kind, const std::string& what, int system_error = 0) const;
 
  private:
   friend class Statement;

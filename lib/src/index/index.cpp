@@ -27,7 +27,8 @@ void put_in_place(const fs::path& temporary, const fs::path& path) {
   std::error_code error;
   fs::rename(temporary, path, error);
   if (error) {
-    throw Error(ErrorKind::io, path.string() + ": cannot put in place: " + error.message());
+    throw Error(ErrorKind::io, path.string() + ": cannot put in place: " + error.message(),
+                error.value());
   }
 }
 

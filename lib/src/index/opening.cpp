@@ -50,8 +50,10 @@ void copy_for_own_use(const fs::path& from, const fs::path& to) {
   std::error_code error;
   fs::copy_file(from, to, error);
   if (error) {
-    throw Error(ErrorKind::io, from.string() + ": cannot copy to " + to.string() +
-                                   " to read it there: " + error.message());
+    throw Error(
+        ErrorKind::io,
+        from.string() + ": cannot copy to " + to.string() + " to read it there: " + error.message(),
+        error.value());
   }
 }
 
@@ -103,7 +105,8 @@ void configure(Database& database) {
 TemporaryFolder::TemporaryFolder() {
   std::string name = (fs::temp_directory_path() / "avstore-index-XXXXXX").string();
   if (::mkdtemp(name.data()) == nullptr) {
-    throw Error(ErrorKind::io, name + ": cannot make a temporary folder: " + std::strerror(errno));
+    throw Error(ErrorKind::io, name + ": cannot make a temporary folder: " + std::strerror(errno),
+                errno);
   }
   path_ = name;
 }
@@ -156,7 +159,7 @@ void make_new_file(const fs::path& path) {
     const ErrorKind kind = error == EEXIST   ? ErrorKind::exists
                            : error == ENOENT ? ErrorKind::not_found
                                              : ErrorKind::io;
-    throw Error(kind, path.string() + ": cannot create: " + std::strerror(error));
+    throw Error(kind, path.string() + ": cannot create: " + std::strerror(error), error);
   }
   ::close(descriptor);
 }

@@ -37,6 +37,13 @@ ErrorKind kind_of(int code) {
   }
 }
 
+// libav's own numbers are four letters, and so far beyond any of the system.
+int system_error(int code) {
+  constexpr int kMostSystemError = 4095;
+  const int number = AVUNERROR(code);
+  return number <= kMostSystemError ? number : 0;
+}
+
 }  // namespace
 
 std::string error_text(int code) {
@@ -47,7 +54,7 @@ std::string error_text(int code) {
 
 int check(int code, const std::string& where, const std::string& what) {
   if (code < 0) {
-    throw Error(kind_of(code), where + ": " + what + ": " + error_text(code));
+    throw Error(kind_of(code), where + ": " + what + ": " + error_text(code), system_error(code));
   }
   return code;
 }

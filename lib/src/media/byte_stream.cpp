@@ -41,7 +41,7 @@ class Pipe {
     // Does not wait for somebody to write.
     descriptor_ = ::open(url.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     if (descriptor_ < 0) {
-      throw Error(ErrorKind::io, url + ": cannot open: " + std::strerror(errno));
+      throw Error(ErrorKind::io, url + ": cannot open: " + std::strerror(errno), errno);
     }
   }
   ~Pipe() {

@@ -15,7 +15,8 @@ void make_folder(const fs::path& folder) {
   std::error_code error;
   fs::create_directories(folder, error);
   if (error) {
-    throw Error(ErrorKind::io, folder.string() + ": cannot make the folder: " + error.message());
+    throw Error(ErrorKind::io, folder.string() + ": cannot make the folder: " + error.message(),
+                error.value());
   }
 }
 
@@ -42,8 +43,10 @@ void put_aside(const fs::path& folder, const fs::path& relative) {
   std::error_code error;
   fs::rename(folder / relative, place, error);
   if (error) {
-    throw Error(ErrorKind::io, (folder / relative).string() + ": cannot be moved to " +
-                                   place.string() + ": " + error.message());
+    throw Error(ErrorKind::io,
+                (folder / relative).string() + ": cannot be moved to " + place.string() + ": " +
+                    error.message(),
+                error.value());
   }
 }
 

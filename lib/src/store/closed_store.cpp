@@ -36,6 +36,8 @@ ClosedStore open_closed_store(const std::filesystem::path& folder,
   }
   if (index.frame_count() == 0) {
     metadata.imgshape.clear();
+  } else {
+    metadata.imgshape = imgstore::image_shape(metadata);
   }
   metadata.format = find_format(metadata.format).name;
   return {std::move(metadata), std::move(index)};
@@ -48,7 +50,7 @@ WriterOptions options_of(const ClosedStore& store, WriterOptions options) {
   options.timing = store.index.information(kTimingEntry) == "real" ? Timing::real : Timing::nominal;
   options.encoder.frame_rate = frame_rate_of(store.index, options.encoder.frame_rate);
   if (!store.metadata.imgshape.empty()) {
-    options.color = store.metadata.imgshape.size() > 2;
+    options.color = imgstore::is_color(store.metadata);
   }
   return options;
 }

@@ -142,6 +142,9 @@ ExtraData read_hdf5(const ExtraSource& source) {
 // ---- as records ----------------------------------------------------------------------------
 
 // Empty for a member that the record does not have.
+std::string json_value(std::uint64_t value) {
+  return std::to_string(value);
+}
 std::string json_value(std::int64_t value) {
   return std::to_string(value);
 }

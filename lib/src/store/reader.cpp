@@ -54,8 +54,8 @@ StoreInfo describe(const fs::path& folder, const imgstore::StoreMetadata& metada
   info.nominal_frame_rate = parse_rational(index.information(store::kFrameRateEntry).value_or(""));
   info.height = static_cast<int>(metadata.imgshape.at(0));
   info.width = static_cast<int>(metadata.imgshape.at(1));
-  info.color = metadata.imgshape.size() > 2;
-  info.shape = metadata.imgshape;
+  info.color = imgstore::is_color(metadata);
+  info.shape = imgstore::image_shape(metadata);
   info.dtype = metadata.imgdtype;
   info.chunk_size = metadata.chunksize;
   info.chunk_count = index.chunk_count();

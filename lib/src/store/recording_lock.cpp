@@ -126,7 +126,7 @@ bool is_in_place(const fs::path& file, int descriptor) {
 RecordingLock::RecordingLock(const fs::path& folder) : file_(folder / kLockFile) {
   const auto fail = [this](const char* what) {
     const int error = errno;
-    throw Error(ErrorKind::io, file_.string() + ": " + what + ": " + std::strerror(error));
+    throw Error(ErrorKind::io, file_.string() + ": " + what + ": " + std::strerror(error), error);
   };
   do {
     if (descriptor_ >= 0) {

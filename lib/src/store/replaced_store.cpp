@@ -44,8 +44,10 @@ void move(const fs::path& from, const fs::path& to, const std::vector<std::strin
     std::error_code error;
     fs::rename(from / name, to / name, error);
     if (error) {
-      throw Error(ErrorKind::io, (from / name).string() + ": cannot be moved to " +
-                                     (to / name).string() + ": " + error.message());
+      throw Error(ErrorKind::io,
+                  (from / name).string() + ": cannot be moved to " + (to / name).string() + ": " +
+                      error.message(),
+                  error.value());
     }
   }
 }
@@ -72,7 +74,8 @@ void move_away(const fs::path& folder) {
   fs::create_directory(place_of(folder), error);
   if (error) {
     throw Error(ErrorKind::io,
-                place_of(folder).string() + ": cannot make the folder: " + error.message());
+                place_of(folder).string() + ": cannot make the folder: " + error.message(),
+                error.value());
   }
   try {
     move(folder, place_of(folder), names);
@@ -92,7 +95,8 @@ ReplacedStore::ReplacedStore(fs::path folder) : folder_(std::move(folder)) {
   std::error_code error;
   fs::remove_all(place_of(folder_), error);  // of a store that has long been replaced
   if (error) {
-    throw Error(ErrorKind::io, place_of(folder_).string() + ": cannot remove: " + error.message());
+    throw Error(ErrorKind::io, place_of(folder_).string() + ": cannot remove: " + error.message(),
+                error.value());
   }
   if (is_there(folder_ / kMetadataFile)) {
     move_away(folder_);

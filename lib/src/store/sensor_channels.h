@@ -12,7 +12,7 @@ namespace avstore::store {
 // gray or colour as the metadata has it.
 inline Image stored_channels(const Image& image, const imgstore::StoreMetadata& metadata,
                              media::Converter& converter) {
-  const bool gray_video = metadata.is_video() && metadata.imgshape.size() == 2;
+  const bool gray_video = metadata.is_video() && !imgstore::is_color(metadata);
   return converter.convert(
       image, gray_video ? pixel::gray8 : media::nearest_packed_format(image.format(), true));
 }

@@ -16,7 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 
 [[noreturn]] void fail(const fs::path& path, const char* what, const std::error_code& error) {
-  throw Error(ErrorKind::io, path.string() + ": " + what + ": " + error.message());
+  throw Error(ErrorKind::io, path.string() + ": " + what + ": " + error.message(), error.value());
 }
 
 // Relative to `folder`: what is to be moved, the database last, and the folders in between.

@@ -56,7 +56,7 @@ bool belongs_to_store(const std::string& name) {
 }
 
 [[noreturn]] void fail(const fs::path& path, const char* what, const std::error_code& error) {
-  throw Error(ErrorKind::io, path.string() + ": " + what + ": " + error.message());
+  throw Error(ErrorKind::io, path.string() + ": " + what + ": " + error.message(), error.value());
 }
 
 bool is_store(const fs::path& folder) {
@@ -122,7 +122,7 @@ void require_free(const fs::path& folder, bool overwrite) {
   if (!overwrite) {
     throw Error(ErrorKind::exists, folder.string() +
                                        ": a store is there already; choose another name, or "
-                                       "replace it (--overwrite)");
+                                       "replace it (option overwrite)");
   }
   require_not_recording(folder);
 }
@@ -209,7 +209,7 @@ void make_store(const fs::path& destination, bool overwrite,
     if (what == error.what()) {
       throw;
     }
-    throw Error(error.kind(), what);
+    throw Error(error.kind(), what, error.system_error());
   }
   made.put_in_place();
 }

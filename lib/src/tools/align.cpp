@@ -96,7 +96,7 @@ void require_places(const Alignment& alignment) {
 template <typename Write>
 void write_store(const fs::path& destination, const WriterOptions& options, const Write& write) {
   store::make_store(destination, options.overwrite, [&](const fs::path& folder) {
-    Writer writer(folder, options);
+    Writer writer(folder, tools::taking_all_frames(options));
     try {
       write(writer);
       writer.close();

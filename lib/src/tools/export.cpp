@@ -23,6 +23,7 @@
 #include "tools/export_plan.h"
 #include "tools/pixel_input.h"
 #include "tools/progress_meter.h"
+#include "tools/store_copy.h"
 
 namespace avstore {
 namespace {
@@ -345,9 +346,9 @@ Rational nominal_frame_rate(Reader& reader, const ExportPlan& plan) {
 
 void require_writable_name(const fs::path& file, bool overwrite) {
   if (fs::exists(file) && !overwrite) {
-    throw Error(
-        ErrorKind::exists,
-        file.string() + ": is there already; choose another name, or replace it (--overwrite)");
+    throw Error(ErrorKind::exists,
+                file.string() +
+                    ": is there already; choose another name, or replace it (option overwrite)");
   }
 }
 
@@ -375,12 +376,11 @@ ExportResult export_video(const fs::path& store, const fs::path& file,
   reader_options.on_warning = options.notice;
   reader_options.save_index = options.save_index;
   Reader reader(store, reader_options);
-  const IndexRange range{std::max<std::int64_t>(options.range.begin, 0),
-                         std::min(options.range.end, reader.frame_count())};
-  if (range.size() <= 0) {
+  if (reader.frame_count() == 0) {
     throw Error(ErrorKind::invalid_argument,
                 store.string() + ": the store has no frames, and a video must have one");
   }
+  const IndexRange range = tools::frames_in(options.range, reader);
   fs::path temporary = file;
   temporary += ".partial-" + std::to_string(::getpid()) + file.extension().string();
   try {
@@ -398,7 +398,7 @@ ExportResult export_video(const fs::path& store, const fs::path& file,
     std::string what = error.what();
     if (const auto at = what.find(temporary.string()); at != std::string::npos) {
       what.replace(at, temporary.string().size(), file.string());
-      throw Error(error.kind(), what);
+      throw Error(error.kind(), what, error.system_error());
     }
     throw;
   } catch (const fs::filesystem_error& error) {

@@ -50,7 +50,7 @@ ImportResult encode_anew(const fs::path& file, const fs::path& store,
                          const ImportOptions& options) {
   media::VideoSource source(file.string(), demuxer_options(options.stream), 0, false);
   const media::StreamInfo& stream = source.demuxer().stream();
-  WriterOptions writer_options = options.writer;
+  WriterOptions writer_options = tools::taking_all_frames(options.writer);
   adopt_frame_rate(writer_options, stream.frame_rate);
   tools::FrameNamer namer(options, source.demuxer().creation_time(), file.string());
   tools::ProgressMeter meter(options.progress, stream.frame_count, file.string());
@@ -92,7 +92,7 @@ void require_whole(const std::string& truncation, const std::string& file,
   if (!options.allow_truncated) {
     throw Error(ErrorKind::corrupt,
                 file + ": is cut off or damaged: " + truncation +
-                    "; to import what there is, allow that (--allow-truncated)");
+                    "; to import what there is, allow that (option allow_truncated)");
   }
   if (options.notice) {
     options.notice(file + ": is cut off or damaged: " + truncation);
@@ -107,7 +107,7 @@ ImportResult import_file(const fs::path& file, const fs::path& store,
   if (options.copy && !options.writer.encoding.empty()) {
     throw Error(ErrorKind::invalid_argument,
                 file.string() + ": video that is copied is no " + options.writer.encoding +
-                    " data; leave the encoding out, or import without copying (--copy)");
+                    " data; leave the encoding out, or import without the option copy");
   }
   std::optional<ImportResult> result;
   store::make_store(store, options.writer.overwrite, [&](const fs::path& folder) {

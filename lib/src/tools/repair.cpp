@@ -114,7 +114,8 @@ class Repair {
     std::error_code error;
     fs::remove(file, error);
     if (error) {
-      throw Error(ErrorKind::io, file.string() + ": cannot remove: " + error.message());
+      throw Error(ErrorKind::io, file.string() + ": cannot remove: " + error.message(),
+                  error.value());
     }
   }
 

@@ -1,7 +1,10 @@
 #include "tools/store_copy.h"
 
+#include <algorithm>
+#include <cstdint>
 #include <string>
 
+#include "avstore/error.h"
 #include "avstore/format.h"
 #include "chunk/sensor_image.h"
 #include "imgstore/metadata.h"
@@ -37,6 +40,23 @@ std::function<void(const std::string&)> warnings_of(const std::filesystem::path&
   };
 }
 
+WriterOptions taking_all_frames(WriterOptions options) {
+  options.when_full = WhenFull::block;
+  return options;
+}
+
+IndexRange frames_in(IndexRange range, const Reader& source) {
+  const std::int64_t count = source.frame_count();
+  const IndexRange found{std::max<std::int64_t>(range.begin, 0), std::min(range.end, count)};
+  if (found.end <= found.begin) {
+    throw Error(ErrorKind::invalid_argument,
+                source.info().path.string() + ": no frames in the range from " +
+                    std::to_string(found.begin) + " to before " + std::to_string(found.end) +
+                    "; the store has " + std::to_string(count));
+  }
+  return found;
+}
+
 WriterOptions with_identity(WriterOptions options, const StoreInfo& source) {
   if (options.metadata_yaml.empty()) {
     options.metadata_yaml = source.metadata_yaml;
@@ -60,7 +80,8 @@ WriterOptions with_identity(WriterOptions options, const StoreInfo& source) {
 }
 
 PixelFormat pixels_to_read(const StoreInfo& source) {
-  return !source.color && source.dtype == "uint8" ? pixel::gray8 : PixelFormat();
+  const bool arrays = source.format == "npy" || source.format == "bpk";
+  return !arrays && !source.color && source.dtype == "uint8" ? pixel::gray8 : PixelFormat();
 }
 
 }  // namespace avstore::tools

@@ -24,6 +24,12 @@ void tell_of_decoding(const WriterOptions& options, const StoreInfo& source, con
 std::function<void(const std::string&)> warnings_of(const std::filesystem::path& store,
                                                     const Notice& notice);
 
+// A source that can be read at any time can wait: no frame is left out when the queue is full.
+WriterOptions taking_all_frames(WriterOptions options);
+
+// What there is of a range. Throws Error(invalid_argument) if that is nothing.
+IndexRange frames_in(IndexRange range, const Reader& source);
+
 // Metadata, creation time, zone and colour of the source, where the options do not say otherwise.
 WriterOptions with_identity(WriterOptions options, const StoreInfo& source);
 

@@ -1,5 +1,4 @@
 // avstore transcode: a store in another format.
-#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -60,15 +59,14 @@ std::int64_t transcode(const fs::path& source, const fs::path& destination,
   reader_options.save_index = options.save_index;
   reader_options.raw_sensor = tools::keeps_sensor_data(options.writer, tools::encoding_of(source));
   Reader reader(source, reader_options);
-  const IndexRange range{std::max<std::int64_t>(options.range.begin, 0),
-                         std::min(options.range.end, reader.frame_count())};
-  if (range.size() < 0 || (range.size() == 0 && reader.frame_count() > 0)) {
-    throw Error(ErrorKind::invalid_argument, source.string() + ": no frames to transcode");
-  }
+  // A store without frames can be written anew, too.
+  const IndexRange range =
+      reader.frame_count() == 0 ? IndexRange{0, 0} : tools::frames_in(options.range, reader);
   tools::tell_of_decoding(options.writer, reader.info(), options.notice);
   const store::ExtraRecords extra =
       store::read_extra_records(source, {options.ignore_corrupt_extra, options.notice});
-  WriterOptions writer_options = tools::with_identity(options.writer, reader.info());
+  WriterOptions writer_options =
+      tools::taking_all_frames(tools::with_identity(options.writer, reader.info()));
   writer_options.on_warning = tools::warnings_of(destination, options.notice);
   writer_options.metadata_yaml =
       tools::with_sample_rates(writer_options.metadata_yaml, extra.sample_rates);

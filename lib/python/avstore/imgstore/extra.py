@@ -6,7 +6,7 @@ import tempfile
 from typing import Any, Dict, Tuple
 
 from .. import _native
-from ..arguments import Path, path_text
+from ..arguments import Path, native_path, path_text
 from ..errors import Corrupt
 from ..store import _columns_as_arrays
 from .constants import STORE_MD_FILENAME
@@ -26,7 +26,7 @@ __store:
 
 def _read(folder: str, ignore_corrupt: bool) -> Tuple[Dict[str, Any], Dict[str, float]]:
     try:
-        return _native.read_extra(folder, ignore_corrupt)
+        return _native.read_extra(native_path(folder), ignore_corrupt)
     except Corrupt as error:
         raise ValueError(str(error)) from error
 

@@ -126,7 +126,7 @@ class ImgStoreIndex:
         """Open a store's .index.sqlite, which is not changed. Raises FileNotFoundError if there is none."""
         if not os.path.isfile(path):
             raise FileNotFoundError(f"{path_text(path)}: there is no index")
-        address = pathlib.Path(path).resolve().as_uri() + "?mode=ro"
+        address = pathlib.Path(path_text(path)).resolve().as_uri() + "?mode=ro"
         try:
             return cls(sqlite3.connect(address, uri=True, check_same_thread=False))
         except sqlite3.Error as error:
