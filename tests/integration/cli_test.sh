@@ -970,6 +970,7 @@ golden_tests() {
     done
     av export missing_index_avc1 others.mp4 --no-save
     same "export of a store of others, unsaved: every frame" "$(prints framemd5 missing_index_avc1 | wc -l)" "$(ffmpeg_md5 others.mp4 | wc -l)"
+    rm -f missing_index_avc1/.index.sqlite
 
     works "--no-save: info" info bayer_bg_png --no-save
     works "--no-save: transcode" transcode bayer_bg_png unsaved.png --format png --range 0:2 --no-save
