@@ -516,7 +516,13 @@ std::optional<index::KeyframeRow> SharedIndex::keyframe_at_or_before(std::int64_
 }
 
 IndexedChunk::IndexedChunk(SharedIndex& index, std::int64_t chunk) : index_(index) {
-  row_ = index_.with([chunk](const index::Index& db) { return db.chunk(chunk); }).value();
+  const auto listed = index_.with([chunk](const index::Index& db) { return db.chunk(chunk); });
+  if (!listed) {
+    throw Error(ErrorKind::corrupt, (index.folder() / kIndexFile).string() +
+                                        ": there is no chunk " + std::to_string(chunk) +
+                                        ", though frames are said to be in it");
+  }
+  row_ = *listed;
   // A store being written may have grown since this connection looked last.
   row_.frame_count = std::min(row_.frame_count, index_.with([&](const index::Index& db) {
     return db.frame_count() - row_.first_frame_index;

@@ -113,7 +113,7 @@ class SharedIndex {
 class IndexedChunk final : public chunk::FrameMap {
  public:
   // A file that holds fewer frames than the index says gives those it has; pts() throws
-  // Error(corrupt) for the others.
+  // Error(corrupt) for the others. Throws Error(corrupt) for a chunk that is not in the index.
   IndexedChunk(SharedIndex& index, std::int64_t chunk);
 
   const index::ChunkRow& row() const { return row_; }
