@@ -323,12 +323,16 @@ def test_control_c_stops_reading_many(folder, how):
 import os, signal, sys, threading, numpy, avstore
 path, how = sys.argv[1:]
 signal.signal(signal.SIGINT, signal.default_int_handler)
-image = numpy.random.default_rng(0).integers(0, 255, (1200, 1600, 3), numpy.uint8)
-with avstore.create(path, "mjpeg/avi") as w:
+image = numpy.random.default_rng(0).integers(0, 255, (480, 640), numpy.uint8)
+with avstore.create(path, "ffv1/mkv", chunk_size=100) as w:
     for i in range(100):
         w.add(image, i, i)
+    w.sync()
+with avstore.append(path) as w:
+    for _ in range(5):
+        w.insert_chunk(path + "/000000.mkv", range(100), range(100))
 s = avstore.open(path)
-last = s[99]
+last = s[599]
 before = s.statistics.frames_decoded
 sys.setswitchinterval(600)
 begun = threading.Event()
@@ -340,7 +344,7 @@ try:
 except KeyboardInterrupt:
     print("interrupted")
 thread.join()
-print(s.statistics.frames_decoded - before < 100, numpy.array_equal(s[99], last))
+print(s.statistics.frames_decoded - before < 600, numpy.array_equal(s[599], last))
 """
     assert python(script, folder / "s", how).split() == ["interrupted", "True", "True"]
 

@@ -32,8 +32,8 @@ def _file_named(message: str) -> Optional[str]:
     """The path with which a message begins, as those of avstore do."""
     ends = [place.start() for place in re.finditer(": ", message)]
     there = [message[:end] for end in ends if os.path.lexists(message[:end])]
-    near = [message[:end] for end in ends[:1] if os.path.isdir(os.path.dirname(message[:end]))]
-    return next(iter(reversed(near + there)), None)
+    gone = [message[:end] for end in ends[:1] if os.path.isabs(message) or os.path.isdir(os.path.dirname(message[:end]))]
+    return next(iter(reversed(gone + there)), None)
 
 
 class _OfTheSystem(OSError):
