@@ -17,7 +17,7 @@ import avstore
 import avstore.imgstore as imgstore
 from avstore.imgstore import align, constants, index, stores, util
 
-from conftest import GOLDEN, chunk_files, code_of, decoded, draw, golden_stores, python
+from conftest import GOLDEN, chunk_files, code_of, decoded, draw, golden_stores, python, write_store
 
 GOLDEN_STORES = golden_stores()
 GRAY, COLOR = (64, 96), (64, 96, 3)
@@ -449,6 +449,19 @@ def test_options_of_the_engine_hold(folder, emptied):
     info = avstore.open(folder / "store").info
     assert (info.nominal_frame_rate, info.created_utc, info.timezone_local) == (30, "2024-01-02T03:04:05", "Asia/Tokyo")
     assert store.created[0] == datetime.datetime(2024, 1, 2, 3, 4, 5, tzinfo=datetime.timezone.utc)
+
+
+def test_reading_on_goes_behind_a_damaged_frame(folder):
+    write_store(folder / "s", "png", 6)
+    (folder / "s/000000/000002.png").write_bytes(b"no image")
+    with imgstore.new_for_filename(str(folder / "s")) as store:
+        assert [code_of(store.get_next_image()[0]) for _ in range(2)] == [0, 1]
+        with pytest.raises(avstore.Corrupt):
+            store.get_next_image()
+        assert store.frame_number == 1 and store.get_next_framenumber() == 3
+        assert [code_of(store.get_next_image()[0]) for _ in range(3)] == [3, 4, 5]
+        with pytest.raises(EOFError):
+            store.get_next_image()
 
 
 @pytest.mark.parametrize("hidden", ["", "pytz"])

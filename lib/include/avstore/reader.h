@@ -126,7 +126,7 @@ class Reader {
   FrameInfo find(FrameTime time) const;
 
   // Calls `visit` for each frame of the range in order of frame_index, by what the store's database
-  // has of them: no chunk is opened. false stops.
+  // has of them: no chunk is opened. false stops. `visit` must not use this reader.
   void for_each_info(IndexRange range, const std::function<bool(const FrameInfo&)>& visit) const;
   // All of the range at once.
   std::vector<FrameInfo> infos(IndexRange range) const;

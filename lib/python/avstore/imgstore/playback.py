@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Optional, Tuple
 import numpy as np
 
 from ..arguments import Integer, whole
-from ..errors import EndOfStore, NotFound
+from ..errors import Corrupt, EndOfStore, NotFound
 from ..frame import Frame, FrameInfo
 from ..store import Store, StoreInfo
 from ..tools import reindex
@@ -36,6 +36,7 @@ class Playback:
         self._store: Optional[Store] = opened or Store(path)
         self._take_facts(self._store)
         self.last: Optional[FrameInfo] = None
+        self._damaged: Optional[int] = None  # the index of a frame that should have been the next one
 
     def _take_facts(self, store: Store) -> None:
         self.info: StoreInfo = store.info
@@ -104,18 +105,27 @@ class Playback:
 
     @property
     def next_index(self) -> int:
-        index = 0 if self.last is None else self.last.index + 1
+        if self._damaged is not None:
+            index = self._damaged + 1
+        else:
+            index = 0 if self.last is None else self.last.index + 1
         if index >= self.frame_count:
             raise EndOfStore(f"{self._path}: there is no frame after the last one")
         return index
 
     def _hand_out(self, frame: Frame) -> Read:
         self.last = frame.info
+        self._damaged = None
         assert self.last is not None
         return frame.view(np.ndarray), (self.last.number, self.last.time)
 
     def read_next(self) -> Read:
-        return self._hand_out(self.store[self.next_index])
+        index = self.next_index
+        try:
+            return self._hand_out(self.store[index])
+        except Corrupt:
+            self._damaged = index
+            raise
 
     def read_index(self, index: Integer) -> Read:
         place = whole(index, "frame_index")

@@ -250,7 +250,7 @@ class _ImgStore:
     def get_next_image(self) -> Read:
         """The frame after the one read last, the first at the beginning: (image, (frame_number, frame_time)).
 
-        Raises EOFError past the last.
+        Raises EOFError past the last; avstore.Corrupt for a frame that is damaged, and goes on behind it then.
         """
         return self._reading().read_next()
 
