@@ -87,6 +87,13 @@ def golden_stores():
     return [Golden(path) for path in sorted(GOLDEN.iterdir()) if path.is_dir()]
 
 
+def golden_store(name):
+    """A store by its name. The project itself has a few of them only."""
+    if not (GOLDEN / name).is_dir():
+        pytest.skip(f"there is no {GOLDEN / name}; AVSTORE_GOLDEN tells where all of them are")
+    return Golden(GOLDEN / name)
+
+
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory):
     """A store of data/clip.mp4 with the coded video as it is: B-frames, a keyframe at least every 50 frames."""

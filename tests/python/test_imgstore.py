@@ -17,7 +17,7 @@ import avstore
 import avstore.imgstore as imgstore
 from avstore.imgstore import align, constants, index, stores, util
 
-from conftest import GOLDEN, chunk_files, code_of, decoded, draw, golden_stores, python, write_store
+from conftest import chunk_files, code_of, decoded, draw, golden_store, golden_stores, python, write_store
 
 GOLDEN_STORES = golden_stores()
 GRAY, COLOR = (64, 96), (64, 96, 3)
@@ -26,12 +26,8 @@ GRAY, COLOR = (64, 96), (64, 96, 3)
 def copy_of(name, folder):
     """Golden stores are not to be written to, and opening one may save an index in it."""
     path = folder / name
-    shutil.copytree(GOLDEN / name, path)
+    shutil.copytree(golden_store(name).path, path)
     return path
-
-
-def expectation(name):
-    return next(store for store in GOLDEN_STORES if store.path.name == name)
 
 
 def names_in(golden):
@@ -613,14 +609,14 @@ def test_a_store_is_never_written_over(folder):
 
 
 def test_sensor_data_decoded_while_writing(folder):
-    raw = np.load(GOLDEN / "bayer_bg_npy" / "000000" / "000000.npy")
+    raw = np.load(golden_store("bayer_bg_npy").path / "000000" / "000000.npy")
     for format in ("png+color", "npy"):
         path = folder / format
         with imgstore.new_for_format(format, str(path), imgshape=raw.shape, encoding="cv_bayerbg") as store:
             store.add_image(raw, 1, 1.0)
             assert store.image_shape == (*raw.shape, 3)
         store = imgstore.new_for_filename(str(path))
-        np.testing.assert_array_equal(store.get_next_image()[0], expectation("bayer_bg_npy").frames[0])
+        np.testing.assert_array_equal(store.get_next_image()[0], golden_store("bayer_bg_npy").frames[0])
 
 
 def test_what_does_not_fit_the_mode(folder):
@@ -746,7 +742,7 @@ def test_damaged_extra_data(folder):
     store = imgstore.new_for_filename(path)
     with pytest.raises(ValueError, match="000001"):
         store.get_extra_data()
-    kept = [record for record in expectation("extra_npy").expected["extra_data"] if record["frame_index"] not in lost]
+    kept = [record for record in golden_store("extra_npy").expected["extra_data"] if record["frame_index"] not in lost]
     assert_records(store.get_extra_data(ignore_corrupt_chunks=True), kept)
 
 
@@ -758,7 +754,7 @@ def test_files_of_extra_data(folder):
     assert store.find_extra_data_files() == h5
     assert store.find_extra_data_files(extensions=(".extra.json",)) == [str(path / "000001.extra.json")]
     assert store.get_extra_data_samplerate() == 800.0
-    records = expectation("motif_extra_h5").expected["extra_data"]
+    records = golden_store("motif_extra_h5").expected["extra_data"]
     for i, file in enumerate(h5):
         assert_records(util.motif_extra_data_h5_to_df(store, file),
                        [record for record in records if 10 * i <= record["frame_index"] < 10 * i + 10])
@@ -776,7 +772,7 @@ def test_files_of_extra_data(folder):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         util.motif_extra_data_h5_to_df(None, folder / "nowhere.extra_data.h5")
     json_path = other
-    records = expectation("motif_extra_json").expected["extra_data"]
+    records = golden_store("motif_extra_json").expected["extra_data"]
     tables = [util.motif_extra_data_json_to_df(None, file)
               for file in imgstore.new_for_filename(json_path).find_extra_data_files((".extra_data.json",))]
     assert [value for table in tables for value in table["temperature"]] == [record["temperature"] for record in records]
@@ -787,7 +783,7 @@ def test_files_of_extra_data(folder):
 
 def test_reindexing(folder):
     path = copy_of("reindex_before", folder)
-    expected = expectation("reindex_after").expected
+    expected = golden_store("reindex_after").expected
     store = imgstore.new_for_filename(path)
     store.get_next_image()
     store.reindex()
@@ -814,7 +810,7 @@ def test_times(folder):
 @pytest.mark.parametrize("made", ["from chunks", "by imgstore", "by avstore", "copied"])
 def test_index(folder, made):
     path = copy_of("wrap_npy", folder)
-    expected = expectation("wrap_npy").expected
+    expected = golden_store("wrap_npy").expected
     numbers, times = expected["frame_number"], expected["frame_time"]
     file = path / ".index.sqlite"
     chunk_paths = [(n, str(path / f"{n:06d}" / "index")) for n in reversed(range(6))]
@@ -869,7 +865,7 @@ def test_index_of_nothing_and_of_damage(folder, caplog):
 
 def test_index_of_yaml(folder):
     path = copy_of("yaml_index_npy", folder)
-    expected = expectation("yaml_index_npy").expected
+    expected = golden_store("yaml_index_npy").expected
     found = index.ImgStoreIndex.new_from_chunks((n, str(path / f"{n:06d}" / "index")) for n in expected["chunks"])
     assert found.get_all_metadata() == {"frame_number": expected["frame_number"], "frame_time": expected["frame_time"]}
 
@@ -1009,8 +1005,8 @@ def test_opencv_s_numbers_of_encodings():
 
 
 def test_decoding_sensor_data():
-    raw = np.load(GOLDEN / "bayer_bg_npy" / "000000" / "000000.npy")
-    picture = expectation("bayer_bg_npy").frames[0]
+    raw = np.load(golden_store("bayer_bg_npy").path / "000000" / "000000.npy")
+    picture = golden_store("bayer_bg_npy").frames[0]
     processor = util.ImageCodecProcessor()
     assert processor.encoding == "" and processor.autoconvert(raw) is raw
     np.testing.assert_array_equal(processor.convert_to_bgr(raw, "cv_bayerbg"), picture)
