@@ -14,6 +14,8 @@
 #include "support/disk_calls.h"
 #include "support/drawn_store.h"
 #include "support/media_folder.h"
+#include "support/outcome.h"
+#include "support/processes.h"
 
 namespace fs = std::filesystem;
 using namespace avstore;
@@ -158,6 +160,53 @@ TEST_CASE("Any call that fails for want of room ends a recording well") {
 TEST_CASE("A disk that fills up at any call, and stays full, ends a recording well") {
   const std::string format = GENERATE("avc1/mp4", "png");
   fill_up_at_each(format, Durability::process);
+}
+
+// Which store it is then is told by its format.
+TEST_CASE("A recording that replaces a store, killed at any call, leaves the one or the other") {
+  const bool given_up = GENERATE(false, true);
+  WriterOptions options = options_for("avc1/mp4", Durability::process);
+  options.overwrite = true;
+  int old_ones = 0, new_ones = 0;
+  for (std::int64_t nth = 1;; ++nth) {
+    const TemporaryFolder folder;
+    const fs::path store = folder.path() / "store";
+    write_store(store, options_of("png", 4), 10);
+    const int status = run_child([&] {
+      DiskCalls calls(folder.path(), {DiskCall::open, DiskCall::mkdir, DiskCall::rename,
+                                      DiskCall::remove, DiskCall::unlink, DiskCall::unlinkat});
+      calls.exit(nth, 42);
+      Writer writer(store, options);
+      add(writer, 0);
+      if (given_up) {
+        writer.abandon();
+      } else {
+        writer.sync();
+        writer.close();
+      }
+      return 0;
+    });
+    CAPTURE(given_up, nth, status);
+    REQUIRE((status == 42 || status == 0));
+    if (!fs::exists(store / ".lock") && fs::exists(store / "metadata.yaml")) {
+      CHECK(verify(store, {true, {}}).findings.empty());
+    }
+    repair(store, {});
+    CHECK(verify(store, {true, {}}).findings.empty());
+    CHECK(wrong_codes(store).empty());
+    const Reader reader(store);
+    const bool is_old = reader.info().format == "png";
+    CHECK(reader.frame_count() == (is_old ? 10 : 1));
+    ++(is_old ? old_ones : new_ones);
+    if (status == 0) {
+      CHECK(is_old == given_up);
+      CHECK(names_in(folder.path()) == std::vector<std::string>{"store"});
+      CHECK_FALSE(fs::exists(store / ".replaced"));
+      break;
+    }
+  }
+  CHECK(old_ones > 5);
+  CHECK((given_up ? new_ones == 0 : new_ones > 5));
 }
 
 TEST_CASE("Any call that fails with an I/O error ends a recording well") {

@@ -19,8 +19,17 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// Complete, and not replaced yet.
 fs::path place_of(const fs::path& folder) {
   return folder / kReplacedFolder;
+}
+// On the way to that place, or back from it: nothing of a new store is there then.
+fs::path half_moved(const fs::path& folder) {
+  return folder / (std::string(kReplacedFolder) + ".partial");
+}
+// Of no use any more.
+fs::path dropped(const fs::path& folder) {
+  return folder / (std::string(kReplacedFolder) + ".dropped");
 }
 
 bool is_there(const fs::path& path) {
@@ -28,41 +37,60 @@ bool is_there(const fs::path& path) {
   return fs::exists(fs::symlink_status(path, missing));
 }
 
-bool has_frames(const fs::path& folder) {
+// One that cannot be read may have some.
+bool may_have_frames(const fs::path& folder) {
   if (!is_there(folder / kMetadataFile)) {
     return false;
   }
   try {
     return index::Index::open(folder / kIndexFile).frame_count() > 0;
-  } catch (const Error&) {
-    return false;
+  } catch (const Error& error) {
+    return error.kind() != ErrorKind::not_found;
   }
 }
 
-void move(const fs::path& from, const fs::path& to, const std::vector<std::string>& names) {
-  for (const std::string& name : names) {
-    std::error_code error;
-    fs::rename(from / name, to / name, error);
-    if (error) {
-      throw Error(ErrorKind::io,
-                  (from / name).string() + ": cannot be moved to " + (to / name).string() + ": " +
-                      error.message(),
-                  error.value());
-    }
+void rename_or_fail(const fs::path& from, const fs::path& to) {
+  std::error_code error;
+  fs::rename(from, to, error);
+  if (error) {
+    throw Error(ErrorKind::io,
+                from.string() + ": cannot be moved to " + to.string() + ": " + error.message(),
+                error.value());
   }
 }
 
-// metadata.yaml, by which a store is known, comes last.
-void move_back(const fs::path& folder) {
-  std::vector<std::string> names = base::names_in(place_of(folder));
+void remove_or_fail(const fs::path& path) {
+  std::error_code error;
+  fs::remove_all(path, error);
+  if (error) {
+    throw Error(ErrorKind::io, path.string() + ": cannot remove: " + error.message(),
+                error.value());
+  }
+}
+
+// What was moved is moved back; metadata.yaml, by which a store is known, comes last.
+void finish_moving_back(const fs::path& folder) {
+  const fs::path from = half_moved(folder);
+  if (!is_there(from)) {
+    return;
+  }
+  std::vector<std::string> names = base::names_in(from);
   std::stable_partition(names.begin(), names.end(),
                         [](const std::string& name) { return name != kMetadataFile; });
-  move(place_of(folder), folder, names);
-  std::error_code stays;
-  fs::remove(place_of(folder), stays);
+  for (const std::string& name : names) {
+    rename_or_fail(from / name, folder / name);
+  }
+  remove_or_fail(from);
 }
 
-// And is gone first.
+void move_back(const fs::path& folder) {
+  if (is_there(place_of(folder))) {
+    rename_or_fail(place_of(folder), half_moved(folder));
+  }
+  finish_moving_back(folder);
+}
+
+// metadata.yaml is gone first.
 void move_away(const fs::path& folder) {
   std::vector<std::string> names{kMetadataFile};
   for (const std::string& name : names_of_store(folder)) {
@@ -70,17 +98,14 @@ void move_away(const fs::path& folder) {
       names.push_back(name);
     }
   }
-  std::error_code error;
-  fs::create_directory(place_of(folder), error);
-  if (error) {
-    throw Error(ErrorKind::io,
-                place_of(folder).string() + ": cannot make the folder: " + error.message(),
-                error.value());
-  }
+  make_folder(half_moved(folder));
   try {
-    move(folder, place_of(folder), names);
+    for (const std::string& name : names) {
+      rename_or_fail(folder / name, half_moved(folder) / name);
+    }
+    rename_or_fail(half_moved(folder), place_of(folder));
   } catch (const Error&) {
-    move_back(folder);
+    finish_moving_back(folder);
     throw;
   }
 }
@@ -88,16 +113,12 @@ void move_away(const fs::path& folder) {
 }  // namespace
 
 ReplacedStore::ReplacedStore(fs::path folder) : folder_(std::move(folder)) {
+  finish_moving_back(folder_);
   if (has_replaced(folder_)) {
     remove_store_files(folder_);
     return;
   }
-  std::error_code error;
-  fs::remove_all(place_of(folder_), error);  // of a store that has long been replaced
-  if (error) {
-    throw Error(ErrorKind::io, place_of(folder_).string() + ": cannot remove: " + error.message(),
-                error.value());
-  }
+  remove_replaced(folder_);
   if (is_there(folder_ / kMetadataFile)) {
     move_away(folder_);
   } else {
@@ -112,33 +133,46 @@ ReplacedStore::~ReplacedStore() {
 }
 
 void ReplacedStore::drop() {
-  if (!std::exchange(dropped_, true) && is_there(place_of(folder_))) {
+  if (std::exchange(dropped_, true) || !is_there(place_of(folder_))) {
+    return;
+  }
+  std::error_code stays;
+  fs::rename(place_of(folder_), dropped(folder_), stays);
+  if (!stays) {
     // To remove hours of video takes the disk a while.
-    remover_ = std::thread([place = place_of(folder_)] {
-      std::error_code stays;
-      fs::remove_all(place, stays);
+    remover_ = std::thread([place = dropped(folder_)] {
+      std::error_code ignored;
+      fs::remove_all(place, ignored);
     });
   }
 }
 
 void ReplacedStore::bring_back() {
-  if (!dropped_ && is_there(place_of(folder_))) {
+  if (!dropped_) {
     move_back(folder_);
   }
 }
 
 bool has_replaced(const fs::path& folder) {
-  return is_there(place_of(folder) / kMetadataFile) && !has_frames(folder);
+  return is_there(half_moved(folder)) || (is_there(place_of(folder)) && !may_have_frames(folder));
+}
+
+void remove_replaced(const fs::path& folder) {
+  remove_or_fail(place_of(folder));
+  remove_or_fail(dropped(folder));
 }
 
 void bring_back_replaced(const fs::path& folder) {
   RecordingLock recording(folder);
-  for (const std::string& name : names_of_store(folder)) {
-    if (name != kLockFile) {
-      put_aside(folder, name);
+  finish_moving_back(folder);
+  if (has_replaced(folder)) {
+    for (const std::string& name : names_of_store(folder)) {
+      if (name != kLockFile) {
+        put_aside(folder, name);
+      }
     }
+    move_back(folder);
   }
-  move_back(folder);
   recording.remove();
 }
 

@@ -34,8 +34,12 @@ class ReplacedStore {
   std::thread remover_;
 };
 
-// Whether a store is kept there that was to be replaced by one that has no frame.
+// Whether a store is kept there that was to be replaced by one that has no frame, or was about to
+// be moved out of its way, or back.
 bool has_replaced(const std::filesystem::path& folder);
+
+// Remove what is left of a store that has been replaced. Throws Error(io).
+void remove_replaced(const std::filesystem::path& folder);
 
 // Put that store back; what there is of the new one is put aside. Throws Error: exists (it is being
 // recorded), io.

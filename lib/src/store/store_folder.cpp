@@ -274,7 +274,11 @@ void remove_store_files(const fs::path& folder) {
 
 void remove_store(const fs::path& folder) {
   remove_store_files(folder);
-  remove_or_fail(folder / kReplacedFolder);
+  for (const std::string& name : base::names_in(folder)) {
+    if (name.starts_with(kReplacedFolder)) {
+      remove_or_fail(folder / name);
+    }
+  }
   remove_or_fail(folder / kLockFile);
   std::error_code error;
   fs::remove(folder, error);  // stays if the user has put something else there

@@ -106,6 +106,7 @@ class Repair {
     for (const fs::path& path : planned.temporary) {
       remove(folder_ / path);
     }
+    store::remove_replaced(folder_);
   }
 
   // ---- what has no row ----
