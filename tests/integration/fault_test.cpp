@@ -1,10 +1,12 @@
 // Recording while each call that changes the disk fails in turn: the recording ends with an error
 // that says so, what was durable stays readable, and nothing hangs.
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <thread>
 
 #include "avstore/error.h"
 #include "avstore/record.h"
@@ -31,6 +33,12 @@ WriterOptions options_for(const std::string& format, Durability durability) {
     options.encoder.keyframe_interval = 4;
   }
   options.durability = durability;
+  return options;
+}
+
+WriterOptions options_for_repair(const std::string& format) {
+  WriterOptions options = options_of(format, 100);
+  options.encoder.threads = 1;
   return options;
 }
 
@@ -160,6 +168,55 @@ TEST_CASE("Any call that fails for want of room ends a recording well") {
 TEST_CASE("A disk that fills up at any call, and stays full, ends a recording well") {
   const std::string format = GENERATE("avc1/mp4", "png");
   fill_up_at_each(format, Durability::process);
+}
+
+TEST_CASE("A repair that is killed at any call is ended by the next") {
+  const std::string format = GENERATE("avc1/mp4", "png");
+  const TemporaryFolder folder;
+  const fs::path original = folder.path() / "original";
+  // One keyframe interval, or one group of images, is durable, and more than that in the chunk.
+  REQUIRE(run_child([&]() -> int {
+            Writer writer(original, options_for_repair(format));
+            for (int i = 0; i < 45; ++i) {
+              add(writer, i);
+            }
+            while (writer.statistics().frames_encoded < 45) {
+              std::this_thread::yield();
+            }
+            std::raise(SIGKILL);
+            return 0;
+          }) == -SIGKILL);
+  const std::int64_t durable = Reader(original).frame_count();
+  REQUIRE(durable > 0);
+  REQUIRE(durable < 45);
+  for (std::int64_t nth = 1;; ++nth) {
+    const fs::path store = folder.path() / ("killed" + std::to_string(nth));
+    fs::copy(original, store, fs::copy_options::recursive);
+    const int status = run_child([&] {
+      DiskCalls calls(store);
+      calls.exit(nth, 42);
+      repair(store, {});
+      return 0;
+    });
+    CAPTURE(format, nth, status);
+    REQUIRE((status == 42 || status == 0));
+    CHECK(Reader(store).frame_count() == durable);
+    if (status != 0) {
+      repair(store, {});
+    }
+    const VerifyResult found = verify(store, {true, {}});
+    CAPTURE(found.findings, found.repairs);
+    CHECK(found.findings.empty());
+    CHECK(found.repairs.empty());
+    CHECK(found.frames == durable);
+    CHECK(wrong_codes(store).empty());
+    CHECK_FALSE(fs::exists(store / ".lock"));
+    fs::remove_all(store);
+    if (status == 0) {
+      CHECK(nth > 20);
+      break;
+    }
+  }
 }
 
 // Which store it is then is told by its format.

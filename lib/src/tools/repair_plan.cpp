@@ -53,6 +53,10 @@ class Planner {
       plan_.open.push_back(is_video() ? open_video(row) : open_images(row));
       return;
     }
+    if (last && !is_video() && plan_.has_lock) {
+      // A repair was killed that had finished the chunk, and not put them aside yet.
+      find_images_without_row(row, row.frame_count);
+    }
     const fs::path npz = folder_ / imgstore::chunk_index_path(metadata_, row.chunk);
     if (!fs::exists(npz, error) && !fs::exists(fs::path(npz).replace_extension(".yaml"), error)) {
       plan_.without_index.push_back(row);
@@ -91,13 +95,17 @@ class Planner {
     if (chunk.frames_kept == 0) {
       return chunk;  // its folder goes
     }
+    find_images_without_row(row, chunk.frames_kept);
+    return chunk;
+  }
+
+  void find_images_without_row(const index::ChunkRow& row, std::int64_t frames) {
     for (const std::string& name : base::names_in(folder_ / row.path)) {
-      if (fs::path(name).extension() == extension() && !is_image_before(name, chunk.frames_kept)) {
+      if (fs::path(name).extension() == extension() && !is_image_before(name, frames)) {
         plan_.without_row.push_back(fs::path(row.path) / name);
       }
     }
     std::sort(plan_.without_row.begin(), plan_.without_row.end());
-    return chunk;
   }
 
   bool has_image(const index::ChunkRow& row, const Pieces& pieces, std::int64_t frame_idx) const {
