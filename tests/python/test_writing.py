@@ -292,12 +292,13 @@ def test_types_of_extra_data(folder):
     for store in ("s", "t"):
         extra = avstore.open(folder / store).extra
         assert {name: extra[name].dtype for name in ("led", "some", "mixed", "big", "huge", "signed")} == {
-            "led": bool, "some": object, "mixed": object, "big": np.uint64, "huge": np.uint64, "signed": np.float64}
+            "led": bool, "some": object, "mixed": object, "big": np.uint64, "huge": np.uint64, "signed": object}
         assert extra["led"].tolist() == [True, False, False, True, False, False]
         assert np.asarray(extra["frame_index"])[~np.asarray(extra["led"])].tolist() == [1, 2, 4, 5]
         assert extra["some"].tolist() == [None, True] * 3 and extra["mixed"].tolist() == [7, 7, 7, True, True, True]
         assert extra["big"].tolist() == [0, 1, 2, 2**63 + 3, 2**63 + 4, 2**63 + 5]
         assert extra["huge"].tolist() == [2**64 - 1 - i for i in range(6)]
+        assert extra["signed"].tolist() == [2**63 + i for i in range(5)] + [-1]
 
 
 def test_motifs_extra_data_are_those_the_reference_reads():

@@ -97,9 +97,9 @@ struct ReadStatistics {
 // Not for use from several threads at once; several readers of one store may be.
 class Reader {
  public:
-  // `store` is the folder or its metadata.yaml. A relative path is resolved at each use: the current
-  // folder must stay while this lives.
-  // Throws Error: not_found, corrupt, unsupported (newer version, unknown format), io.
+  // `store` is the folder or its metadata.yaml. A relative path is resolved at each use: the
+  // current folder must stay while this lives. Throws Error: not_found, corrupt, unsupported (newer
+  // version, unknown format), io.
   explicit Reader(const std::filesystem::path& store, ReaderOptions options = {});
   ~Reader();
   Reader(Reader&&) noexcept;
