@@ -99,7 +99,6 @@ auto without_gil(const Call& call) {
 class Stop {
  public:
   void set() { asked_ = true; }
-  bool is_set() const { return asked_; }
   // Throws if it is.
   void check() const {
     if (asked_) {
@@ -120,21 +119,20 @@ std::exception_ptr raised_by_signals();
 template <typename Call>
 auto interruptibly(const Call& call) {
   constexpr std::chrono::milliseconds kPatience(20);
-  Stop stop;
-  std::exception_ptr raised;
-  try {
-    return without_gil([&] {
-      auto task = std::async(std::launch::async, [&] { return call(stop); });
-      while (task.wait_for(kPatience) != std::future_status::ready) {
-        if (!stop.is_set() && (raised = raised_by_signals())) {
-          stop.set();
-        }
+  return without_gil([&] {
+    Stop stop;
+    std::exception_ptr raised;
+    auto task = std::async(std::launch::async, [&] { return call(stop); });
+    while (task.wait_for(kPatience) != std::future_status::ready) {
+      if (!raised && (raised = raised_by_signals())) {
+        stop.set();
       }
-      return task.get();
-    });
-  } catch (const Interrupted&) {
-    std::rethrow_exception(raised);
-  }
+    }
+    if (raised) {
+      std::rethrow_exception(raised);  // whatever came of the call meanwhile
+    }
+    return task.get();
+  });
 }
 
 // Lets Python look at a long call now and then: Ctrl-C stops it, and a callable, if one is given
@@ -150,7 +148,7 @@ class Supervision {
   auto run(const Call& call) {
     try {
       return without_gil(call);
-    } catch (const Interrupted&) {
+    } catch (const Error&) {
       if (raised_) {
         std::rethrow_exception(raised_);
       }

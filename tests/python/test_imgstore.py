@@ -15,6 +15,7 @@ import pytest
 
 import avstore
 import avstore.imgstore as imgstore
+from avstore import arguments
 from avstore.imgstore import align, constants, index, stores, util
 
 from conftest import chunk_files, code_of, decoded, draw, golden_store, golden_stores, python, write_store
@@ -447,17 +448,50 @@ def test_options_of_the_engine_hold(folder, emptied):
     assert store.created[0] == datetime.datetime(2024, 1, 2, 3, 4, 5, tzinfo=datetime.timezone.utc)
 
 
-def test_reading_on_goes_behind_a_damaged_frame(folder):
+@pytest.mark.parametrize("gone", [False, True])
+def test_reading_on_goes_behind_a_damaged_frame(folder, gone):
     write_store(folder / "s", "png", 6)
-    (folder / "s/000000/000002.png").write_bytes(b"no image")
+    damaged = folder / "s/000000/000002.png"
+    damaged.write_bytes(b"no image")
+    if gone:
+        damaged.unlink()
     with imgstore.new_for_filename(str(folder / "s")) as store:
         assert [code_of(store.get_next_image()[0]) for _ in range(2)] == [0, 1]
-        with pytest.raises(avstore.Corrupt):
+        with pytest.raises(avstore.Error):
             store.get_next_image()
         assert store.frame_number == 1 and store.get_next_framenumber() == 3
         assert [code_of(store.get_next_image()[0]) for _ in range(3)] == [3, 4, 5]
         with pytest.raises(EOFError):
             store.get_next_image()
+
+
+def test_a_store_is_not_replaced_by_one_whose_encoder_does_not_open(folder):
+    write_store(folder / "s", count=5)
+    with pytest.raises(avstore.Error, match="nosuch"):
+        imgstore.new_for_format("avc1/mp4", str(folder / "s"), imgshape=GRAY, overwrite=True, encoder="nosuch")
+    assert len(avstore.open(folder / "s")) == 5
+
+
+def test_save_index_of_a_store_that_is_recorded_does_nothing(folder):
+    with avstore.create(folder / "s", "png") as writer:
+        for i in range(3):
+            writer.add(draw(i), i, i)
+        writer.sync()
+        with imgstore.new_for_filename(str(folder / "s")) as store:
+            writer.add(draw(3), 3, 3)
+            writer.sync()
+            store.save_index()
+
+
+def test_a_wide_float_is_the_number_it_is():
+    assert arguments.whole(np.longdouble(2**53) + 1, "a number") == 2**53 + 1
+
+
+def test_places_that_are_none_are_in_no_chunk(folder):
+    write_store(folder / "s", count=5)
+    found = index.ImgStoreIndex.new_from_file(str(folder / "s/.index.sqlite"))
+    assert [found.find_chunk("index", place) for place in (4, 4.0, 1.5, 5, 2**63, -1)] == \
+        [(0, 4), (0, 4)] + [(-1, -1)] * 4
 
 
 @pytest.mark.parametrize("hidden", ["", "pytz"])
@@ -526,9 +560,11 @@ def test_metadata_keep_their_types(folder):
     zone = datetime.timezone(datetime.timedelta(hours=1, minutes=5, seconds=21))
     moment = datetime.datetime(1850, 1, 2, 3, 4, 5, tzinfo=zone)
     avstore.create(folder / "native", metadata={
-        "lmt": moment, "numpy": np.datetime64("2024-01-02T03:04:05.123456789"), "never": np.datetime64("NaT")}).close()
+        "lmt": moment, "numpy": np.datetime64("2024-01-02T03:04:05.123456789"), "never": np.datetime64("NaT"),
+        "days": np.array(["2024-01-02"], "datetime64[ns]")}).close()
     assert imgstore.new_for_filename(str(folder / "native")).user_metadata == {
-        "lmt": moment, "numpy": datetime.datetime(2024, 1, 2, 3, 4, 5, 123456), "never": None}
+        "lmt": moment, "numpy": datetime.datetime(2024, 1, 2, 3, 4, 5, 123456), "never": None,
+        "days": [datetime.datetime(2024, 1, 2)]}
 
 
 def test_images_are_files_that_others_read(folder):

@@ -175,6 +175,8 @@ def test_indices_slices_lists_and_masks(gray):
 def test_indices_and_masks_of_pandas(gray):
     pandas = pytest.importorskip("pandas")
     s = avstore.open(gray)
+    for nothing in (pandas.Series([1, 2], dtype="Int64")[lambda x: x > 5], pandas.Index([]), np.array([], object)):
+        assert s[nothing] == []
     for kind in ("int64", "Int64", "UInt8", "Float64"):
         assert [frame.index for frame in s[pandas.Series([4, 2], dtype=kind)]] == [4, 2]
     for kind in ("bool", "boolean"):

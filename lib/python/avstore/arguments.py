@@ -88,9 +88,9 @@ def whole(value: Integer, what: str) -> int:
     except TypeError:
         pass
     if isinstance(value, (numbers.Real, np.ndarray)):
-        as_float = float(value)
-        if as_float.is_integer():
-            return int(as_float)
+        number: Any = float(value) if isinstance(value, np.ndarray) else value
+        if math.isfinite(number) and int(number) == number:
+            return int(number)
         raise InvalidArgument(f"{what} is {value}, which is no whole number")
     raise TypeError(f"{what} must be a whole number, not {type(value).__name__}")
 
@@ -105,7 +105,7 @@ def array_of(values: Any, what: str) -> np.ndarray:
     array = np.asarray(values)
     if array.dtype.kind != "O" or array.ndim != 1:
         return array
-    if all(isinstance(value, (bool, np.bool_)) for value in array):
+    if array.size and all(isinstance(value, (bool, np.bool_)) for value in array):
         return array.astype(bool)
     return np.array([integer(value, f"each of the {what}") for value in array], np.int64)
 
@@ -182,7 +182,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray):
-        return value.tolist()
+        return (value.astype("datetime64[us]") if value.dtype.kind == "M" else value).tolist()
     if isinstance(value, (datetime.datetime, datetime.date)):
         return value.isoformat()
     if isinstance(value, os.PathLike):
@@ -301,7 +301,7 @@ def native_encoder_options(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def native_writer_options(given: Mapping[str, Any]) -> dict[str, Any]:
-    """WriterOptions for the extension module. None stands for the default."""
+    """RecordingOptions for the extension module. None stands for the default."""
     return _native(given, _CONVERTED_BY_WRITER)
 
 

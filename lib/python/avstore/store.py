@@ -206,8 +206,9 @@ class Store:
         """The records that were tied to frames, in order of their frames; those of the same key make a column.
 
         A pandas.DataFrame, or without pandas a dict of arrays. The columns frame_index, frame_number and frame_time say which
-        frame a record belongs to: -1, -2**63 and NaN if to none. Integers and booleans stay such if each record has one;
-        numbers are float64, NaN where a record has none; all else is of type object, None where a record has none.
+        frame a record belongs to: -1, -2**63 and NaN if to none. Integers (int64, or uint64 where
+        it takes that) and booleans stay such if each record has one; numbers are float64, NaN where a record has none, unless an
+        integer among them would lose digits; all else is of type object, None where a record has none.
         Raises Corrupt if they are damaged; `read_extra` can leave such chunks out.
         """
         return self.read_extra()

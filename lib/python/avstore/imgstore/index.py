@@ -193,8 +193,9 @@ class ImgStoreIndex:
         """
         if what == "index":
             place = _plain(value)
-            if place < 0:
+            if place != int(place) or not 0 <= place < 2**63:
                 return NOT_FOUND
+            place = int(place)
             return self._place("ORDER BY rowid LIMIT 1 OFFSET ?", place)
         return self._place(f"WHERE {_column(what)} = ? ORDER BY rowid LIMIT 1", _plain(value))
 

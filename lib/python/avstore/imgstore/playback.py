@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Optional, Tuple
 import numpy as np
 
 from ..arguments import Integer, whole
-from ..errors import Corrupt, EndOfStore, NotFound
+from ..errors import Corrupt, EndOfStore, NotFound, StorageError
 from ..frame import Frame, FrameInfo
 from ..store import Store, StoreInfo
 from ..tools import reindex
@@ -123,7 +123,7 @@ class Playback:
         index = self.next_index
         try:
             return self._hand_out(self.store[index])
-        except Corrupt:
+        except (Corrupt, NotFound, StorageError):
             self._damaged = index
             raise
 

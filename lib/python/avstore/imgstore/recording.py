@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
@@ -64,12 +65,22 @@ class Recording:
 
     def _make_store(self) -> None:
         os.makedirs(os.path.dirname(os.path.abspath(self._path)), exist_ok=True)
+        if self._options.get("overwrite") and os.path.exists(self._path):
+            self._try_encoder()
         create(self._path, self.format, **self._options).close()
         _state_images(self._path, self._shape, self._dtype)
         with Store(self._path) as store:
             self.info = store.info
             self.created = store.created
         self.writer()
+
+    def _try_encoder(self) -> None:
+        """Before a store is replaced: one that does not open must not cost its frames."""
+        plain = known_format(self.format)
+        if plain is not None and plain.video:
+            with tempfile.TemporaryDirectory() as folder, \
+                    create(os.path.join(folder, "store"), self.format, **self._options) as trial:
+                trial.add(self._as_stored(np.zeros(self._shape, self._dtype)), 0, 0.0)
 
     @property
     def _has_color_option(self) -> bool:
@@ -142,8 +153,6 @@ class Recording:
             self.frame_count += len(numbers)
 
     def empty(self) -> None:
-        if self.frame_count == 0:
-            return
         if self._writer is not None:
             self._writer.close()
             self._writer = None

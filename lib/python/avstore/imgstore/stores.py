@@ -250,7 +250,8 @@ class _ImgStore:
     def get_next_image(self) -> Read:
         """The frame after the one read last, the first at the beginning: (image, (frame_number, frame_time)).
 
-        Raises EOFError past the last; avstore.Corrupt for a frame that is damaged, and goes on behind it then.
+        Raises EOFError past the last; another avstore.Error for a frame that is damaged or whose file is gone, and goes on behind
+        it then.
         """
         return self._reading().read_next()
 
@@ -384,7 +385,7 @@ class _ImgStore:
         own = os.path.join(self._folder, STORE_INDEX_FILENAME)
         if path is not None and os.path.abspath(path_text(path)) != os.path.abspath(own):
             self._index().to_file(path)
-        elif not self._is_index(own):
+        elif not self._reading().store.info.recording and not self._is_index(own):
             rebuild_index(self._folder)
 
     def _index(self) -> ImgStoreIndex:
@@ -395,7 +396,10 @@ class _ImgStore:
 
     def _is_index(self, file: str) -> bool:
         try:
-            return ImgStoreIndex.new_from_file(file).get_all_metadata() == self.get_frame_metadata()
+            saved = ImgStoreIndex.new_from_file(file).get_all_metadata()
+            names = self._reading().store.frames
+            return np.array_equal(np.asarray(saved["frame_number"], np.int64), names.number) and \
+                np.array_equal(np.asarray(saved["frame_time"], np.float64), names.time, equal_nan=True)
         except OSError:
             return False
 
