@@ -233,7 +233,8 @@ TEST_CASE("a recording that comes to nothing leaves the store that it should hav
             }) == -SIGKILL);
     CHECK_FALSE(fs::exists(store / "metadata.yaml"));
     SECTION("and repaired") {
-      const auto repaired = avstore::repair(store, {});
+      const auto repaired =
+          avstore::repair(GENERATE(false, true) ? store / "metadata.yaml" : store, {});
       CHECK(repaired.frames == 20);
       REQUIRE_FALSE(repaired.steps.empty());
       CHECK_THAT(repaired.steps.front(), Contains("brought back"));
@@ -291,6 +292,33 @@ TEST_CASE("a chunk that the database knows nothing of is not written over") {
   CHECK(Reader(store).find(FrameIndex(10)).chunk == 3);
 }
 
+TEST_CASE("repair leaves video alone whose index is gone") {
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  write_store(store, options_of("avc1/mp4", 5), 10);
+  for (const char* name : {"000000.npz", "000001.npz", ".index.sqlite"}) {
+    fs::remove(store / name);
+  }
+  const std::string video = read_text(store / "000001.mp4");
+  avstore::repair(store, {});
+  CHECK(read_text(store / "000001.mp4") == video);
+  CHECK_FALSE(avstore::verify(store, {}).findings.empty());
+}
+
+TEST_CASE("the numbers of chunks go by chunks, not by other files") {
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  write_store(store, options_of("avc1/mp4", 5), 5);
+  for (const char* name : {"20240131.txt", "9223372036854775807.txt", "9223372036854775807.mp4"}) {
+    write_text(store / name, "mine");
+  }
+  Writer writer = Writer::append(store, {});
+  add(writer, 5);
+  writer.close();
+  CHECK(fs::exists(store / "000001.mp4"));
+  CHECK(Reader(store).find(FrameIndex(5)).chunk == 1);
+}
+
 TEST_CASE("nothing is written through links that lead out of a store") {
   const TemporaryFolder folder;
   const fs::path store = folder.path() / "store";
@@ -300,6 +328,20 @@ TEST_CASE("nothing is written through links that lead out of a store") {
     fs::create_symlink(outside, store / ".lock");
     CHECK_THAT(outcome_of([&] { Writer::append(store, {}); }), StartsWith("io: "));
     CHECK_FALSE(fs::exists(outside));
+  }
+  SECTION("a store that is to be replaced") {
+    const std::string name = GENERATE(".replaced", ".replaced.partial", ".replaced.dropped");
+    write_store(outside, options_of("avc1/mp4", 5), 7);
+    const auto before = tree(outside);
+    fs::create_directory_symlink(outside, store / name);
+    const auto mine = read_text(store / "000000.mp4");
+    avstore::repair(store, {});
+    CHECK(read_text(store / "000000.mp4") == mine);
+    WriterOptions options = options_of("png");
+    options.overwrite = true;
+    write_store(store, options, 3);
+    CHECK(Reader(store).frame_count() == 3);
+    CHECK(tree(outside) == before);
   }
   SECTION("a chunk") {
     write_text(outside, "precious");

@@ -181,6 +181,8 @@ TEST_CASE("addresses are shown without user and password") {
            {"rtsp://admin@cam:554/a@b", "rtsp://cam:554/a@b"},
            {"http://a:p@ss@cam?x=@", "http://cam?x=@"},
            {"http://cam/a", "http://cam/a"},
+           {"http://cam:80/a@b", "http://cam:80/a@b"},
+           {"rtsp://me:se/cr@cam:1/x: cannot open", "rtsp://cam:1/x: cannot open"},
            {"me@home: lost tcp://u:p@h:1: http://v:q@i: gone",
             "me@home: lost tcp://h:1: http://i: gone"},
            {"http://u:p@", "http://"},

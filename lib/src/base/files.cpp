@@ -186,6 +186,30 @@ std::vector<std::string> names_in(const std::filesystem::path& folder) {
   return names;
 }
 
+bool is_own_folder(const std::filesystem::path& path) {
+  std::error_code missing;
+  return std::filesystem::is_directory(std::filesystem::symlink_status(path, missing));
+}
+
+void rename(const std::filesystem::path& from, const std::filesystem::path& to) {
+  std::error_code error;
+  std::filesystem::rename(from, to, error);
+  if (error) {
+    throw Error(ErrorKind::io,
+                from.string() + ": cannot be moved to " + to.string() + ": " + error.message(),
+                error.value());
+  }
+}
+
+void remove_all(const std::filesystem::path& path) {
+  std::error_code error;
+  std::filesystem::remove_all(path, error);
+  if (error) {
+    throw Error(ErrorKind::io, path.string() + ": cannot remove: " + error.message(),
+                error.value());
+  }
+}
+
 std::int64_t file_size(const std::filesystem::path& path) {
   return static_cast<std::int64_t>(File(path, path, O_RDONLY | O_NONBLOCK).size());
 }

@@ -27,8 +27,20 @@ bool is_left_temporary(const std::filesystem::path& path);
 void write_file_atomically(const std::filesystem::path& path, std::span<const std::uint8_t> bytes);
 void write_file_atomically(const std::filesystem::path& path, std::string_view text);
 
+// Whether a folder is really there. What a link in a store from a stranger leads to is not the
+// store's.
+bool is_own_folder(const std::filesystem::path& path);
+
 // What lies in a folder, in no order. Throws Error(io).
 std::vector<std::string> names_in(const std::filesystem::path& folder);
+
+// Give a file or folder another name on its file system, in place of a file of that name or an
+// empty folder. Throws Error(io) with both names.
+void rename(const std::filesystem::path& from, const std::filesystem::path& to);
+
+// Remove a file or a folder with all that is in it; nothing happens if it is not there. Throws
+// Error(io).
+void remove_all(const std::filesystem::path& path);
 
 // Bytes. Throws Error: not_found, io.
 std::int64_t file_size(const std::filesystem::path& path);

@@ -140,13 +140,30 @@ FrameClock clock_from_text(const std::string& text) {
   return text == "source" ? FrameClock::source : FrameClock::arrival;
 }
 
+namespace {
+
+// A slash within a password makes no address, but it is a password all the same: what is behind the
+// colon is no port then.
+bool ends_within_password(std::string_view authority) {
+  const std::size_t colon = authority.rfind(':');
+  return colon != std::string_view::npos && authority.find('@') == std::string_view::npos &&
+         authority.find(']') == std::string_view::npos &&
+         authority.find_first_not_of("0123456789", colon + 1) != std::string_view::npos;
+}
+
+}  // namespace
+
 std::string without_passwords(std::string text) {
   constexpr std::string_view kBeforeAuthority = "://";
   std::size_t at = text.find(kBeforeAuthority);
   while (at != std::string::npos) {
     at += kBeforeAuthority.size();
-    const std::size_t end = std::min(text.find_first_of("/?# \t\r\n", at), text.size());
-    const std::size_t sign = std::string_view(text).substr(at, end - at).rfind('@');
+    const std::string_view rest = std::string_view(text).substr(at);
+    std::size_t end = std::min(rest.find_first_of("/?# \t\r\n"), rest.size());
+    if (ends_within_password(rest.substr(0, end))) {
+      end = std::min(rest.find_first_of(" \t\r\n"), rest.size());
+    }
+    const std::size_t sign = rest.substr(0, end).rfind('@');
     if (sign != std::string_view::npos) {
       text.erase(at, sign + 1);
     }

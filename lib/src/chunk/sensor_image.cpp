@@ -473,7 +473,7 @@ Image as_sensor_data(const Image& image, const std::string& encoding, const std:
     return image;
   }
   const Encoding* layout = find_layout(image.format());
-  const Image data = layout != nullptr && *layout == *wanted ? relabelled(image, *wanted) : image;
+  Image data = layout != nullptr && *layout == *wanted ? relabelled(image, *wanted) : image;
   if (!fits(describe(data.view()), *wanted)) {
     throw Error(ErrorKind::invalid_argument, where + ": an image of " + kind_of(image.view()) +
                                                  " is no " + encoding + " data; " +

@@ -379,11 +379,7 @@ bool are_pictures(const StoreMetadata& metadata) {
 }  // namespace
 
 bool is_color(const StoreMetadata& metadata) {
-  if (metadata.imgshape.size() < 3) {
-    return false;
-  }
-  return are_pictures(metadata) ? metadata.imgshape.size() == 3 && metadata.imgshape[2] == 3
-                                : metadata.imgshape.back() != 1;
+  return metadata.imgshape.size() > 2 && metadata.imgshape.back() != 1;
 }
 
 std::vector<std::int64_t> image_shape(const StoreMetadata& metadata) {

@@ -72,7 +72,8 @@ class BitReader {
       code = code << 1 | bit();
       const int place = code - table.first[length];
       if (place >= 0 && place < table.count[length]) {
-        return table.symbols[static_cast<std::size_t>(table.offset[length] + place)];
+        return table.symbols[static_cast<std::size_t>(table.offset[length]) +
+                             static_cast<std::size_t>(place)];
       }
     }
     throw Unreadable{"a code of no table"};

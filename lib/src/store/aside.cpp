@@ -4,6 +4,7 @@
 #include <system_error>
 
 #include "avstore/error.h"
+#include "base/files.h"
 #include "store/layout.h"
 
 namespace avstore::store {
@@ -40,14 +41,7 @@ fs::path free_name(const fs::path& wanted) {
 void put_aside(const fs::path& folder, const fs::path& relative) {
   const fs::path place = free_name(make_aside_folder(folder) / relative);
   make_folder(place.parent_path());
-  std::error_code error;
-  fs::rename(folder / relative, place, error);
-  if (error) {
-    throw Error(ErrorKind::io,
-                (folder / relative).string() + ": cannot be moved to " + place.string() + ": " +
-                    error.message(),
-                error.value());
-  }
+  base::rename(folder / relative, place);
 }
 
 }  // namespace avstore::store

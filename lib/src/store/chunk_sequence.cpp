@@ -14,18 +14,6 @@
 #include "store/scanned_chunk.h"
 
 namespace avstore::store {
-namespace {
-
-void remove_chunk(const std::filesystem::path& path) {
-  std::error_code error;
-  std::filesystem::remove_all(path, error);
-  if (error) {
-    throw Error(ErrorKind::io, path.string() + ": cannot remove: " + error.message());
-  }
-}
-
-}  // namespace
-
 chunk::ArrayDescription describe_frames(const media::VideoFormat& format,
                                         const WriterOptions& options, const ImageView& first) {
   chunk::ArrayDescription description = chunk::describe_as_array(first);
@@ -154,13 +142,13 @@ void ChunkSequence::encode_waiting() {
     if (!chunk_) {
       start_chunk(waiting_.front().image.view());
     }
-    Unencoded frame = std::move(waiting_.front());
+    const Unencoded frame = std::move(waiting_.front());
     waiting_.pop_front();
-    encode(std::move(frame));
+    encode(frame);
   }
 }
 
-void ChunkSequence::encode(Unencoded frame) {
+void ChunkSequence::encode(const Unencoded& frame) {
   if (metadata_.imgshape.empty()) {
     const chunk::ArrayDescription frames = describe_frames(format_, options_, frame.image.view());
     describe(frames.shape, frames.dtype);
@@ -314,7 +302,7 @@ void ChunkSequence::abandon_chunk(Unfinished what_becomes) noexcept {
       if (what_becomes == Unfinished::put_aside) {
         put_aside(folder_, path);
       } else {
-        remove_chunk(folder_ / path);
+        base::remove_all(folder_ / path);
       }
     }
     index_.close();
@@ -384,7 +372,7 @@ void ChunkSequence::close_chunk() {
 // A chunk of which no frame was stored: the next takes its number.
 void ChunkSequence::discard_chunk() {
   chunk_.reset();
-  remove_chunk(folder_ / imgstore::chunk_path(metadata_, chunk_number_));
+  base::remove_all(folder_ / imgstore::chunk_path(metadata_, chunk_number_));
   --chunk_number_;
 }
 

@@ -87,7 +87,7 @@ class ChunkSequence {
   template <typename Work>
   void with_encoders_in_line(const Work& work);
   void encode_waiting();
-  void encode(Unencoded frame);
+  void encode(const Unencoded& frame);
   void fail_over(const std::string& why);
   void start_chunk(const ImageView& first);
   void note_encoder();

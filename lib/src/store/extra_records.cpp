@@ -234,6 +234,7 @@ std::vector<ExtraSource> extra_sources(const fs::path& folder) {
     by_chunk.merge(sources_in_database(folder, without_file));
   }
   std::vector<ExtraSource> sources;
+  sources.reserve(by_chunk.size());
   for (auto& [chunk, source] : by_chunk) {
     sources.push_back(std::move(source));
   }

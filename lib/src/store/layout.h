@@ -8,7 +8,7 @@ inline constexpr const char* kIndexFile = ".index.sqlite";
 inline constexpr const char* kMetadataFile = "metadata.yaml";
 // There while a writer is open; the reference looks for it too.
 inline constexpr const char* kLockFile = ".lock";
-// What has no row, put aside by a repair.
+// What has no row, put aside by a repair or a writer that failed.
 inline constexpr const char* kAsideFolder = ".put-aside";
 
 // The store that a recording is to replace, until that has a frame.

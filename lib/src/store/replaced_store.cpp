@@ -1,6 +1,7 @@
 #include "store/replaced_store.h"
 
 #include <algorithm>
+#include <exception>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -49,43 +50,27 @@ bool may_have_frames(const fs::path& folder) {
   }
 }
 
-void rename_or_fail(const fs::path& from, const fs::path& to) {
-  std::error_code error;
-  fs::rename(from, to, error);
-  if (error) {
-    throw Error(ErrorKind::io,
-                from.string() + ": cannot be moved to " + to.string() + ": " + error.message(),
-                error.value());
-  }
-}
-
-void remove_or_fail(const fs::path& path) {
-  std::error_code error;
-  fs::remove_all(path, error);
-  if (error) {
-    throw Error(ErrorKind::io, path.string() + ": cannot remove: " + error.message(),
-                error.value());
-  }
-}
-
 // What was moved is moved back; metadata.yaml, by which a store is known, comes last.
 void finish_moving_back(const fs::path& folder) {
   const fs::path from = half_moved(folder);
-  if (!is_there(from)) {
+  if (!base::is_own_folder(from)) {
     return;
   }
   std::vector<std::string> names = base::names_in(from);
   std::stable_partition(names.begin(), names.end(),
                         [](const std::string& name) { return name != kMetadataFile; });
   for (const std::string& name : names) {
-    rename_or_fail(from / name, folder / name);
+    if (is_there(folder / name)) {
+      put_aside(folder, name);  // not of that store
+    }
+    base::rename(from / name, folder / name);
   }
-  remove_or_fail(from);
+  base::remove_all(from);
 }
 
 void move_back(const fs::path& folder) {
-  if (is_there(place_of(folder))) {
-    rename_or_fail(place_of(folder), half_moved(folder));
+  if (base::is_own_folder(place_of(folder))) {
+    base::rename(place_of(folder), half_moved(folder));
   }
   finish_moving_back(folder);
 }
@@ -101,9 +86,9 @@ void move_away(const fs::path& folder) {
   make_folder(half_moved(folder));
   try {
     for (const std::string& name : names) {
-      rename_or_fail(folder / name, half_moved(folder) / name);
+      base::rename(folder / name, half_moved(folder) / name);
     }
-    rename_or_fail(half_moved(folder), place_of(folder));
+    base::rename(half_moved(folder), place_of(folder));
   } catch (const Error&) {
     finish_moving_back(folder);
     throw;
@@ -118,6 +103,7 @@ ReplacedStore::ReplacedStore(fs::path folder) : folder_(std::move(folder)) {
     remove_store_files(folder_);
     return;
   }
+  base::remove_all(half_moved(folder_));  // no folder of ours
   remove_replaced(folder_);
   if (is_there(folder_ / kMetadataFile)) {
     move_away(folder_);
@@ -139,11 +125,22 @@ void ReplacedStore::drop() {
   std::error_code stays;
   fs::rename(place_of(folder_), dropped(folder_), stays);
   if (!stays) {
-    // To remove hours of video takes the disk a while.
-    remover_ = std::thread([place = dropped(folder_)] {
-      std::error_code ignored;
-      fs::remove_all(place, ignored);
+    remove_beside(dropped(folder_));
+  }
+}
+
+// To remove hours of video takes the disk a while. What stays a repair removes.
+void ReplacedStore::remove_beside(const fs::path& path) {
+  try {
+    remover_ = std::thread([path] {
+      try {
+        base::remove_all(path);
+      } catch (const std::exception&) {
+        // The recording goes well all the same.
+      }
     });
+  } catch (const std::system_error&) {
+    // There are as many threads as there may be.
   }
 }
 
@@ -154,12 +151,17 @@ void ReplacedStore::bring_back() {
 }
 
 bool has_replaced(const fs::path& folder) {
-  return is_there(half_moved(folder)) || (is_there(place_of(folder)) && !may_have_frames(folder));
+  return base::is_own_folder(half_moved(folder)) ||
+         (base::is_own_folder(place_of(folder)) && !may_have_frames(folder));
+}
+
+bool is_replaced_left(const fs::path& folder) {
+  return !has_replaced(folder) && (is_there(place_of(folder)) || is_there(dropped(folder)));
 }
 
 void remove_replaced(const fs::path& folder) {
-  remove_or_fail(place_of(folder));
-  remove_or_fail(dropped(folder));
+  base::remove_all(place_of(folder));
+  base::remove_all(dropped(folder));
 }
 
 void bring_back_replaced(const fs::path& folder) {

@@ -29,6 +29,8 @@ class ReplacedStore {
   void bring_back();
 
  private:
+  void remove_beside(const std::filesystem::path& path);
+
   std::filesystem::path folder_;
   bool dropped_ = false;
   std::thread remover_;
@@ -38,7 +40,10 @@ class ReplacedStore {
 // be moved out of its way, or back.
 bool has_replaced(const std::filesystem::path& folder);
 
-// Remove what is left of a store that has been replaced. Throws Error(io).
+// Whether something is left of a store that has been replaced.
+bool is_replaced_left(const std::filesystem::path& folder);
+
+// Remove it. Throws Error(io).
 void remove_replaced(const std::filesystem::path& folder);
 
 // Put that store back; what there is of the new one is put aside. Throws Error: exists (it is being

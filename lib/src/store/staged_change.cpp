@@ -41,18 +41,11 @@ Contents contents(const fs::path& folder) {
   return found;
 }
 
-// A folder that is really there. What a link in a store from a stranger leads to is not the
-// store's.
-bool is_own_folder(const fs::path& path) {
-  std::error_code missing;
-  return fs::is_directory(fs::symlink_status(path, missing));
-}
-
 void require_own_folder(const fs::path& folder, const fs::path& file) {
   fs::path place = folder;
   for (const fs::path& level : file.parent_path()) {
     place /= level;
-    if (!is_own_folder(place)) {
+    if (!base::is_own_folder(place)) {
       throw Error(ErrorKind::corrupt,
                   place.string() + ": is no folder of the store; nothing is moved there");
     }
@@ -77,19 +70,11 @@ void put_in_place(const fs::path& staged, const fs::path& place) {
   }
 }
 
-void remove_folder(const fs::path& folder) {
-  std::error_code error;
-  fs::remove_all(folder, error);
-  if (error) {
-    fail(folder, "cannot remove", error);
-  }
-}
-
 }  // namespace
 
 StagedChange::StagedChange(fs::path folder)
     : folder_(std::move(folder)), partial_(folder_ / (std::string(kStagedFolder) + ".partial")) {
-  remove_folder(partial_);
+  base::remove_all(partial_);
   std::error_code error;
   fs::create_directory(partial_, error);
   if (error) {
@@ -137,7 +122,7 @@ fs::path current_file(const fs::path& folder, const fs::path& relative) {
 }
 
 bool has_staged_change(const fs::path& folder) {
-  return is_own_folder(folder / kStagedFolder);
+  return base::is_own_folder(folder / kStagedFolder);
 }
 
 void finish_staged_change(const fs::path& folder) {
@@ -153,7 +138,7 @@ void finish_staged_change(const fs::path& folder) {
     put_in_place(staged / file, folder / file);
   }
   base::sync_folder(folder);
-  remove_folder(staged);
+  base::remove_all(staged);
 }
 
 }  // namespace avstore::store

@@ -63,14 +63,6 @@ bool is_store(const fs::path& folder) {
   return fs::exists(folder / kMetadataFile);
 }
 
-void remove_or_fail(const fs::path& path) {
-  std::error_code error;
-  fs::remove_all(path, error);
-  if (error) {
-    fail(path, "cannot remove", error);
-  }
-}
-
 // Into a folder where other things lie. metadata.yaml, by which a store is known, comes last.
 void move_contents(const fs::path& from, const fs::path& to) {
   std::error_code error;
@@ -164,7 +156,7 @@ class NewStore {
 
   const fs::path& make_folder() {
     // By another process of that number, which was killed.
-    remove_or_fail(temporary_);
+    base::remove_all(temporary_);
     store::make_folder(temporary_);
     return temporary_;
   }
@@ -242,12 +234,12 @@ void empty_store(const fs::path& folder) {
   const std::vector<std::string> names = names_of_store(folder);
   for (const std::string& name : names) {
     if (name.starts_with(kStagedFolder)) {
-      remove_or_fail(folder / name);
+      base::remove_all(folder / name);
     }
   }
   for (const std::string& name : names) {
     if (is_chunk_name(name) || name.starts_with(kIndexFile)) {
-      remove_or_fail(folder / name);
+      base::remove_all(folder / name);
     }
   }
   index::Index made = index::Index::create(folder / kIndexFile);
@@ -264,10 +256,10 @@ std::vector<std::string> names_of_store(const fs::path& folder) {
 }
 
 void remove_store_files(const fs::path& folder) {
-  remove_or_fail(folder / kMetadataFile);  // what is removed in part must not look like a store
+  base::remove_all(folder / kMetadataFile);  // what is removed in part must not look like a store
   for (const std::string& name : names_of_store(folder)) {
     if (name != kLockFile) {
-      remove_or_fail(folder / name);
+      base::remove_all(folder / name);
     }
   }
 }
@@ -276,10 +268,10 @@ void remove_store(const fs::path& folder) {
   remove_store_files(folder);
   for (const std::string& name : base::names_in(folder)) {
     if (name.starts_with(kReplacedFolder)) {
-      remove_or_fail(folder / name);
+      base::remove_all(folder / name);
     }
   }
-  remove_or_fail(folder / kLockFile);
+  base::remove_all(folder / kLockFile);
   std::error_code error;
   fs::remove(folder, error);  // stays if the user has put something else there
 }

@@ -332,6 +332,7 @@ class Writer::Impl {
     } else {
       if (replaced_) {
         replaced_->drop();
+        replaced_.reset();  // killed before it is done, what stays is found by the lock
       }
       recording_->remove();
     }

@@ -208,7 +208,10 @@ std::optional<LiveFrame> Camera::next_frame() {
     std::string reason = "the connection ended";
     try {
       if (auto frame = source_->next()) {
-        last_activity_ = Clock::now();
+        // A stream of which nothing can be made is as good as silent.
+        if (!frame->undecodable) {
+          last_activity_ = Clock::now();
+        }
         return frame;
       }
       if (!on_network_ || options_.reconnect == 0 || source_->is_complete()) {
@@ -231,13 +234,13 @@ std::optional<LiveFrame> Camera::next_frame() {
 // Returns when the source is there again or all is over.
 void Camera::seek_again(const std::string& why) {
   const std::string reason = without_passwords(why);
+  const auto waited = [lost_at = Clock::now()] { return seconds_since(lost_at); };
   source_.reset();
   lost_because_ = reason;
   if (terms_.notice) {
     terms_.notice(options_.name + ": lost " + name_ + " (" + reason + "); seeking it again");
   }
   set_state(CameraState::reconnecting, reason);
-  const Clock::time_point lost_at = Clock::now();
   for (double pause = kFirstWait; wait(pause); pause = std::min(2 * pause, kLongestWait)) {
     try {
       source_ = open();
@@ -247,7 +250,7 @@ void Camera::seek_again(const std::string& why) {
     } catch (const Error& error) {
       set_state(CameraState::reconnecting, silent_ ? reason : error.what());
     }
-    if (options_.reconnect && seconds_since(lost_at) >= *options_.reconnect) {
+    if (options_.reconnect && waited() >= *options_.reconnect) {
       throw Error(ErrorKind::io, name_ + ": was lost and did not come back: " + reason);
     }
   }

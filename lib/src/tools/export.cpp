@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "avstore/error.h"
-#include "avstore/tools.h"
+#include "base/files.h"
 #include "imgstore/metadata.h"
 #include "media/codec_table.h"
 #include "media/convert.h"
@@ -383,6 +383,9 @@ ExportResult export_video(const fs::path& store, const fs::path& file,
   const IndexRange range = tools::frames_in(options.range, reader);
   fs::path temporary = file;
   temporary += ".partial-" + std::to_string(::getpid()) + file.extension().string();
+  // Left by a process of that number which was killed.
+  std::error_code missing;
+  fs::remove(temporary, missing);
   try {
     ExportPlan plan = tools::plan_export(reader, range);
     const Rational rate = options.encoder.frame_rate.num > 0  ? options.encoder.frame_rate
@@ -390,7 +393,7 @@ ExportResult export_video(const fs::path& store, const fs::path& file,
                                                               : mean_frame_rate(reader.info());
     Exporter exporter(reader, file, range, options, rate, std::move(plan));
     const ExportResult result = exporter.run(temporary);
-    fs::rename(temporary, file);
+    base::rename(temporary, file);
     return result;
   } catch (const Error& error) {
     std::error_code ignored;

@@ -93,7 +93,7 @@ class ChunkCuts {
   std::vector<std::int64_t> cuts_;  // frame_idx, ascending
 };
 
-void add_segment(ExportPlan& plan, ExportSegment segment) {
+void add_segment(ExportPlan& plan, const ExportSegment& segment) {
   if (segment.frames.size() <= 0) {
     return;
   }
@@ -102,7 +102,7 @@ void add_segment(ExportPlan& plan, ExportSegment segment) {
     plan.segments.back().frames.end = segment.frames.end;
     return;
   }
-  plan.segments.push_back(std::move(segment));
+  plan.segments.push_back(segment);
 }
 
 // Frames [begin, end) of a chunk, by frame_idx: copied in the middle, encoded at cut ends.

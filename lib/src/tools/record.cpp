@@ -1,6 +1,8 @@
 // A rig of cameras: started together, watched, stopped together.
 #include "avstore/record.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -70,8 +72,9 @@ fs::path store_name(const std::string& pattern, const std::string& camera,
     const std::size_t close = pattern.find('}', open);
     const std::string what =
         close == std::string::npos ? pattern.substr(open) : pattern.substr(open, close - open + 1);
-    require(what == "{camera}" || what == "{time}",
-            pattern + ": there is no " + what + " in names; write {camera} or {time}");
+    require(
+        what == "{camera}" || what == "{time}",
+        fmt::format("{}: there is no {} in names; write {{camera}} or {{time}}", pattern, what));
     name += what == "{camera}" ? camera : time;
     at = close + 1;
   }
@@ -187,7 +190,8 @@ void say_which(const CameraOptions& camera, const RecordOptions& options, const 
     check();
   } catch (const Error& error) {
     const bool alone = options.cameras.size() == 1;
-    throw Error(error.kind(), (alone ? "" : "camera '" + camera.name + "': ") + error.what());
+    throw Error(error.kind(), (alone ? "" : "camera '" + camera.name + "': ") + error.what(),
+                error.system_error());
   }
 }
 

@@ -106,7 +106,9 @@ class Repair {
     for (const fs::path& path : planned.temporary) {
       remove(folder_ / path);
     }
-    store::remove_replaced(folder_);
+    if (planned.has_replaced) {
+      store::remove_replaced(folder_);
+    }
   }
 
   // ---- what has no row ----
@@ -249,8 +251,10 @@ RepairResult bring_back(const fs::path& folder, const RepairOptions& options) {
 }  // namespace
 
 RepairResult repair(const fs::path& store, const RepairOptions& options) {
-  if (store::has_replaced(store)) {
-    return bring_back(store, options);
+  // There may be no metadata.yaml yet, or still.
+  const fs::path folder = store.filename() == store::kMetadataFile ? store.parent_path() : store;
+  if (store::has_replaced(folder)) {
+    return bring_back(folder, options);
   }
   return Repair(store, options).run();
 }

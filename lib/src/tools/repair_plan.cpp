@@ -13,6 +13,8 @@
 #include "chunk/image_file.h"
 #include "imgstore/chunk_index.h"
 #include "store/extra_records.h"
+#include "store/layout.h"
+#include "store/replaced_store.h"
 
 namespace avstore::tools {
 namespace {
@@ -27,6 +29,7 @@ class Planner {
           const index::Index& index, bool writer_died)
       : folder_(folder), metadata_(metadata), index_(index), chunks_(index.chunks()) {
     plan_.has_lock = writer_died;
+    plan_.has_replaced = store::is_replaced_left(folder);
   }
 
   RepairPlan run() {
@@ -34,7 +37,9 @@ class Planner {
       plan_chunk(row);
     }
     plan_extra();
-    find_chunks_without_row();
+    if (plan_.has_lock || is_ours()) {
+      find_chunks_without_row();
+    }
     find_temporary_files();
     return std::move(plan_);
   }
@@ -159,6 +164,11 @@ class Planner {
     return frame < frames_kept() ? std::optional(index_.at(frame).chunk) : std::nullopt;
   }
 
+  // Whether the database is as our writer made it, and has all chunks that were ever complete.
+  bool is_ours() const {
+    return !chunks_.empty() && index_.information(store::kTimingEntry).has_value();
+  }
+
   // Begun last, by a writer that died or failed. Others, and those with an index, are somebody's.
   void find_chunks_without_row() {
     for (const imgstore::ChunkFile& file : imgstore::find_chunks(folder_, metadata_)) {
@@ -231,6 +241,9 @@ std::vector<std::string> RepairPlan::steps() const {
   }
   for (const fs::path& path : temporary) {
     steps.push_back(path.string() + ": half a file, is removed");
+  }
+  if (has_replaced) {
+    steps.emplace_back("the store that this one has replaced: what is left of it is removed");
   }
   if (has_lock) {
     steps.push_back(".lock: of a writer that is dead, is removed");

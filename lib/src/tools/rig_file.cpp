@@ -263,7 +263,7 @@ class RigFile {
       }
     }
     if (!names_.insert(camera.name).second) {
-      fail(name->line, who, "another camera has the same name");
+      fail(name != nullptr ? name->line : node.line, who, "another camera has the same name");
     }
     try {
       tools::require_valid_source(camera);

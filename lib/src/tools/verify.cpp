@@ -22,6 +22,7 @@
 #include "media/scan.h"
 #include "store/layout.h"
 #include "store/recording_lock.h"
+#include "store/replaced_store.h"
 #include "store/sensor_channels.h"
 #include "store/staged_change.h"
 #include "store/store_index.h"
@@ -82,6 +83,9 @@ class Verifier {
     if (made_from_chunks_ || recording == store::Recording::yes ||
         recording == store::Recording::untold) {
       return {};
+    }
+    if (store::has_replaced(folder_)) {
+      return {"the store that was to be replaced is brought back"};
     }
     return index_.with([&](const index::Index& db) {
       return tools::plan_repair(folder_, metadata_, db, recording == store::Recording::left)
