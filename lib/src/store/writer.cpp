@@ -1,7 +1,6 @@
 #include "avstore/writer.h"
 
 #include <sched.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -71,17 +70,12 @@ Clock::duration keyframe_interval(const EncoderOptions& encoder) {
   return std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
 }
 
-// Whoever adds frames often serves a camera too, and must not be pushed aside by threads that
-// encode: neither when one of them wakes up (threads of this class wait for their turn) nor in the
-// midst of copying a frame (steps of niceness, the fewest that showed in rig_bench). Of a machine
-// with cores to spare they get as much as others; on a busy one the queue takes up the difference.
-// Threads that this one starts inherit both.
+// Whoever adds frames often serves a camera too, and must not be pushed aside whenever a thread
+// that encodes wakes up: threads of this class wait for their turn, and get as much time in all.
+// Those that this one starts inherit it.
 void push_nobody_aside() {
   const sched_param same{};
   static_cast<void>(::sched_setscheduler(0, SCHED_BATCH, &same));
-  constexpr int kSteps = 2;
-  // Linux takes "this process" for "this thread".
-  static_cast<void>(::setpriority(PRIO_PROCESS, 0, ::getpriority(PRIO_PROCESS, 0) + kSteps));
 }
 
 imgstore::StoreMetadata initial_metadata(const WriterOptions& options) {
