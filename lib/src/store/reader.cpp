@@ -5,7 +5,6 @@
 #include <exception>
 #include <mutex>
 #include <numeric>
-#include <set>
 #include <thread>
 #include <utility>
 
@@ -353,7 +352,7 @@ class Reader::Impl {
                                : chunk::decode_sensor(data, metadata_.encoding, folder_.string());
   }
 
-  std::vector<DecodeRun> plan(std::span<const FrameIndex> indices) const;
+  std::vector<DecodeRun> plan(std::span<const FrameIndex> indices);
   void decode_run(const DecodeRun& run, chunk::Access access, store::ChunkPool& pool,
                   media::Converter& converter, std::mutex& visiting,
                   const std::function<void(std::size_t, Frame)>& visit) const;
@@ -371,8 +370,8 @@ class Reader::Impl {
 };
 
 // Sorted and without repeats, then cut where a keyframe begins: each piece can be decoded on its
-// own, and no two decode the same frame.
-std::vector<DecodeRun> Reader::Impl::plan(std::span<const FrameIndex> indices) const {
+// own, and no two decode the same frame. Chunks that were never read before are scanned for it.
+std::vector<DecodeRun> Reader::Impl::plan(std::span<const FrameIndex> indices) {
   std::vector<std::size_t> order(indices.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::stable_sort(order.begin(), order.end(),
@@ -384,9 +383,13 @@ std::vector<DecodeRun> Reader::Impl::plan(std::span<const FrameIndex> indices) c
       runs.back().frames.back().positions.push_back(position);
       continue;
     }
-    const FrameInfo info = find(indices[position]);
+    FrameInfo info = find(indices[position]);
     std::int64_t start = info.frame_idx;
     if (is_video()) {
+      if (run_start.first != info.chunk) {
+        scan_if_new(info.chunk);
+        info = find(indices[position]);  // with what is known only now
+      }
       const auto key = index_.keyframe_at_or_before(info.chunk, info.frame_idx);
       start = key ? key->frame_idx : 0;
     }
@@ -438,12 +441,6 @@ void Reader::Impl::decode_run(const DecodeRun& run, chunk::Access access, store:
 
 void Reader::Impl::read_many(std::span<const FrameIndex> indices,
                              const std::function<void(std::size_t, Frame)>& visit) {
-  // PTS of chunks that were never read before come first, because they tell where keyframes are.
-  std::set<std::int64_t> chunks;
-  for (const FrameIndex index : indices) {
-    chunks.insert(find(index).chunk);
-  }
-  std::for_each(chunks.begin(), chunks.end(), [this](std::int64_t chunk) { scan_if_new(chunk); });
   const std::vector<DecodeRun> runs = plan(indices);
   const int workers = std::min(threads(), static_cast<int>(runs.size()));
   if (workers == 0) {
