@@ -291,29 +291,6 @@ std::vector<fs::path> find_chunks_elsewhere(const fs::path& folder, const StoreM
   return names;
 }
 
-namespace {
-
-// Who would count that far? A higher number is no chunk's.
-constexpr std::int64_t kMostChunks = std::int64_t{1} << 40U;
-
-}  // namespace
-
-std::int64_t highest_chunk_number(const fs::path& folder, const StoreMetadata& metadata) {
-  std::int64_t highest = -1;
-  for_each_entry(folder, [&](const fs::directory_entry& entry) {
-    const std::string name = entry.path().filename().string();
-    const std::size_t end = std::min(name.find('.'), name.size());
-    static const std::set<std::string> kEndings{".npz", ".yaml", ".extra.json", ".extra_data.json",
-                                                ".extra_data.h5"};
-    const std::string ending = name.substr(end);
-    if (ending == metadata.extension || kEndings.contains(ending)) {
-      const std::int64_t number = chunk_number(name.substr(0, end) + metadata.extension, metadata);
-      highest = std::max(highest, number < kMostChunks ? number : -1);
-    }
-  });
-  return highest;
-}
-
 std::vector<std::int64_t> find_lost_chunks(const fs::path& folder, const StoreMetadata& metadata) {
   std::set<std::int64_t> lost;  // one chunk may have two indexes
   if (!metadata.is_video()) {

@@ -51,11 +51,6 @@ std::vector<ChunkFile> find_chunks(const std::filesystem::path& folder,
 std::vector<std::filesystem::path> find_chunks_elsewhere(const std::filesystem::path& folder,
                                                          const StoreMetadata& metadata);
 
-// The highest number that a chunk, its index or its extra data has in the folder, whatever the
-// database knows of it; -1 if there is none. Throws as find_chunks().
-std::int64_t highest_chunk_number(const std::filesystem::path& folder,
-                                  const StoreMetadata& metadata);
-
 // The numbers of video chunks of which only the index is there, ascending. Throws as find_chunks().
 std::vector<std::int64_t> find_lost_chunks(const std::filesystem::path& folder,
                                            const StoreMetadata& metadata);

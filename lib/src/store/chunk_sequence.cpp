@@ -12,6 +12,7 @@
 #include "store/index_files.h"
 #include "store/layout.h"
 #include "store/scanned_chunk.h"
+#include "store/store_folder.h"
 
 namespace avstore::store {
 chunk::ArrayDescription describe_frames(const media::VideoFormat& format,
@@ -70,7 +71,7 @@ ChunkSequence::ChunkSequence(std::filesystem::path folder, imgstore::StoreMetada
     index_.survive_power_cuts();
   }
   // A chunk may be there that the database knows nothing of.
-  chunk_number_ = imgstore::highest_chunk_number(folder_, metadata_);
+  chunk_number_ = highest_chunk_number(folder_);
   for (const index::ChunkRow& row : index_.chunks()) {
     chunk_number_ = std::max(chunk_number_, row.chunk);
     bytes_ += row.bytes;

@@ -255,6 +255,19 @@ std::vector<std::string> names_of_store(const fs::path& folder) {
   return names;
 }
 
+std::int64_t highest_chunk_number(const fs::path& folder) {
+  // Who would count that far? A longer number is no chunk's.
+  constexpr std::size_t kMostDigits = 12;
+  std::int64_t highest = -1;
+  for (const std::string& name : base::names_in(folder)) {
+    const std::string number = name.substr(0, name.find('.'));
+    if (is_chunk_name(name) && number.size() <= kMostDigits) {
+      highest = std::max<std::int64_t>(highest, std::stoll(number));
+    }
+  }
+  return highest;
+}
+
 void remove_store_files(const fs::path& folder) {
   base::remove_all(folder / kMetadataFile);  // what is removed in part must not look like a store
   for (const std::string& name : names_of_store(folder)) {

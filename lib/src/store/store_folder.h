@@ -1,6 +1,7 @@
 // A store's folder as a whole: making room for it, leaving it empty, taking it away.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <string>
@@ -29,7 +30,11 @@ void empty_store(const std::filesystem::path& folder);
 // The files and folders in a store's folder that belong to it.
 std::vector<std::string> names_of_store(const std::filesystem::path& folder);
 
-// Remove these. Throws Error(io).
+// The highest number that a chunk, its index or its extra data has in the folder, whatever the
+// database knows of it; -1 if there is none. Throws Error(io).
+std::int64_t highest_chunk_number(const std::filesystem::path& folder);
+
+// Remove the store's files. Throws Error(io).
 void remove_store_files(const std::filesystem::path& folder);
 
 // And the folder, if nothing else is in it.
