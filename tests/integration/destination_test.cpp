@@ -240,6 +240,13 @@ TEST_CASE("a recording that comes to nothing leaves the store that it should hav
       CHECK_THAT(repaired.steps.front(), Contains("brought back"));
       fs::remove_all(store / ".put-aside");
     }
+    SECTION("and repaired by its name within the folder") {
+      CHECK(avstore::test::in_child([&] {
+              fs::current_path(store);
+              return std::to_string(avstore::repair("metadata.yaml", {}).frames);
+            }) == "20");
+      fs::remove_all(store / ".put-aside");
+    }
     SECTION("and once more") {
       Writer again(store, options);
       again.abandon();

@@ -191,6 +191,15 @@ bool is_own_folder(const std::filesystem::path& path) {
   return std::filesystem::is_directory(std::filesystem::symlink_status(path, missing));
 }
 
+void make_folders(const std::filesystem::path& folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) {
+    throw Error(ErrorKind::io, folder.string() + ": cannot make the folder: " + error.message(),
+                error.value());
+  }
+}
+
 void rename(const std::filesystem::path& from, const std::filesystem::path& to) {
   std::error_code error;
   std::filesystem::rename(from, to, error);

@@ -31,6 +31,9 @@ void write_file_atomically(const std::filesystem::path& path, std::string_view t
 // store's.
 bool is_own_folder(const std::filesystem::path& path);
 
+// Make a folder, with those above it; nothing happens if it is there. Throws Error(io).
+void make_folders(const std::filesystem::path& folder);
+
 // What lies in a folder, in no order. Throws Error(io).
 std::vector<std::string> names_in(const std::filesystem::path& folder);
 

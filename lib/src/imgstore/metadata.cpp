@@ -390,6 +390,14 @@ std::vector<std::int64_t> image_shape(const StoreMetadata& metadata) {
   return shape;
 }
 
+std::filesystem::path folder_named(const std::filesystem::path& store_or_metadata) {
+  if (store_or_metadata.filename() != kMetadataFile) {
+    return store_or_metadata;
+  }
+  const std::filesystem::path parent = store_or_metadata.parent_path();
+  return parent.empty() ? std::filesystem::path(".") : parent;
+}
+
 std::filesystem::path store_folder(const std::filesystem::path& store_or_metadata) {
   namespace fs = std::filesystem;
   std::error_code error;
@@ -399,8 +407,7 @@ std::filesystem::path store_folder(const std::filesystem::path& store_or_metadat
   }
   if (!fs::is_directory(status)) {
     if (store_or_metadata.filename() == kMetadataFile) {
-      const fs::path parent = store_or_metadata.parent_path();
-      return parent.empty() ? fs::path(".") : parent;
+      return folder_named(store_or_metadata);
     }
     throw Error(ErrorKind::not_found,
                 store_or_metadata.string() + ": not a store (a folder with metadata.yaml in it)");

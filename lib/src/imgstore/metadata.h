@@ -38,8 +38,10 @@ bool is_color(const StoreMetadata& metadata);
 // Of an image as it reads back: imgshape, but [rows, columns] for pictures in gray.
 std::vector<std::int64_t> image_shape(const StoreMetadata& metadata);
 
-// The folder of a store given as the folder or as its metadata.yaml.
-// Throws Error(not_found) naming what is missing.
+// The folder of a store given as the folder or as its metadata.yaml, whether these are there or
+// not.
+std::filesystem::path folder_named(const std::filesystem::path& store_or_metadata);
+// The same of a store that is there. Throws Error(not_found) naming what is missing.
 std::filesystem::path store_folder(const std::filesystem::path& store_or_metadata);
 
 // Read FOLDER/metadata.yaml. Class VideoImgStoreFFMPEG reads as VideoImgStore, a directory's format

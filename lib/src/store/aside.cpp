@@ -12,20 +12,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-void make_folder(const fs::path& folder) {
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (error) {
-    throw Error(ErrorKind::io, folder.string() + ": cannot make the folder: " + error.message(),
-                error.value());
-  }
-}
-
 }  // namespace
 
 fs::path make_aside_folder(const fs::path& folder) {
   fs::path aside = folder / kAsideFolder;
-  make_folder(aside);
+  base::make_folders(aside);
   return aside;
 }
 
@@ -40,7 +31,7 @@ fs::path free_name(const fs::path& wanted) {
 
 void put_aside(const fs::path& folder, const fs::path& relative) {
   const fs::path place = free_name(make_aside_folder(folder) / relative);
-  make_folder(place.parent_path());
+  base::make_folders(place.parent_path());
   base::rename(folder / relative, place);
 }
 

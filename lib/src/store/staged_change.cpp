@@ -75,11 +75,7 @@ void put_in_place(const fs::path& staged, const fs::path& place) {
 StagedChange::StagedChange(fs::path folder)
     : folder_(std::move(folder)), partial_(folder_ / (std::string(kStagedFolder) + ".partial")) {
   base::remove_all(partial_);
-  std::error_code error;
-  fs::create_directory(partial_, error);
-  if (error) {
-    fail(partial_, "cannot make the folder", error);
-  }
+  base::make_folders(partial_);
 }
 
 StagedChange::~StagedChange() {
@@ -89,11 +85,7 @@ StagedChange::~StagedChange() {
 
 fs::path StagedChange::place(const fs::path& relative) const {
   fs::path path = partial_ / relative;
-  std::error_code error;
-  fs::create_directories(path.parent_path(), error);
-  if (error) {
-    fail(path.parent_path(), "cannot make the folder", error);
-  }
+  base::make_folders(path.parent_path());
   return path;
 }
 

@@ -316,22 +316,20 @@ class Writer::Impl {
 
   // What failed or was abandoned before its first frame was durable is no store.
   void release_folder() {
-    const bool ended_early = failure_ || abandoned_;
-    if (ended_early && statistics_.frames_durable == 0 && !appends_) {
+    const bool is_none = (failure_ || abandoned_) && statistics_.frames_durable == 0 && !appends_;
+    if (is_none) {
       store::remove_store_files(folder_);
       replaced_->bring_back();
-      recording_->remove();
+    } else if (replaced_) {
+      replaced_->drop();
+    }
+    replaced_.reset();  // killed before it is done, what stays is found by the lock
+    recording_->remove();
+    recording_.reset();
+    if (is_none) {
       std::error_code stays;
       std::filesystem::remove(folder_, stays);  // if nothing else is in it
-    } else {
-      if (replaced_) {
-        replaced_->drop();
-        replaced_.reset();  // killed before it is done, what stays is found by the lock
-      }
-      recording_->remove();
     }
-    replaced_.reset();
-    recording_.reset();
   }
 
   void check_frame(const ImageView& view) {

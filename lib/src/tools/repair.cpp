@@ -106,7 +106,7 @@ class Repair {
     for (const fs::path& path : planned.temporary) {
       remove(folder_ / path);
     }
-    if (planned.has_replaced) {
+    if (planned.has_replaced_left) {
       store::remove_replaced(folder_);
     }
   }
@@ -235,16 +235,12 @@ class Repair {
 // A recording that was to replace the store was killed before it had a frame.
 RepairResult bring_back(const fs::path& folder, const RepairOptions& options) {
   store::require_not_recording(folder);
+  RepairResult result;
   if (!options.dry_run) {
     store::bring_back_replaced(folder);
+    result = Repair(folder, options).run();
   }
-  RepairResult result;
-  result.steps.emplace_back("the store that was to be replaced is brought back");
-  if (!options.dry_run) {
-    RepairResult rest = Repair(folder, options).run();
-    rest.steps.insert(rest.steps.begin(), result.steps.front());
-    result = std::move(rest);
-  }
+  result.steps.insert(result.steps.begin(), "the store that was to be replaced is brought back");
   return result;
 }
 
@@ -252,7 +248,7 @@ RepairResult bring_back(const fs::path& folder, const RepairOptions& options) {
 
 RepairResult repair(const fs::path& store, const RepairOptions& options) {
   // There may be no metadata.yaml yet, or still.
-  const fs::path folder = store.filename() == store::kMetadataFile ? store.parent_path() : store;
+  const fs::path folder = imgstore::folder_named(store);
   if (store::has_replaced(folder)) {
     return bring_back(folder, options);
   }

@@ -29,7 +29,7 @@ class Planner {
           const index::Index& index, bool writer_died)
       : folder_(folder), metadata_(metadata), index_(index), chunks_(index.chunks()) {
     plan_.has_lock = writer_died;
-    plan_.has_replaced = store::is_replaced_left(folder);
+    plan_.has_replaced_left = store::is_replaced_left(folder);
   }
 
   RepairPlan run() {
@@ -242,7 +242,7 @@ std::vector<std::string> RepairPlan::steps() const {
   for (const fs::path& path : temporary) {
     steps.push_back(path.string() + ": half a file, is removed");
   }
-  if (has_replaced) {
+  if (has_replaced_left) {
     steps.emplace_back("the store that this one has replaced: what is left of it is removed");
   }
   if (has_lock) {

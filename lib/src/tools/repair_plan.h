@@ -35,13 +35,13 @@ struct RepairPlan {
   // half a file that was to take another's place, removed.
   std::vector<std::filesystem::path> without_row;
   std::vector<std::filesystem::path> temporary;
-  bool has_lock = false;      // a .lock of a dead writer
-  bool has_replaced = false;  // files of a store that this one has replaced
+  bool has_lock = false;           // a .lock of a dead writer
+  bool has_replaced_left = false;  // files of a store that this one has replaced
 
   bool changes_files() const { return !open.empty() || !without_index.empty() || !extra.empty(); }
   bool is_empty() const {
     return !changes_files() && without_row.empty() && temporary.empty() && !has_lock &&
-           !has_replaced;
+           !has_replaced_left;
   }
   // A line for each thing to be done.
   std::vector<std::string> steps() const;
