@@ -1,7 +1,7 @@
 """The exceptions that avstore raises.
 
 All derive from `Error`, and each also from the exception of Python that says the same, so that code which knows nothing of
-avstore catches the right ones. Messages name the file concerned.
+avstore catches the right ones. What has to do with a file names it at the beginning of its message.
 """
 from __future__ import annotations
 

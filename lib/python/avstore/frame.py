@@ -38,8 +38,9 @@ class Frame(np.ndarray):
     stay while it, or a view of it, lives. It can be handed to whatever takes an array.
 
     Parts of a frame (``frame[10:20]``), copies of it (``frame.copy()``, ``frame.astype(float)``), and a frame that is changed in
-    place (``frame += 1``, ``out=frame``) still know their frame. What is computed of frames, or made like one (``np.zeros_like``),
-    is a plain array.
+    place (``frame += 1``, ``out=frame``) still know their frame. What NumPy's ufuncs make of frames (``frame * 2``), and arrays made
+    like one (``np.zeros_like``), are plain; some other functions (``np.sort``, ``np.dot``) give frames that name the one they came
+    from.
 
     info: all that is known of the frame, a `FrameInfo`; None of arrays that were not read from a store.
     """

@@ -15,6 +15,7 @@ from .arguments import (INT64_MAX, INT64_MIN, Integer, Path, absolute_path, arra
                         whole)
 from .errors import Corrupt, EndOfStore, InvalidArgument, NotFound, paths_not_found
 from .frame import Frame, FrameInfo
+from .tables import table_of
 
 if TYPE_CHECKING:
     import dask.array
@@ -114,18 +115,6 @@ def _store_info(fields: dict[str, Any]) -> StoreInfo:
     return StoreInfo(**fields)
 
 
-def _columns_as_arrays(columns: dict[str, Any]) -> dict[str, np.ndarray]:
-    arrays = {}
-    for name, values in columns.items():
-        if isinstance(values, list):
-            array = np.empty(len(values), object)
-            array[:] = values
-            arrays[name] = array
-        else:
-            arrays[name] = values
-    return arrays
-
-
 class Store:
     """A store, open for reading: a sequence of frames. `avstore.open` makes one.
 
@@ -215,15 +204,7 @@ class Store:
 
     def read_extra(self, ignore_corrupt: bool = False) -> Any:
         """As `extra`. ignore_corrupt: leave out chunks whose records are damaged, with a warning. Ctrl-C does not stop it."""
-        columns, sample_rates = _native.read_extra(native_path(self.path), ignore_corrupt)
-        arrays = _columns_as_arrays(columns)
-        try:
-            import pandas
-        except ImportError:
-            return arrays
-        table = pandas.DataFrame(arrays, copy=False)
-        table.attrs["sample_rates"] = sample_rates
-        return table
+        return table_of(*_native.read_extra(native_path(self.path), ignore_corrupt))
 
     @property
     def statistics(self) -> ReadStatistics:

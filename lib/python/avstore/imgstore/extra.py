@@ -8,7 +8,7 @@ from typing import Any, Dict, Tuple
 from .. import _native
 from ..arguments import Path, native_path, path_text
 from ..errors import Corrupt
-from ..store import _columns_as_arrays
+from ..tables import table_of
 from .constants import STORE_MD_FILENAME
 
 # What ties a record to its frame; behind the record's own keys.
@@ -47,15 +47,8 @@ def sample_rates(folder: str) -> Dict[str, float]:
 def extra_table(folder: str, ignore_corrupt: bool) -> Any:
     """All records of a store as a pandas.DataFrame; without pandas a dict of arrays. Raises ValueError if they are damaged."""
     columns, rates = _read(folder, ignore_corrupt)
-    arrays = _columns_as_arrays(columns)
-    ordered = {name: arrays[name] for name in [*(name for name in arrays if name not in _TIED), *_TIED]}
-    try:
-        import pandas
-    except ImportError:
-        return ordered
-    table = pandas.DataFrame(ordered, copy=False)
-    table.attrs["sample_rates"] = rates
-    return table
+    ordered = [*(name for name in columns if name not in _TIED), *_TIED]
+    return table_of({name: columns[name] for name in ordered}, rates)
 
 
 def motif_table(path: Path, extension: str) -> Any:

@@ -310,7 +310,10 @@ class _ImgStore:
 
     @property
     def has_extra_data(self) -> bool:
-        """Whether there are extra data: in files, or, of a chunk that is not complete, in the database."""
+        """Whether there are extra data: in files, or, of a chunk that is not complete, in the database.
+
+        While writing, those of complete chunks alone count.
+        """
         return bool(self.find_extra_data_files()) or (self._playback is not None and self._playback.has_extra_data())
 
     def get_extra_data(self, ignore_corrupt_chunks: bool = False) -> Any:
