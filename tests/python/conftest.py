@@ -2,22 +2,28 @@
 
     PYTHONPATH=BUILD/lib/python python3 -m pytest tests/python
 """
+import itertools
 import json
+import math
 import os
 import pathlib
+import shutil
 import subprocess
+import sys
 import tempfile
 
 import numpy as np
 import pytest
 
 import avstore
+from avstore import imgstore
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DATA = ROOT / "data"
 GOLDEN = pathlib.Path(os.environ.get("AVSTORE_GOLDEN") or DATA / "golden")
 HEIGHT, WIDTH = 64, 96
 BARS, BAR_ROWS = 8, 16
+GRAY, COLOR = (HEIGHT, WIDTH), (HEIGHT, WIDTH, 3)
 
 
 def draw(number, dtype=np.uint8, channels=0, height=HEIGHT, width=WIDTH):
@@ -65,7 +71,6 @@ def chunk_files(store):
 
 def python(script, *arguments, **environment):
     """What a script prints in an interpreter of its own."""
-    import sys
     run = subprocess.run([sys.executable, "-c", script, *map(str, arguments)], check=False, text=True, timeout=120,
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, **environment})
     assert run.returncode == 0, run.stderr
@@ -92,6 +97,34 @@ def golden_store(name):
     if not (GOLDEN / name).is_dir():
         pytest.skip(f"there is no {GOLDEN / name}; AVSTORE_GOLDEN tells where all of them are")
     return Golden(GOLDEN / name)
+
+
+def copy_of(name, folder):
+    """Golden stores are not to be written to, and opening one may save an index in it."""
+    path = folder / name
+    shutil.copytree(golden_store(name).path, path)
+    return path
+
+
+def new_imgstore(folder, format="npy", count=12, shape=GRAY, numbers=None, name="store", chunksize=5):
+    """Frame i shows the number i, and its time is 10 + i / 4."""
+    store = imgstore.new_for_format(format, str(folder / name), imgshape=shape, imgdtype=np.uint8, chunksize=chunksize)
+    for i in range(count):
+        store.add_image(draw(i, channels=3 if shape == COLOR else 0), i if numbers is None else numbers[i], 10 + i / 4)
+    store.close()
+    return store
+
+
+def assert_records(table, records):
+    assert len(table) == len(records)
+    assert set(table.columns) == set(itertools.chain.from_iterable(records))
+    for name in table.columns:
+        for value, record in zip(table[name], records):
+            wanted = record[name]
+            if wanted is None:
+                assert value is None or math.isnan(value)
+            else:
+                assert value == pytest.approx(wanted, rel=1e-12) if isinstance(wanted, float) else value == wanted
 
 
 @pytest.fixture(scope="session")

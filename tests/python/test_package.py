@@ -6,7 +6,6 @@ import pydoc
 import re
 import shutil
 import subprocess
-import sys
 
 import pytest
 
