@@ -16,9 +16,8 @@ namespace {
 // camera that has to wait for a thousand page faults at its first frames has to wait too long.
 constexpr std::align_val_t kHugePage{std::size_t{2} << 20};
 
-// As many as wait while an encoder starts, but no more memory than a small machine can spare.
-constexpr std::size_t kPrepared = 8;
-constexpr std::size_t kPreparedBytes = std::size_t{64} << 20;
+// No more than a small machine can spare.
+constexpr std::size_t kReadyBytes = std::size_t{64} << 20;
 
 }  // namespace
 
@@ -45,14 +44,16 @@ std::unique_ptr<FramePool::Buffer> FramePool::take(std::size_t size) {
   return buffer && buffer->size() >= size ? std::move(buffer) : std::make_unique<Buffer>(size);
 }
 
-void FramePool::prepare() {
-  std::size_t size = 0;
-  {
-    const std::lock_guard lock(free_->mutex);
-    size = free_->last_size;
-  }
-  const std::size_t count = size == 0 ? 0 : std::min(kPrepared, kPreparedBytes / size);
-  for (std::size_t i = 0; i < count; ++i) {
+void FramePool::keep_ready(std::size_t count) {
+  for (std::size_t made = 0; made < count; ++made) {
+    std::size_t size = 0;
+    {
+      const std::lock_guard lock(free_->mutex);
+      size = free_->last_size;
+      if (size == 0 || free_->buffers.size() >= std::min(count, kReadyBytes / size)) {
+        return;
+      }
+    }
     auto buffer = std::make_unique<Buffer>(size);
     std::memset(buffer->memory(), 0, size);  // now the pages are there
     const std::lock_guard lock(free_->mutex);

@@ -17,10 +17,10 @@ namespace avstore::store {
 class FramePool {
  public:
   Image copy(const ImageView& image);
-  // Have buffers ready for more frames of the size copied last, so that the next few copies need
-  // not wait for fresh memory. They are made on the calling thread; another may copy meanwhile.
-  // Nothing happens if nothing was copied.
-  void prepare();
+  // Have buffers ready for so many more frames of the size copied last, or as many as take 64 MiB,
+  // so that copies need not wait for fresh memory. They are made on the calling thread; another may
+  // copy meanwhile. Nothing happens if nothing was copied.
+  void keep_ready(std::size_t count);
 
  private:
   class Buffer {

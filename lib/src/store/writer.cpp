@@ -540,9 +540,9 @@ class Writer::Impl {
   }
 
   void handle(FrameItem& frame) {
-    if (!chunks_) {
-      pool_.prepare();  // the encoder, once it runs, competes for memory too
-    }
+    // As many as come while the encoder starts, which competes for memory too; later a queue that
+    // grows finds the next ones.
+    pool_.keep_ready(chunks_ ? 2 : 8);
     if (!options_.encoding.empty()) {
       frame.image = chunk::as_sensor_data(frame.image, options_.encoding, folder_.string());
     }
@@ -602,14 +602,14 @@ class Writer::Impl {
     if (!chunks_) {
       return;
     }
+    if (replaced_ && chunks_->frames_durable() > 0) {
+      replaced_->drop();  // the disk may be slow, and add() waits for the lock below
+    }
     const std::lock_guard lock(mutex_);
     statistics_.frames_encoded = chunks_->frames_encoded();
     statistics_.frames_durable = chunks_->frames_durable();
     statistics_.bytes_written = chunks_->bytes_written();
     statistics_.encoder = chunks_->encoder();
-    if (replaced_ && statistics_.frames_durable > 0) {
-      replaced_->drop();
-    }
     const Clock::time_point now = Clock::now();
     while (const auto added = under_way_->pop_durable(statistics_.frames_durable)) {
       total_latency_.note(now - *added);
