@@ -234,7 +234,7 @@ std::optional<LiveFrame> Camera::next_frame() {
 // Returns when the source is there again or all is over.
 void Camera::seek_again(const std::string& why) {
   const std::string reason = without_passwords(why);
-  const auto waited = [lost_at = Clock::now()] { return seconds_since(lost_at); };
+  const Clock::time_point lost_at = Clock::now();
   source_.reset();
   lost_because_ = reason;
   if (terms_.notice) {
@@ -242,17 +242,24 @@ void Camera::seek_again(const std::string& why) {
   }
   set_state(CameraState::reconnecting, reason);
   for (double pause = kFirstWait; wait(pause); pause = std::min(2 * pause, kLongestWait)) {
-    try {
-      source_ = open();
-      offset_.reset();
-      set_state(CameraState::recording);
+    if (comes_back(reason)) {
       return;
-    } catch (const Error& error) {
-      set_state(CameraState::reconnecting, silent_ ? reason : error.what());
     }
-    if (options_.reconnect && waited() >= *options_.reconnect) {
+    if (options_.reconnect && seconds_since(lost_at) >= *options_.reconnect) {
       throw Error(ErrorKind::io, name_ + ": was lost and did not come back: " + reason);
     }
+  }
+}
+
+bool Camera::comes_back(const std::string& reason) {
+  try {
+    source_ = open();
+    offset_.reset();
+    set_state(CameraState::recording);
+    return true;
+  } catch (const Error& error) {
+    set_state(CameraState::reconnecting, silent_ ? reason : error.what());
+    return false;
   }
 }
 

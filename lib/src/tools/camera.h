@@ -71,6 +71,7 @@ class Camera {
   void record();
   std::optional<LiveFrame> next_frame();
   void seek_again(const std::string& why);
+  bool comes_back(const std::string& reason);
   bool wait(double seconds);
   void take(const LiveFrame& frame, PixelInput& input);
   void note_gap(FrameTime time);
