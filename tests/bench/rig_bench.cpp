@@ -40,7 +40,7 @@ constexpr int kHeight = 720;
 constexpr int kFps = 25;
 constexpr int kGop = 25;
 constexpr int kCameras = 3;
-constexpr int kFramesUnderWay = 4;
+constexpr std::size_t kQueueFrames = 32;
 
 void for_each_camera(const std::function<void(int)>& work) {
   std::vector<std::thread> threads;
@@ -58,7 +58,7 @@ avstore::WriterOptions writer_options() {
   options.overwrite = true;
   options.encoder.frame_rate = {kFps, 1};
   options.encoder.keyframe_interval = kGop;
-  options.queue_frames = 32;
+  options.queue_frames = kQueueFrames;
   return options;
 }
 
@@ -122,21 +122,37 @@ void encode_bare(const fs::path& folder, const Frames& frames, int count) {
   });
 }
 
-// While the queues have room: each camera sends as fast as its frames are encoded.
-std::vector<double> times_of_add(const fs::path& folder, const Frames& frames, int count) {
+enum class Handing { over, copied };
+
+// While the queues have room: each camera has its own clock and sends `rate` frames a second.
+// Frames that find the queue half full are none of these. Ascending.
+std::vector<double> times_of_add(const fs::path& folder, const Frames& frames, int count,
+                                 double rate, Handing handing) {
+  using Clock = std::chrono::steady_clock;
+  const std::chrono::duration<double> period(1 / rate);
+  const Clock::time_point begin = Clock::now();
   std::vector<double> times;
   std::mutex mutex;
   for_each_camera([&](int camera) {
     avstore::Writer writer(store_of(folder, camera), writer_options());
     std::vector<double> mine;
     for (int i = 0; i < count; ++i) {
-      while (i - writer.statistics().frames_encoded > kFramesUnderWay) {
-        std::this_thread::sleep_for(std::chrono::milliseconds(1));
-      }
+      std::this_thread::sleep_until(begin + std::chrono::duration_cast<Clock::duration>(
+                                                (i + camera / double{kCameras}) * period));
+      const bool has_room = writer.statistics().queue_frames < kQueueFrames / 2;
       const avstore::ImageView view = view_of(frames, i);
-      mine.push_back(seconds([&] {
-        writer.add(view, avstore::FrameNumber(i), avstore::FrameTime(i / double{kFps}));
-      }));
+      const avstore::FrameNumber number(i);
+      const avstore::FrameTime time(i / double{kFps});
+      const double took = seconds([&] {
+        if (handing == Handing::over) {
+          writer.add(avstore::Image(view, nullptr), number, time);
+        } else {
+          writer.add(view, number, time);
+        }
+      });
+      if (has_room) {
+        mine.push_back(took);
+      }
     }
     writer.close();
     const std::lock_guard lock(mutex);
@@ -144,6 +160,16 @@ std::vector<double> times_of_add(const fs::path& folder, const Frames& frames, i
   });
   std::sort(times.begin(), times.end());
   return times;
+}
+
+void print_add(const char* name, const std::vector<double>& times) {
+  if (times.empty()) {
+    std::printf("%s no frame found room\n", name);
+    return;
+  }
+  const double p999 = percentile_999(times) * 1e3;
+  std::printf("%s %6.3f ms (median %.3f ms, worst %.3f ms, %zu frames)  <= 1 ms %s\n", name, p999,
+              median(times) * 1e3, times.back() * 1e3, times.size(), verdict(p999 <= 1));
 }
 
 }  // namespace
@@ -175,9 +201,11 @@ int main(int argc, char** argv) {
   std::printf(
       "memory                 %8.1f MiB after a quarter, %.1f MiB at the end  <= 16 MiB more %s\n",
       recording.memory_early, recording.memory_late, verdict(grown <= 16));
-  const std::vector<double> times = times_of_add(folder, frames, std::max(count, 1000));
-  const double p999 = percentile_999(times) * 1e3;
-  std::printf("add(), 99.9th percentile %6.3f ms (median %.3f ms, worst %.3f ms)  <= 1 ms %s\n",
-              p999, times[times.size() / 2] * 1e3, times.back() * 1e3, verdict(p999 <= 1));
+  // A little less than they could: queues that are full are another matter.
+  const double rate = 0.95 * count / median(ours);
+  const int added = std::max(count, 1000);
+  std::printf("each camera at %.0f f/s, 99.9th percentile of\n", rate);
+  print_add("  add(), handed over  ", times_of_add(folder, frames, added, rate, Handing::over));
+  print_add("  add(), copied       ", times_of_add(folder, frames, added, rate, Handing::copied));
   return 0;
 }

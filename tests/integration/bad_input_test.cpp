@@ -28,7 +28,9 @@ using avstore::FrameNumber;
 using avstore::FrameTime;
 using avstore::ImportOptions;
 using avstore::Reader;
+using avstore::test::import_options;
 using avstore::test::in_child;
+using avstore::test::media_file;
 using avstore::test::names_in;
 using avstore::test::options_of;
 using avstore::test::outcome_of;
@@ -41,17 +43,6 @@ using Catch::Matchers::StartsWith;
 }  // namespace
 
 namespace {
-
-fs::path media(const std::string& name) {
-  return avstore::test::media_folder() / name;
-}
-
-ImportOptions import_options(bool copy, const std::string& format = "avc1/mp4") {
-  ImportOptions options;
-  options.copy = copy;
-  options.writer = options_of(format);
-  return options;
-}
 
 // A copy of the first part of a file.
 fs::path cut(const fs::path& from, const fs::path& to, double part) {
@@ -87,7 +78,7 @@ TEST_CASE("what is no video cannot be imported") {
       {"text.mp4/below-a-file.mp4", {"not_found", "io"}},
   };
   // Whatever else the folder holds is no video either.
-  for (const auto& entry : fs::directory_iterator(media("bad"))) {
+  for (const auto& entry : fs::directory_iterator(media_file("bad"))) {
     INFO(entry.path());
     CHECK(expected.contains(entry.path().filename()));
   }
@@ -97,7 +88,7 @@ TEST_CASE("what is no video cannot be imported") {
         DYNAMIC_SECTION(name << (copy ? ", copied" : "")
                              << (allow_truncated ? ", truncated allowed" : "")) {
           const TemporaryFolder folder;
-          const fs::path file = media("bad") / name;
+          const fs::path file = media_file("bad") / name;
           const std::string outcome = in_child([&, file = file] {
             ImportOptions options = import_options(copy);
             options.allow_truncated = allow_truncated;
@@ -117,7 +108,7 @@ TEST_CASE("what is no video cannot be imported") {
 TEST_CASE("probing what is no video") {
   for (const std::string name : {"empty.mp4", "text.mp4", "audio-only.mp4", "random.bin",
                                  "directory.mp4", "no-such-file.mp4", "truncated-no-moov.mp4"}) {
-    const fs::path file = media("bad") / name;
+    const fs::path file = media_file("bad") / name;
     const std::string outcome =
         in_child([&] { return outcome_of([&] { avstore::probe_source(file); }); });
     CHECK_THAT(outcome,
@@ -130,9 +121,9 @@ TEST_CASE("what is no store cannot be opened") {
   const TemporaryFolder folder;
   fs::create_directory(folder.path() / "empty");
   for (const fs::path& path :
-       {media("bad/text.mp4"), media("h264-no-bframes.mp4"), folder.path() / "empty",
+       {media_file("bad/text.mp4"), media_file("h264-no-bframes.mp4"), folder.path() / "empty",
         folder.path() / "missing", folder.path() / "empty" / "metadata.yaml",
-        media("bad/text.mp4") / "below"}) {
+        media_file("bad/text.mp4") / "below"}) {
     CHECK_THAT(outcome_of([&] { Reader reader(path); }),
                StartsWith("not_found: ") && Contains(path.string()));
     CHECK_THAT(outcome_of([&] { avstore::verify(path, {}); }), StartsWith("not_found: "));
@@ -173,7 +164,7 @@ TEST_CASE("streams that are not there, or no video") {
     for (const bool copy : {false, true}) {
       ImportOptions options = import_options(copy);
       options.stream = stream;
-      const fs::path file = media("audio-video.mp4");
+      const fs::path file = media_file("audio-video.mp4");
       const std::string outcome =
           outcome_of([&] { avstore::import_file(file, folder.path() / "store", options); });
       CAPTURE(stream, copy);
@@ -195,7 +186,7 @@ std::vector<std::string> check_rest(const fs::path& file, const fs::path& store,
   std::vector<std::string> notices;
   options.notice = [&](const std::string& line) { notices.push_back(line); };
   const auto oracle =
-      avstore::test::read_lines(media("framemd5") / (file.filename().string() + ".md5"));
+      avstore::test::read_lines(media_file("framemd5") / (file.filename().string() + ".md5"));
   const auto result = avstore::import_file(file, store, options);
   CHECK(result.frames < static_cast<std::int64_t>(oracle.size()));
   CHECK(result.frames > static_cast<std::int64_t>(oracle.size() / 4));
@@ -225,7 +216,7 @@ TEST_CASE("files that were cut off are refused, unless that is allowed") {
       DYNAMIC_SECTION(name << (copy ? ", copied" : "")) {
         const TemporaryFolder folder;
         const TemporaryFolder source;
-        const fs::path file = cut(media(name), source.path() / name, 0.6);
+        const fs::path file = cut(media_file(name), source.path() / name, 0.6);
         const fs::path store = folder.path() / "store";
         const std::string outcome = in_child([&] {
           return outcome_of([&] { avstore::import_file(file, store, import_options(copy)); });
@@ -247,7 +238,7 @@ TEST_CASE("what is left of files that do not tell that they were cut off is impo
       DYNAMIC_SECTION(name << (copy ? ", copied" : "")) {
         const TemporaryFolder folder;
         const TemporaryFolder source;
-        const fs::path file = cut(media(name), source.path() / name, 0.6);
+        const fs::path file = cut(media_file(name), source.path() / name, 0.6);
         check_rest(file, folder.path() / "store", copy);
       }
     }
@@ -261,12 +252,14 @@ TEST_CASE("a picture that changes its size midway is refused, saying where") {
         const TemporaryFolder folder;
         const std::string outcome = in_child([&] {
           return outcome_of([&] {
-            avstore::import_file(media(name), folder.path() / "store", import_options(copy));
+            avstore::import_file(media_file(name), folder.path() / "store", import_options(copy));
           });
         });
         // As many frames as before the change.
-        const auto frames = avstore::test::read_lines(media("framemd5") / (name + ".md5")).size();
-        CHECK_THAT(outcome, StartsWith("invalid_argument: ") && Contains(media(name).string()) &&
+        const auto frames =
+            avstore::test::read_lines(media_file("framemd5") / (name + ".md5")).size();
+        CHECK_THAT(outcome, StartsWith("invalid_argument: ") &&
+                                Contains(media_file(name).string()) &&
                                 Contains("frame " + std::to_string(frames)));
         CHECK(names_in(folder.path()).empty());
       }
@@ -279,9 +272,9 @@ TEST_CASE("a pixel format that changes midway is converted to the first, with a 
   ImportOptions options = import_options(false);
   std::vector<std::string> notices;
   options.notice = [&](const std::string& line) { notices.push_back(line); };
-  const fs::path file = media("format-change.h264");
+  const fs::path file = media_file("format-change.h264");
   const auto result = avstore::import_file(file, folder.path() / "store", options);
-  const auto all = avstore::test::read_lines(media("framemd5-all") / "format-change.h264.md5");
+  const auto all = avstore::test::read_lines(media_file("framemd5-all") / "format-change.h264.md5");
   CHECK(result.frames == static_cast<std::int64_t>(all.size()));
   REQUIRE(notices.size() == 1);
   CHECK_THAT(notices[0], Contains(file.string()));
@@ -298,7 +291,7 @@ TEST_CASE("too few or too many names, and an import that is stopped") {
     DYNAMIC_SECTION((copy ? "copied" : "encoded")) {
       const TemporaryFolder folder;
       const fs::path store = folder.path() / "store";
-      const fs::path file = media("h264-no-bframes.mp4");
+      const fs::path file = media_file("h264-no-bframes.mp4");
       for (const int count : {1, 119, 121}) {
         ImportOptions options = import_options(copy);
         for (int i = 0; i < count; ++i) {

@@ -50,6 +50,7 @@ using avstore::test::error_of;
 using avstore::test::in_child;
 using avstore::test::is_an_error;
 using avstore::test::kWidth;
+using avstore::test::media_file;
 using avstore::test::odd_names;
 using avstore::test::options_of;
 using avstore::test::outcome_of;
@@ -64,14 +65,6 @@ using avstore::test::write_text;
 using avstore::test::wrong_codes;
 using Catch::Matchers::Contains;
 using Catch::Matchers::StartsWith;
-
-}  // namespace
-
-namespace {
-
-fs::path media(const std::string& name) {
-  return avstore::test::media_folder() / name;
-}
 
 }  // namespace
 
@@ -690,13 +683,13 @@ TEST_CASE("a chunk that was replaced by another is noticed") {
     other = folder.path() / "other" / "000000.mp4";
   }
   SECTION("no video at all") {
-    other = media("bad/text.mp4");
+    other = media_file("bad/text.mp4");
   }
   SECTION("nothing") {
-    other = media("bad/empty.mp4");
+    other = media_file("bad/empty.mp4");
   }
   SECTION("sound") {
-    other = media("bad/audio-only.mp4");
+    other = media_file("bad/audio-only.mp4");
   }
   REQUIRE_FALSE(other.empty());
   fs::copy_file(other, store / "000001.mp4", fs::copy_options::overwrite_existing);

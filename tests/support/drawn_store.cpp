@@ -198,6 +198,13 @@ WriterOptions options_of(const std::string& format, std::int64_t chunk_size) {
   return options;
 }
 
+ImportOptions import_options(bool copy, const std::string& format) {
+  ImportOptions options;
+  options.copy = copy;
+  options.writer = options_of(format);
+  return options;
+}
+
 void add(Writer& writer, const ImageView& image, const Name& name) {
   writer.add(image, FrameNumber(name.number), FrameTime(name.time));
 }

@@ -11,6 +11,7 @@
 
 #include "avstore/image.h"
 #include "avstore/reader.h"
+#include "avstore/tools.h"
 #include "avstore/writer.h"
 #include "support/catch.h"
 
@@ -65,6 +66,8 @@ const std::vector<Name>& odd_names();
 std::vector<Name> plain_names(int count);
 
 WriterOptions options_of(const std::string& format, std::int64_t chunk_size = 7);
+
+ImportOptions import_options(bool copy, const std::string& format = "avc1/mp4");
 
 void add(Writer& writer, const ImageView& image, const Name& name);
 

@@ -17,6 +17,10 @@ fs::path media_folder() {
   return folder;
 }
 
+fs::path media_file(const std::string& name) {
+  return media_folder() / name;
+}
+
 std::vector<std::string> read_lines(const fs::path& file) {
   std::ifstream input(file);
   if (!input) {

@@ -15,6 +15,8 @@ struct TestVideo {
 
 // Given by the environment variable AVSTORE_TEST_MEDIA; throws if it is not set.
 std::filesystem::path media_folder();
+// A file in it.
+std::filesystem::path media_file(const std::string& name);
 std::vector<TestVideo> test_videos();
 std::vector<std::string> read_lines(const std::filesystem::path& file);
 

@@ -24,6 +24,7 @@
 #include "store/chunk_sequence.h"
 #include "store/closed_store.h"
 #include "store/frame_pool.h"
+#include "store/frame_rules.h"
 #include "store/frames_under_way.h"
 #include "store/latency_meter.h"
 #include "store/layout.h"
@@ -162,7 +163,7 @@ class Writer::Impl {
   bool add(const ImageView& view, const std::function<Image()>& make_image, FrameNumber number,
            FrameTime time) {
     const Clock::time_point begin = Clock::now();
-    check_frame(view);
+    rules_->check(view, added_);
     const std::size_t bytes = packed_size(view);
     if (!reserve(bytes, {number, time})) {
       return false;
@@ -292,6 +293,7 @@ class Writer::Impl {
 
  private:
   void start() {
+    rules_.emplace(folder_, options_, metadata_, decoded_);
     under_way_.emplace(keyframe_interval(options_.encoder));
     worker_ = std::thread([this] { work(); });
   }
@@ -332,42 +334,6 @@ class Writer::Impl {
     }
   }
 
-  void check_frame(const ImageView& view) {
-    if (view.planes[0] == nullptr || view.width <= 0 || view.height <= 0) {
-      throw Error(ErrorKind::invalid_argument, folder_.string() + ": the image is empty");
-    }
-    if (!first_) {
-      require_sensor_data(view);
-      require_as_in_store(view);
-      first_ = view;
-      warn_of_odd_size(view);
-      warn_of_depth(view);
-      return;
-    }
-    if (view.format != first_->format || view.width != first_->width ||
-        view.height != first_->height || view.array != first_->array) {
-      throw Error(ErrorKind::invalid_argument,
-                  folder_.string() + ": frame " + std::to_string(added_) + " is " + describe(view) +
-                      ", the first was " + describe(*first_));
-    }
-  }
-
-  // Of a store that has frames already.
-  void require_as_in_store(const ImageView& view) const {
-    if (metadata_.imgshape.empty()) {
-      return;
-    }
-    const auto& format = media::find_video_format(options_.format);
-    const chunk::ArrayDescription given = store::describe_frames(format, options_, view);
-    if (given.shape != metadata_.imgshape || given.dtype != metadata_.imgdtype) {
-      throw Error(ErrorKind::invalid_argument,
-                  folder_.string() + ": the frame is " + describe(view) +
-                      ", the store has frames of " + std::to_string(metadata_.imgshape.at(1)) +
-                      "x" + std::to_string(metadata_.imgshape.at(0)) + " " + metadata_.imgdtype +
-                      (metadata_.imgshape.size() > 2 ? " in colour" : " in gray"));
-    }
-  }
-
   void require_known_encoding() const {
     const std::string& encoding = options_.encoding;
     if (decoded_ && encoding.empty()) {
@@ -379,44 +345,6 @@ class Writer::Impl {
       throw Error(ErrorKind::unsupported,
                   folder_.string() + ": encoding " + encoding + " is not known");
     }
-  }
-
-  void require_sensor_data(const ImageView& view) const {
-    if (options_.encoding.empty()) {
-      return;
-    }
-    static_cast<void>(
-        chunk::as_sensor_data(Image(view, nullptr), options_.encoding, folder_.string()));
-    if (!decoded_ && !chunk::holds_sensor_data(options_.format, options_.encoding)) {
-      throw Error(ErrorKind::invalid_argument, folder_.string() + ": format " + options_.format +
-                                                   " cannot hold " + options_.encoding +
-                                                   " data; npy and bpk hold all");
-    }
-  }
-
-  void warn_of_depth(const ImageView& view) const {
-    const Format& format = find_format(options_.format);
-    if (options_.on_warning && media::is_deep(view.format) && !media::keeps_depth(format)) {
-      options_.on_warning(media::depth_loss(view.format, "format " + format.name));
-    }
-  }
-
-  void warn_of_odd_size(const ImageView& view) const {
-    const bool odd = view.width % 2 != 0 || view.height % 2 != 0;
-    if (odd && options_.on_warning &&
-        media::needs_even_size(media::find_video_format(options_.format))) {
-      options_.on_warning("frames of " + describe(view) + " lose " +
-                          (view.width % 2 == 0    ? "their last row"
-                           : view.height % 2 == 0 ? "their last column"
-                                                  : "their last row and column") +
-                          ", because format " + options_.format + " halves chroma");
-    }
-  }
-
-  static std::string describe(const ImageView& view) {
-    return std::to_string(view.width) + "x" + std::to_string(view.height) + " " +
-           std::string(view.format.name()) +
-           (view.array.dtype.empty() ? "" : " " + view.array.dtype);
   }
 
   // Make room in the queue for a frame. False if it is dropped.
@@ -658,9 +586,9 @@ class Writer::Impl {
   std::optional<store::RecordingLock> recording_;
   std::optional<store::ReplacedStore> replaced_;  // none if it is gone on with one that is there
   imgstore::StoreMetadata metadata_;
-  bool appends_ = false;                        // to a store that was there
-  std::optional<index::Index> appended_to_;     // until there are chunks
-  std::optional<ImageView> first_;              // its pixels are not looked at
+  bool appends_ = false;                     // to a store that was there
+  std::optional<index::Index> appended_to_;  // until there are chunks
+  std::optional<store::FrameRules> rules_;
   std::optional<store::ChunkSequence> chunks_;  // used by the worker only
   store::FramePool pool_;
   // Used by the worker only, set before it starts: the frame rate is known by then.
