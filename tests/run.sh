@@ -4,7 +4,8 @@
 #
 # usage: run.sh [--quick]
 #
-# --quick leaves out the static analysis (clang-tidy), the build with sanitizers and the fuzzing, which take most of the time.
+# --quick leaves out pip, the static analysis (clang-tidy), the build without optional libraries and those with sanitizers, which
+# take most of the time.
 # What is made lies in build-tests, build-lean, build-sanitize, build-threads and build-fuzz; the log of each step in build-tests/logs.
 #
 # shellcheck disable=SC2317 # functions are called by way of check()
@@ -216,7 +217,7 @@ build_lean() {
 
 # ------------------------------------------------------------------------------------------------------------------- what is run
 
-packages=("${build_packages[@]}" "${test_packages[@]}")
+packages=("${build_packages[@]}" "${test_packages[@]}" "${fuzz_packages[@]}")
 $quick || packages+=("${lint_packages[@]}")
 mkdir -p "$logs"
 install_missing "${packages[@]}" || { add 0 1 0; finish; }
@@ -253,6 +254,15 @@ else
     add 0 0 1
 fi
 
+if command -v clang++ >/dev/null; then
+    echo "Feeding damaged files to what reads them, a minute each (some minutes)"
+    counted "fuzz.sh" "$logs/fuzz.log" bash tests/fuzz.sh 60
+    sed -n 's/^  \(.* runs, coverage .*\)/    \1/p' "$logs/fuzz.log"
+else
+    echo "  fuzz.sh: skipped, there is no clang"
+    add 0 0 1
+fi
+
 if ! $quick; then
     check "pip install" pip_install
     echo "Static analysis (some minutes)"
@@ -275,13 +285,5 @@ if ! $quick; then
         command_line "$sanitized"
     fi
     check "thread sanitizer" races
-    if command -v clang++ >/dev/null; then
-        echo "Feeding damaged files to what reads them, a minute each (some minutes)"
-        counted "fuzz.sh" "$logs/fuzz.log" bash tests/fuzz.sh 60
-        sed -n 's/^  \(.* runs, coverage .*\)/    \1/p' "$logs/fuzz.log"
-    else
-        echo "  fuzz.sh: skipped, there is no clang"
-        add 0 0 1
-    fi
 fi
 finish

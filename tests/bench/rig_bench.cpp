@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -20,6 +19,7 @@
 
 #include "avstore/reader.h"
 #include "avstore/writer.h"
+#include "bench/add_times.h"
 #include "bench/bare_libav.h"
 #include "bench/measure.h"
 #include "bench/moving_texture.h"
@@ -29,8 +29,8 @@ namespace {
 namespace fs = std::filesystem;
 using avstore::bench::Arguments;
 using avstore::bench::default_x264_options;
+using avstore::bench::Handing;
 using avstore::bench::median;
-using avstore::bench::percentile_999;
 using avstore::bench::seconds;
 using avstore::bench::verdict;
 using Frames = std::vector<std::vector<std::uint8_t>>;
@@ -122,54 +122,25 @@ void encode_bare(const fs::path& folder, const Frames& frames, int count) {
   });
 }
 
-enum class Handing { over, copied };
-
-// While the queues have room: each camera has its own clock and sends `rate` frames a second.
-// Frames that find the queue half full are none of these. Ascending.
-std::vector<double> times_of_add(const fs::path& folder, const Frames& frames, int count,
-                                 double rate, Handing handing) {
-  using Clock = std::chrono::steady_clock;
-  const std::chrono::duration<double> period(1 / rate);
-  const Clock::time_point begin = Clock::now();
+// Cameras out of step with each other, `rate` frames a second each.
+void measure_add(const fs::path& folder, const Frames& frames, int count, double rate,
+                 Handing handing) {
+  std::vector<avstore::ImageView> views;
+  for (int i = 0; i < static_cast<int>(frames.size()); ++i) {
+    views.push_back(view_of(frames, i));
+  }
   std::vector<double> times;
   std::mutex mutex;
   for_each_camera([&](int camera) {
     avstore::Writer writer(store_of(folder, camera), writer_options());
-    std::vector<double> mine;
-    for (int i = 0; i < count; ++i) {
-      std::this_thread::sleep_until(begin + std::chrono::duration_cast<Clock::duration>(
-                                                (i + camera / double{kCameras}) * period));
-      const bool has_room = writer.statistics().queue_frames < kQueueFrames / 2;
-      const avstore::ImageView view = view_of(frames, i);
-      const avstore::FrameNumber number(i);
-      const avstore::FrameTime time(i / double{kFps});
-      const double took = seconds([&] {
-        if (handing == Handing::over) {
-          writer.add(avstore::Image(view, nullptr), number, time);
-        } else {
-          writer.add(view, number, time);
-        }
-      });
-      if (has_room) {
-        mine.push_back(took);
-      }
-    }
+    const double delay = camera / double{kCameras} / rate;
+    const std::vector<double> mine =
+        times_of_add(writer, views, count, rate, delay, kQueueFrames, handing);
     writer.close();
     const std::lock_guard lock(mutex);
     times.insert(times.end(), mine.begin(), mine.end());
   });
-  std::sort(times.begin(), times.end());
-  return times;
-}
-
-void print_add(const char* name, const std::vector<double>& times) {
-  if (times.empty()) {
-    std::printf("%s no frame found room\n", name);
-    return;
-  }
-  const double p999 = percentile_999(times) * 1e3;
-  std::printf("%s %6.3f ms (median %.3f ms, worst %.3f ms, %zu frames)  <= 1 ms %s\n", name, p999,
-              median(times) * 1e3, times.back() * 1e3, times.size(), verdict(p999 <= 1));
+  print_times_of_add(handing, times);
 }
 
 }  // namespace
@@ -203,9 +174,9 @@ int main(int argc, char** argv) {
       recording.memory_early, recording.memory_late, verdict(grown <= 16));
   // A little less than they could: queues that are full are another matter.
   const double rate = 0.95 * count / median(ours);
-  const int added = std::max(count, 1000);
-  std::printf("each camera at %.0f f/s, 99.9th percentile of\n", rate);
-  print_add("  add(), handed over  ", times_of_add(folder, frames, added, rate, Handing::over));
-  print_add("  add(), copied       ", times_of_add(folder, frames, added, rate, Handing::copied));
+  std::printf("cameras of %.0f f/s each:\n", rate);
+  for (const Handing handing : {Handing::over, Handing::copied}) {
+    measure_add(folder, frames, std::max(count, 1000), rate, handing);
+  }
   return 0;
 }

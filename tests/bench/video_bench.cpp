@@ -6,7 +6,6 @@
 // folder below TMPDIR). Each measure runs ROUNDS times (default 5) in turn with what it is compared
 // to; the ratios printed are medians of the pairs.
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -18,6 +17,7 @@
 
 #include "avstore/reader.h"
 #include "avstore/writer.h"
+#include "bench/add_times.h"
 #include "bench/bare_libav.h"
 #include "bench/measure.h"
 #include "bench/moving_texture.h"
@@ -27,8 +27,8 @@ namespace {
 namespace fs = std::filesystem;
 using avstore::bench::Arguments;
 using avstore::bench::default_x264_options;
+using avstore::bench::Handing;
 using avstore::bench::median;
-using avstore::bench::percentile_999;
 using avstore::bench::seconds;
 using avstore::bench::verdict;
 
@@ -37,7 +37,6 @@ constexpr int kHeight = 720;
 constexpr int kFps = 30;
 constexpr int kGop = 30;
 constexpr int kRandomReads = 40;
-constexpr int kFramesUnderWay = 4;
 
 struct Pair {
   double ours = 0;    // median seconds
@@ -87,37 +86,21 @@ void write_store(const fs::path& store, const std::vector<std::vector<std::uint8
   writer.close();
 }
 
-void print_tail(const char* name, std::vector<double> times, const char* target) {
-  std::sort(times.begin(), times.end());
-  const double p999 = percentile_999(times) * 1e3;
-  std::printf("%-46s %8.3f ms  (median %.3f ms, worst %.3f ms)  %s%s\n", name, p999,
-              median(times) * 1e3, times.back() * 1e3, target,
-              *target == 0 ? "" : (p999 <= 1 ? " met" : " MISSED"));
-}
-
-// Time that add() takes while the queue has room: a rig hands over a frame and goes on. Frames come
-// as fast as they are encoded. Beside it, copying the frame to one place in memory: what the
-// machine makes of that while all cores encode.
 void measure_add(const fs::path& store, const std::vector<std::vector<std::uint8_t>>& frames,
-                 int count) {
-  avstore::Writer writer(store, writer_options());
-  std::vector<double> adding;
-  std::vector<double> copying;
-  std::vector<std::uint8_t> copy(frames.front().size());
-  for (int i = 0; i < count; ++i) {
-    while (i - writer.statistics().frames_encoded > kFramesUnderWay) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-    const auto& pixels = frames[static_cast<std::size_t>(i) % frames.size()];
-    const auto view = avstore::packed_view(avstore::pixel::bgr24, kWidth, kHeight, pixels.data());
-    adding.push_back(seconds(
-        [&] { writer.add(view, avstore::FrameNumber(i), avstore::FrameTime(i / double{kFps})); }));
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    copying.push_back(seconds([&] { std::copy(pixels.begin(), pixels.end(), copy.begin()); }));
+                 int count, double rate) {
+  std::vector<avstore::ImageView> views;
+  for (const auto& pixels : frames) {
+    views.push_back(avstore::packed_view(avstore::pixel::bgr24, kWidth, kHeight, pixels.data()));
   }
-  writer.close();
-  print_tail("add(), 99.9th percentile", adding, "<= 1 ms");
-  print_tail("a copy of the frame, 99.9th percentile", copying, "");
+  std::printf("a camera of %.0f f/s:\n", rate);
+  for (const Handing handing : {Handing::over, Handing::copied}) {
+    const avstore::WriterOptions options = writer_options();
+    avstore::Writer writer(store, options);
+    const std::vector<double> times =
+        times_of_add(writer, views, count, rate, 0, options.queue_frames, handing);
+    writer.close();
+    print_times_of_add(handing, times);
+  }
 }
 
 avstore::Reader open_store(const fs::path& store) {
@@ -158,7 +141,8 @@ int main(int argc, char** argv) {
                                     kFps, kGop, threads, default_x264_options());
       });
   print_pair("write bgr24 as H.264", writing, count, 0.97);
-  measure_add(folder / "added", frames, std::max(count, 2001));
+  // A little less than it could: a queue that is full is another matter.
+  measure_add(folder / "added", frames, std::max(count, 2001), 0.95 * count / writing.ours);
 
   const Pair sequential = compare(
       rounds,

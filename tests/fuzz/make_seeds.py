@@ -31,7 +31,7 @@ HOSTILE = {
     "generated": "ALTER TABLE chunks ADD COLUMN more AS (chunk || 'x')",
     "virtual": "DROP TABLE summary; CREATE VIRTUAL TABLE summary USING fts5(name, value)",
     "unordered": "UPDATE frames SET frame_number = -frame_number; "
-                 "INSERT INTO index_information VALUES ('avstore_numbers_unordered_at', 0)",
+                 "INSERT OR REPLACE INTO index_information VALUES ('avstore_numbers_unordered_at', 0)",
     "last": "INSERT INTO frames VALUES (9223372036854775807, 0, 0, 0, 0, 0)",
 }
 

@@ -154,7 +154,8 @@ class Writer {
   // cannot be data of the store's encoding; io if the queue is full and that is to fail.
   bool add(const ImageView& image, FrameNumber number, FrameTime time);
   // Add a frame, sharing its pixels instead of copying them. They are let go, on a thread of the
-  // writer's own, once the frame is encoded.
+  // writer's own, once the frame is encoded. For cameras that must not wait: where encoders keep
+  // all cores busy, a copy now and then waits some milliseconds for its core.
   bool add(Image image, FrameNumber number, FrameTime time);
 
   // Tie a record to the newest frame: `json` is a JSON object. Written with the chunk's end. Before

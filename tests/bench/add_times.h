@@ -1,0 +1,22 @@
+// How long Writer::add() keeps a camera waiting while the queue has room.
+#pragma once
+
+#include <vector>
+
+#include "avstore/writer.h"
+
+namespace avstore::bench {
+
+enum class Handing { over, copied };
+
+// Adds `count` frames, these again and again, as a camera with a clock of its own sends them:
+// `rate` a second, the first `delay` seconds from now. Returns what each add() took, in seconds,
+// but for those that found half of the writer's `queue_frames` full.
+std::vector<double> times_of_add(Writer& writer, const std::vector<ImageView>& frames, int count,
+                                 double rate, double delay, std::size_t queue_frames,
+                                 Handing handing);
+
+// A line: the 99.9th percentile and what else is telling.
+void print_times_of_add(Handing handing, std::vector<double> times);
+
+}  // namespace avstore::bench
