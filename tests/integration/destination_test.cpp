@@ -12,6 +12,7 @@
 #include "support/drawn_store.h"
 #include "support/media_folder.h"
 #include "support/outcome.h"
+#include "support/processes.h"
 #include "support/programs.h"
 
 namespace {
@@ -28,6 +29,7 @@ using avstore::WriterOptions;
 using avstore::test::add;
 using avstore::test::code_of;
 using avstore::test::import_options;
+using avstore::test::in_child;
 using avstore::test::kHeight;
 using avstore::test::kWidth;
 using avstore::test::media_file;
@@ -210,6 +212,24 @@ TEST_CASE("an empty folder that is there becomes the store") {
   CHECK(Reader(folder.path() / "a").frame_count() == 3);
   CHECK(Reader(folder.path() / "b").frame_count() == 60);
   CHECK(names_in(folder.path()) == std::vector<std::string>{"a", "b"});
+}
+
+TEST_CASE("a store may be made in the current folder, and in one named with a dot") {
+  const TemporaryFolder folder;
+  const fs::path here = folder.path() / "here";
+  fs::create_directory(here);
+  const std::string outcome = in_child([&] {
+    fs::current_path(here);
+    return outcome_of([&] {
+      const fs::path file = media_file("h264-intra-only.mp4");
+      avstore::import_file(file, ".", import_options(true));
+      avstore::import_file(file, here.parent_path() / "there" / ".", import_options(true));
+    });
+  });
+  CHECK(outcome == "no error");
+  CHECK(Reader(here).frame_count() == 60);
+  CHECK(Reader(folder.path() / "there").frame_count() == 60);
+  CHECK(names_in(folder.path()) == std::vector<std::string>{"here", "there"});
 }
 
 TEST_CASE("destinations that cannot be written") {

@@ -243,3 +243,25 @@ TEST_CASE("files of the user's are no chunks, whatever their number") {
   CHECK_FALSE(fs::exists(store / "000001.mp4"));
   CHECK_FALSE(fs::exists(store / "000002.npz"));
 }
+
+TEST_CASE("a store that a link leads to is replaced where it is") {
+  const TemporaryFolder folder;
+  fs::create_directories(folder.path() / "disk");
+  fs::create_directories(folder.path() / "names");
+  const fs::path store = folder.path() / "disk" / "store";
+  const fs::path link = folder.path() / "names" / "link";
+  const bool empty = GENERATE(false, true);
+  if (empty) {
+    fs::create_directory(store);
+  } else {
+    write_store(store, options_of("png"), 3);
+  }
+  fs::create_directory_symlink(store, link);
+  ImportOptions options = import_options(true);
+  options.writer.overwrite = !empty;
+  avstore::import_file(media_file("h264-intra-only.mp4"), link, options);
+  CHECK(fs::is_symlink(link));
+  CHECK(Reader(store).frame_count() == 60);
+  CHECK(names_in(folder.path() / "names") == std::vector<std::string>{"link"});
+  CHECK(names_in(folder.path() / "disk") == std::vector<std::string>{"store"});
+}

@@ -133,14 +133,19 @@ namespace {
 // A folder beside the place that a store is to have.
 class NewStore {
  public:
-  NewStore(fs::path destination, bool overwrite)
-      : destination_(std::move(destination)), overwrite_(overwrite) {
-    // "a/b/" names the folder b too.
-    if (!destination_.has_filename()) {
-      destination_ = destination_.parent_path();
+  NewStore(const fs::path& destination, bool overwrite)
+      : destination_(destination), overwrite_(overwrite) {
+    require_free(destination, overwrite_);
+    // Links lead to where the store is, maybe on another disk; ".", "a/." and "a/" are folders too.
+    std::error_code error;
+    place_ = fs::weakly_canonical(destination, error);
+    if (error) {
+      fail(destination, "cannot be followed", error);
     }
-    require_free(destination_, overwrite_);
-    temporary_ = destination_;
+    if (!place_.has_filename()) {
+      place_ = place_.parent_path();
+    }
+    temporary_ = place_;
     temporary_ += ".partial-" + std::to_string(::getpid());
   }
 
@@ -162,15 +167,15 @@ class NewStore {
   }
 
   void put_in_place() {
-    require_free(destination_, overwrite_);
+    require_free(place_, overwrite_);
     std::error_code error;
-    if (fs::is_directory(destination_, error) && !fs::is_empty(destination_, error)) {
-      remove_store(destination_);
+    if (fs::is_directory(place_, error) && !fs::is_empty(place_, error)) {
+      remove_store(place_);
     }
-    if (fs::is_directory(destination_, error) && !fs::is_empty(destination_, error)) {
-      move_contents(temporary_, destination_);
+    if (fs::is_directory(place_, error) && !fs::is_empty(place_, error)) {
+      move_contents(temporary_, place_);
     } else {
-      fs::rename(temporary_, destination_, error);
+      fs::rename(temporary_, place_, error);
       if (error) {
         fail(destination_, "cannot put the store in place", error);
       }
@@ -184,7 +189,8 @@ class NewStore {
   }
 
  private:
-  fs::path destination_;
+  fs::path destination_;  // as it was named
+  fs::path place_;
   fs::path temporary_;
   bool overwrite_;
 };
