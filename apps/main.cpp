@@ -3,10 +3,12 @@
 #include <avstore/error.h>
 #include <avstore/tools.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <memory>
 #include <new>
+#include <regex>
 #include <string>
 #include <vector>
 
@@ -90,6 +92,20 @@ void flush_quietly(Output& out) {
   }
 }
 
+// The library speaks of its options by their names there.
+std::string with_options_as_typed(const std::string& message) {
+  std::string typed;
+  std::smatch option;
+  auto rest = message.cbegin();
+  while (std::regex_search(rest, message.cend(), option, std::regex("\\(option ([a-z_]+)\\)"))) {
+    std::string name = option[1];
+    std::replace(name.begin(), name.end(), '_', '-');
+    typed += option.prefix().str() + "(--" + name + ")";
+    rest = option.suffix().first;
+  }
+  return typed + std::string(rest, message.cend());
+}
+
 int run_program(int argc, char** argv) {
   CLI::App program(
       "avstore keeps video of lab recordings so that any frame comes back exactly, at "
@@ -112,7 +128,7 @@ int run_program(int argc, char** argv) {
     say("out of memory");
   } catch (const std::exception& error) {
     flush_quietly(out);
-    say(error.what());
+    say(with_options_as_typed(error.what()));
   }
   return kFailed;
 }

@@ -341,7 +341,7 @@ bad_input() {
         # shellcheck disable=SC2086 # no argument if empty
         {
             fails "import $how: not there" "nosuch.mp4.*no such file" import nosuch.mp4 no.store $how
-            fails "import $how: empty" "empty.mp4" import empty.mp4 no.store $how
+            fails "import $how: empty" "empty.mp4: the file is empty" import empty.mp4 no.store $how
             fails "import $how: not a video" "zeros.mp4" import zeros.mp4 no.store $how
             fails "import $how: text" "bare.csv" import bare.csv no.store $how
             fails "import $how: sound only" "sound.m4a.*no video" import sound.m4a no.store $how
@@ -355,7 +355,7 @@ bad_input() {
     done
     local before
     before=$(prints framemd5 plain.store)
-    fails "import: the store is there" "plain.store.*there already" import clip.mp4 plain.store
+    fails "import: the store is there" "plain.store.*there already.*(--overwrite)" import clip.mp4 plain.store
     fails "import: something else is there" "bare.csv" import clip.mp4 bare.csv
     fails "import --overwrite: something else is there" "bare.csv" import clip.mp4 bare.csv --overwrite
     fails "import --overwrite: bad input" "zeros.mp4" import zeros.mp4 plain.store --overwrite

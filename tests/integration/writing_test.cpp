@@ -659,6 +659,69 @@ TEST_CASE("a store of nothing but a file") {
   CHECK(avstore::md5(reader.read(FrameIndex(11)).image.view()) == md5s[11]);
 }
 
+TEST_CASE("frames that are not as those of a file that came first are refused") {
+  const TemporaryFolder folder;
+  const auto store = folder.path() / "store";
+  const fs::path file = avstore::test::media_folder() / "h264-bframes-gop250.mp4";
+  const avstore::SourceInfo source = avstore::probe_source(file);
+  const auto md5s = avstore::test::read_lines(avstore::test::media_folder() /
+                                              "framemd5/h264-bframes-gop250.mp4.md5");
+  const int count = static_cast<int>(md5s.size());
+  Writer writer(store, options_of("avc1/mp4", 5));
+  writer.insert_chunk(file, names_from(0, count));
+  const auto add_frame = [&](int width, int height, int number) {
+    const std::vector<std::uint8_t> pixels(
+        static_cast<std::size_t>(width) * static_cast<std::size_t>(height) * 3, 99);
+    writer.add(avstore::packed_view(pixel::bgr24, width, height, pixels.data()),
+               FrameNumber(number), FrameTime(number));
+  };
+  const auto error = error_of([&] { add_frame(source.width * 2, source.height, 5000); });
+  CHECK(error.kind() == ErrorKind::invalid_argument);
+  CHECK_THAT(error.what(), Contains(store.string()));
+  add_frame(source.width, source.height, 5001);
+  writer.close();
+  Reader reader(store);
+  REQUIRE(reader.frame_count() == count + 1);
+  CHECK(reader.read(FrameNumber(5001)).image.view().width == source.width);
+}
+
+TEST_CASE("who waits for a writer that is given up is let go") {
+  const TemporaryFolder folder;
+  WriterOptions options = options_of("avc1/mp4");
+  options.encoder.preset = "veryslow";
+  Writer writer(folder.path() / "store", options);
+  const std::vector<std::uint8_t> gray(std::size_t{640} * 480, 99);
+  for (int i = 0; i < 50; ++i) {
+    writer.add(avstore::packed_view(pixel::gray8, 640, 480, gray.data()), FrameNumber(i),
+               FrameTime(i));
+  }
+  std::promise<void> about_to_wait;
+  std::thread waiting([&] {
+    about_to_wait.set_value();
+    try {
+      writer.sync();
+    } catch (const avstore::Error&) {
+      // Frames were given up.
+    }
+  });
+  about_to_wait.get_future().wait();
+  writer.abandon();
+  waiting.join();
+}
+
+TEST_CASE("what an encoder does not like is told with the store's path") {
+  const TemporaryFolder folder;
+  const auto store = folder.path() / "store";
+  WriterOptions options = options_of("avc1/mp4");
+  options.encoder.options["tuen"] = "film";
+  Writer writer(store, options);
+  const std::vector<std::uint8_t> gray(96 * 64, 99);
+  writer.add(avstore::packed_view(pixel::gray8, 96, 64, gray.data()), FrameNumber(0), FrameTime(0));
+  const auto error = error_of([&] { writer.close(); });
+  CHECK(error.kind() == ErrorKind::invalid_argument);
+  CHECK_THAT(error.what(), Contains(store.string() + ": ") && Contains("tuen"));
+}
+
 TEST_CASE("files that do not fit are refused, and the store goes on") {
   const TemporaryFolder folder;
   const auto store = folder.path() / "store";

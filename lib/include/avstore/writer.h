@@ -126,8 +126,8 @@ struct WriterStatistics {
 // failure behind the queue (full disk, no encoder) is thrown by the next add(), sync() or close();
 // frames durable by then stay readable, and where there is none nothing stays. Member functions may
 // be called from any thread, one at a time; add_extra(), sync(), durable_count(), dropped() and
-// statistics() also while another thread adds frames, and close(), of which an add() that waits for
-// room learns by an Error(invalid_argument).
+// statistics() also while another thread adds frames, and close() and abandon(), of which an add()
+// or sync() that waits learns by an Error(invalid_argument).
 class Writer {
  public:
   // Makes the store's folder. Nothing else is written before the first frame or close(). A store

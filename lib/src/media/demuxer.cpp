@@ -4,7 +4,9 @@
 #include <array>
 #include <chrono>
 #include <cstring>
+#include <filesystem>
 #include <string_view>
+#include <system_error>
 #include <thread>
 
 #include "media/av.h"
@@ -287,6 +289,11 @@ class Demuxer::Impl {
     }
     if (code == AVERROR(EIO) && reason == kEndsEarly) {
       code = AVERROR_INVALIDDATA;
+    }
+    std::error_code no_file;
+    if (code < 0 && std::filesystem::is_regular_file(url_, no_file) &&
+        std::filesystem::is_empty(url_, no_file)) {
+      throw Error(ErrorKind::corrupt, url_ + ": the file is empty");
     }
     check(code, url_, "cannot open as video" + (reason.empty() ? "" : ": " + reason));
     file_.reset(raw);

@@ -245,9 +245,12 @@ class Encoder::Impl {
   void choose_input(const VideoFormat& format, const ImageView& first) {
     const auto input = encoder_input(format, name_, first);
     if (!input) {
-      throw Error(ErrorKind::unsupported, where_ + ": format " + format.format.name +
-                                              " cannot hold " + std::string(first.format.name()) +
-                                              " frames; ffv1/mkv, png, tif or npy may");
+      const std::string frames =
+          first.array.dtype.empty()
+              ? std::string(first.format.name()) + " frames; ffv1/mkv, png, tif or npy may"
+              : "arrays of " + first.array.dtype + "; npy and bpk hold all";
+      throw Error(ErrorKind::unsupported,
+                  where_ + ": format " + format.format.name + " cannot hold " + frames);
     }
     input_ = *input;
     const int mask = needs_even_size(format) ? ~1 : ~0;

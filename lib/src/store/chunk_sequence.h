@@ -72,6 +72,8 @@ class ChunkSequence {
   std::int64_t frames_durable() const { return durable_; }
   std::int64_t bytes_written() const { return bytes_ + (chunk_ ? chunk_->bytes() : 0); }
   std::string encoder() const { return encoders_.empty() ? "" : encoders_.back().encoder; }
+  // With size and type of the frames, once there is one.
+  const imgstore::StoreMetadata& metadata() const { return metadata_; }
 
  private:
   struct Names {

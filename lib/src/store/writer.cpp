@@ -210,7 +210,7 @@ class Writer::Impl {
       // Nobody is left to do it.
       const std::lock_guard lock(mutex_);
       throw_failure();
-      throw Error(ErrorKind::invalid_argument, folder_.string() + ": the writer was given up");
+      throw_given_up();
     }
     const std::lock_guard lock(mutex_);
     added_ += static_cast<std::int64_t>(names.size());
@@ -232,8 +232,11 @@ class Writer::Impl {
     queue_.emplace_back(SyncItem{});
     const std::int64_t mine = ++syncs_wanted_;
     work_.notify_one();
-    synced_.wait(lock, [&] { return syncs_done_ >= mine || failure_; });
+    synced_.wait(lock, [&] { return syncs_done_ >= mine || failure_ || abandoned_; });
     throw_failure();
+    if (syncs_done_ < mine) {
+      throw_given_up();
+    }
   }
 
   void close() {
@@ -258,6 +261,7 @@ class Writer::Impl {
       if (!closed_) {
         abandoned_ = true;
         queue_.clear();
+        synced_.notify_all();
       }
     }
     try {
@@ -402,6 +406,10 @@ class Writer::Impl {
     }
   }
 
+  [[noreturn]] void throw_given_up() const {
+    throw Error(ErrorKind::invalid_argument, folder_.string() + ": the writer was given up");
+  }
+
   // --- The writer's own thread ---
 
   void work() {
@@ -509,6 +517,9 @@ class Writer::Impl {
       item.done->set_exception(std::current_exception());
       throw;
     }
+    // Whoever waits for it reads this: frames that are added now must be as those that came.
+    metadata_.imgshape = chunks_->metadata().imgshape;
+    metadata_.imgdtype = chunks_->metadata().imgdtype;
     publish();
     item.done->set_value();
   }
@@ -564,6 +575,22 @@ class Writer::Impl {
     }
   }
 
+  // What an encoder or a converter says names no file.
+  std::exception_ptr with_path(std::exception_ptr failure) const {
+    try {
+      std::rethrow_exception(failure);
+    } catch (const Error& error) {
+      const std::string what = error.what();
+      if (what.find(folder_.string()) == std::string::npos) {
+        return std::make_exception_ptr(
+            Error(error.kind(), folder_.string() + ": " + what, error.system_error()));
+      }
+    } catch (...) {
+      return failure;
+    }
+    return failure;
+  }
+
   void fail(std::exception_ptr failure) {
     publish();  // a chunk may have become durable before what failed
     if (chunks_) {
@@ -572,6 +599,7 @@ class Writer::Impl {
       chunks_->abandon_chunk(is_store ? store::ChunkSequence::Unfinished::put_aside
                                       : store::ChunkSequence::Unfinished::removed);
     }
+    failure = with_path(std::move(failure));
     const std::lock_guard lock(mutex_);
     failure_ = std::move(failure);
     queue_.clear();  // whoever waits for what is in it is let go
