@@ -709,6 +709,16 @@ TEST_CASE("who waits for a writer that is given up is let go") {
   waiting.join();
 }
 
+TEST_CASE("an encoder that there is not is refused before there is a store") {
+  const TemporaryFolder folder;
+  WriterOptions options = options_of("avc1/mp4");
+  options.encoder.encoder = "libx246";
+  const auto error = error_of([&] { const Writer writer(folder.path() / "store", options); });
+  CHECK(error.kind() == ErrorKind::unsupported);
+  CHECK_THAT(error.what(), Contains("libx246"));
+  CHECK(fs::is_empty(folder.path()));
+}
+
 TEST_CASE("what an encoder does not like is told with the store's path") {
   const TemporaryFolder folder;
   const auto store = folder.path() / "store";

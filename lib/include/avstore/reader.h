@@ -145,8 +145,10 @@ class Reader {
   std::vector<FrameIndex> keyframes(IndexRange range);
 
   // Read one frame. Raw sensor data become a bgr24 picture (bgr48le from a mosaic of 16 bit) with
-  // the same pixels as OpenCV's cvtColor makes. Errors as of find(); corrupt if the chunk cannot
-  // give it; unsupported for an encoding that is not known (`raw_sensor` reads it all the same).
+  // the same pixels as OpenCV's cvtColor makes. A frame is what decoding its chunk gives: where the
+  // coded data are damaged and the decoder makes something up, it is that; verify() with `deep`
+  // names such frames. Errors as of find(); corrupt if the chunk cannot give it; unsupported for an
+  // encoding that is not known (`raw_sensor` reads it all the same).
   Frame read(FrameIndex index);
   Frame read(FrameNumber number, Match match = Match::exact);
   Frame read(FrameTime time);

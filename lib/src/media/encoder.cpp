@@ -105,6 +105,14 @@ std::atomic<int>& open_count(EncoderFamily family) {
 
 }  // namespace
 
+const AVCodec& find_encoder(const std::string& name) {
+  const AVCodec* codec = avcodec_find_encoder_by_name(name.c_str());
+  if (codec == nullptr) {
+    throw Error(ErrorKind::unsupported, "encoder " + name + ": not in this build of FFmpeg");
+  }
+  return *codec;
+}
+
 int open_encoders(EncoderFamily family) {
   return open_count(family);
 }
@@ -122,16 +130,13 @@ class Encoder::Impl {
     capture_log();
     clear_log();
     quiet_svt_av1();
-    const AVCodec* codec = avcodec_find_encoder_by_name(encoder.c_str());
-    if (codec == nullptr) {
-      throw Error(ErrorKind::unsupported, where_ + ": not in this build of FFmpeg");
-    }
-    require_codec(format, *codec);
+    const AVCodec& codec = find_encoder(encoder);
+    require_codec(format, codec);
     require_device_of(family_, options.device, where_);
     choose_input(format, first);
     const Options all =
         all_options(format, name_, options, thread_count(options), width_ * height_);
-    const auto prepare = [&] { make_context(*codec, format, options, time_base, for_container); };
+    const auto prepare = [&] { make_context(codec, format, options, time_base, for_container); };
     prepare();
     require_known(all);
     if (family_ == EncoderFamily::vaapi && !all.contains("low_power")) {

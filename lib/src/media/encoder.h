@@ -13,6 +13,7 @@
 #include "media/codec_table.h"
 #include "media/packet.h"
 
+struct AVCodec;
 struct AVCodecParameters;
 
 namespace avstore::media {
@@ -61,6 +62,9 @@ class Encoder {
   class Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+// Of this name, libavcodec's own. Throws Error(unsupported) if there is none.
+const AVCodec& find_encoder(const std::string& name);
 
 // How many encoders of that family are open in this process. A card may allow only so many.
 int open_encoders(EncoderFamily family);

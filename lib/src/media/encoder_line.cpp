@@ -61,6 +61,12 @@ void append(std::string& list, const std::string& item) {
 
 }  // namespace
 
+void require_known_encoder(const EncoderOptions& options) {
+  if (is_name(options.encoder)) {
+    static_cast<void>(find_encoder(options.encoder));
+  }
+}
+
 EncoderLine::EncoderLine(const VideoFormat& format, const EncoderOptions& options)
     : format_(&format), options_(options), line_(line_for(format, options.encoder)) {}
 

@@ -12,6 +12,10 @@
 
 namespace avstore::media {
 
+// Nothing is opened. Throws Error(unsupported) if an encoder is asked for by a name that libavcodec
+// does not know.
+void require_known_encoder(const EncoderOptions& options);
+
 // The first in line encodes for as long as it works; when it does not, it leaves the line for good.
 // For one thread at a time.
 class EncoderLine {

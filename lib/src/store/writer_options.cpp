@@ -2,6 +2,7 @@
 
 #include "avstore/error.h"
 #include "avstore/format.h"
+#include "media/encoder_line.h"
 
 namespace avstore::store {
 
@@ -27,6 +28,9 @@ void require_valid(const WriterOptions& options) {
               ((encoder.encoder.empty() || encoder.encoder == "auto") && encoder.preset.empty() &&
                encoder.keyframe_interval == 0 && encoder.b_frames == 0),
           "images have no choice of encoder, no presets, keyframe interval or B-frames");
+  if (format.video) {
+    media::require_known_encoder(encoder);
+  }
   require(options.queue_frames > 0, "the queue must hold at least one frame");
 }
 
