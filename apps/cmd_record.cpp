@@ -196,7 +196,9 @@ void print_text(const CameraResult& result, Output& out) {
     out.print("dropped: frame_number {}, frame_time {}\n", names.number.value, names.time.seconds);
   }
   for (const Gap& gap : result.gaps) {
-    out.print("gap: before frame_index {}, {:.3f} s without a frame: {}\n", gap.index.value,
+    const bool at_end = gap.index.value >= result.frames_before + result.frames;
+    out.print("gap: {}, {:.3f} s without a frame: {}\n",
+              at_end ? "at the end" : fmt::format("before frame_index {}", gap.index.value),
               gap.end - gap.begin, gap.reason);
   }
 }

@@ -858,6 +858,23 @@ print(len(status) >= 4 and all(set(s) == members for s in status),
         works "SIGTERM while two cameras are recorded: $store is whole" verify $store --deep
     done
 
+    "$root"/apps/feeder.py --frames 5 --fps 100 --size 64x48 >five.raw
+    python3 -c '
+import socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.bind("five")
+s.listen()
+open("listening", "w").close()
+client = s.accept()[0]
+client.sendall(open("five.raw", "rb").read())' &
+    pid=$!
+    until_true 60 test -e listening
+    av record unix:five five.record --input-format avstore-raw --reconnect 0.3
+    same "record: the source does not come back: status" 1 $status
+    matches "record: the source does not come back" "unix:five: was lost and did not come back: the connection ended" "$(cat "$err")"
+    matches "record: a gap at the end is told" "gap: at the end, [0-9.]+ s without a frame: the connection ended" "$(cat "$out")"
+    wait $pid
+
     "$root"/apps/feeder.py --frames 12 --fps 200 --size 64x48 | timeout 60 "$avstore" record - fed.record --input-format avstore-raw \
         --format ffv1/mkv >"$out" 2>"$err"
     same "feeder.py: status" "0 " "${PIPESTATUS[1]} $(cat "$err")"

@@ -147,6 +147,25 @@ TEST_CASE("a network source that is lost is sought again, and the gap is told") 
   }
 }
 
+namespace {
+
+// One that was still open when the recording ended, and lasted so many seconds at least.
+void check_gap_at_end(const CameraResult& result, double seconds) {
+  REQUIRE(result.gaps.size() == 1);
+  const avstore::Gap& gap = result.gaps[0];
+  CHECK(gap.index.value == result.frames);
+  const auto infos = Reader(result.store).infos({result.frames - 1, result.frames});
+  CHECK(gap.begin == infos[0].time.seconds);
+  CHECK(gap.end >= gap.begin + seconds);
+  CHECK_FALSE(gap.reason.empty());
+  CHECK(sqlite(result.store,
+               "SELECT frame_index, json_extract(json, '$.gap.reason') FROM "
+               "extra_data") ==
+        std::vector<std::string>{std::to_string(result.frames - 1) + "|" + gap.reason});
+}
+
+}  // namespace
+
 TEST_CASE("a network source is sought again only as long as asked for") {
   for (const double reconnect : {0.0, 0.5}) {
     const TemporaryFolder folder;
@@ -168,6 +187,9 @@ TEST_CASE("a network source is sought again only as long as asked for") {
     if (reconnect > 0) {
       CHECK(result.end == RecordEnd::failed);
       CHECK_THAT(result.error, Contains("did not come back"));
+      check_gap_at_end(result, reconnect);
+    } else {
+      CHECK(result.gaps.empty());
     }
     CHECK(Reader(result.store).frame_count() == result.frames);
     check_whole(result.store);
@@ -300,6 +322,7 @@ TEST_CASE("a source that opens and gives no frame is the same loss still") {
   CHECK_THAT(told[0], Contains("lost " + server.address()));
   // The first, and after 0.25, 0.75 and 1.2 seconds.
   CHECK(server.clients() <= 4);
+  check_gap_at_end(result, camera.reconnect.value());
   check_whole(result.store);
 }
 
@@ -402,6 +425,26 @@ TEST_CASE("who waits for connections waits as long as asked for") {
   CHECK(result.frames == 1);
   CHECK(result.end == RecordEnd::failed);
   CHECK_THAT(result.error, Contains("was lost and did not come back"));
+}
+
+TEST_CASE("a gap that is open when the recording is stopped is told") {
+  const TemporaryFolder folder;
+  const std::string head = gray_header();
+  const Silent server(folder.path(), {head + raw_frame(0, 0, 100) + raw_frame(1, 1, 101), head});
+  CameraOptions camera = raw_camera(server.address(), folder.path() / "store");
+  camera.silence = 0.3;
+  RecordOptions rig = rig_of({camera});
+  RecordStatus last;
+  rig.status = [&last](const RecordStatus& status) { last = status; };
+  rig.go_on = [&last] {
+    return last.cameras.empty() || last.cameras[0].state != CameraState::reconnecting;
+  };
+  const CameraResult result = avstore::record(rig).front();
+  CHECK(result.frames == 2);
+  CHECK(result.end == RecordEnd::stopped);
+  CHECK(last.cameras.at(0).gaps == 1);
+  check_gap_at_end(result, camera.silence);
+  check_whole(result.store);
 }
 
 TEST_CASE("a server that takes the first connection and says nothing is not waited for for ever") {

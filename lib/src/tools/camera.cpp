@@ -332,19 +332,34 @@ void Camera::take(const LiveFrame& frame, PixelInput& input) {
     writer_->add_extra(frame.extra);
   }
   note_gap(time);
+  last_added_ = last_arrival_;
   last_time_ = time;
 }
 
 // If the source was lost between the frame before and this one.
 void Camera::note_gap(FrameTime time) {
   const std::string reason = std::exchange(lost_because_, std::string());
-  if (reason.empty() || frames_ == 1) {
-    return;
+  if (!reason.empty() && frames_ > 1) {
+    add_gap({FrameIndex(frames_before_ + frames_ - 1), last_time_.seconds, time.seconds, reason});
   }
-  const Gap gap{FrameIndex(frames_before_ + frames_ - 1), last_time_.seconds, time.seconds, reason};
+}
+
+// If no frame came any more since. Counted on from the last one's time, whatever its clock is.
+void Camera::note_gap_at_end() {
+  const std::string reason = std::exchange(lost_because_, std::string());
+  if (!reason.empty()) {
+    const double begin = last_time_.seconds;
+    add_gap(
+        {FrameIndex(frames_before_ + frames_), begin, begin + seconds_since(last_added_), reason});
+  }
+}
+
+void Camera::add_gap(const Gap& gap) {
+  {
+    const std::lock_guard lock(mutex_);
+    gaps_.push_back(gap);
+  }
   writer_->add_extra(gap_record(gap));
-  const std::lock_guard lock(mutex_);
-  gaps_.push_back(gap);
 }
 
 void Camera::lose(LostFrames& lost, const FrameNames& names) {
@@ -409,6 +424,7 @@ void Camera::end_writer() {
     if (frames_ == 0) {
       writer_->abandon();
     } else {
+      note_gap_at_end();
       write_losses();
       writer_->close();
     }

@@ -85,6 +85,8 @@ class Camera {
   void take(const LiveFrame& frame, PixelInput& input);
   void end_loss();
   void note_gap(FrameTime time);
+  void note_gap_at_end();
+  void add_gap(const Gap& gap);
   void lose(LostFrames& lost, const FrameNames& names);
   void note_undecodable();
   void note_damage();
@@ -115,7 +117,8 @@ class Camera {
   std::optional<double> offset_;  // from the source's clock to Unix time; none yet since it opened
   Clock::time_point first_arrival_;
   Clock::time_point last_arrival_;
-  FrameTime last_time_;  // of the newest frame in the store
+  Clock::time_point last_added_;  // when the newest frame in the store came
+  FrameTime last_time_;           // and its frame_time
   // When the source last gave something, or its opening began; none while it waits for a
   // connection.
   std::optional<Clock::time_point> last_activity_;
