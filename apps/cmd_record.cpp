@@ -282,6 +282,9 @@ int run(const Options& options, Output& out) {
   const std::vector<CameraResult> results = record(recording);
   erase_status();
   if (nothing_came(results)) {
+    if (options.status_json || options.json) {
+      report(options, results, out);  // programs that read it are to see what ended
+    }
     throw Interrupted(many ? options.config.string()
                            : without_passwords(recording.cameras.front().source));
   }

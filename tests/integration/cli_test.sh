@@ -858,6 +858,20 @@ print(len(status) >= 4 and all(set(s) == members for s in status),
         works "SIGTERM while two cameras are recorded: $store is whole" verify $store --deep
     done
 
+    local kind
+    for kind in --status-json --json; do
+        "$avstore" record unix:nobody$kind --input-format avstore-raw --input-option listen=1 none.record $kind \
+            --status-interval 0.1 >"$out" 2>"$err" </dev/null &
+        pid=$!
+        until_true 60 test -S nobody$kind
+        kill -s TERM $pid
+        wait $pid
+        same "SIGTERM before a frame came, $kind: status" 130 $?
+        matches "SIGTERM before a frame came, $kind: one line" '^avstore: unix:nobody[^'$'\n'']*interrupted$' "$(cat "$err")"
+        same "SIGTERM before a frame came, $kind: told" "stopped 0" "$(grep -v '"event": *"status"' "$out" | json 'd["ended"] + " " + str(d["frames"])')"
+    done
+    nothing_left "SIGTERM before a frame came: nothing left" none.record
+
     "$root"/apps/feeder.py --frames 5 --fps 100 --size 64x48 >five.raw
     python3 -c '
 import socket, sys
