@@ -699,6 +699,7 @@ record_tests() {
     same "record of a container on standard input: rows" $frames "$(sql contents.record 'SELECT count(*) FROM frames')"
 
     fails "record: no such device" "/dev/nosuch" record /dev/nosuch no.record --input-format v4l2
+    fails "record: no such encoder" "^avstore: encoder nosuch: not in this build of FFmpeg" record "$live" no.record --encoder nosuch
     fails "record: no such input format" "nosuch" record x no.record --input-format nosuch
 
     ffmpeg -v error -f lavfi -i testsrc=size=99x61 -frames:v 2 -c:v ffv1 odd.mkv </dev/null

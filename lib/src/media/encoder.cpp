@@ -109,6 +109,12 @@ int open_encoders(EncoderFamily family) {
   return open_count(family);
 }
 
+void require_encoder(const std::string& name) {
+  if (avcodec_find_encoder_by_name(name.c_str()) == nullptr) {
+    throw Error(ErrorKind::unsupported, "encoder " + name + ": not in this build of FFmpeg");
+  }
+}
+
 int default_keyframe_interval(Rational frame_rate) {
   const double half_second = frame_rate.den == 0 ? 0 : frame_rate.value() / 2;
   return static_cast<int>(std::clamp(std::lround(half_second), 1L, 60L));
@@ -122,10 +128,8 @@ class Encoder::Impl {
     capture_log();
     clear_log();
     quiet_svt_av1();
+    require_encoder(encoder);
     const AVCodec* codec = avcodec_find_encoder_by_name(encoder.c_str());
-    if (codec == nullptr) {
-      throw Error(ErrorKind::unsupported, where_ + ": not in this build of FFmpeg");
-    }
     require_codec(format, *codec);
     require_device_of(family_, options.device, where_);
     choose_input(format, first);

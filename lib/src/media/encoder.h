@@ -62,6 +62,9 @@ class Encoder {
   std::unique_ptr<Impl> impl_;
 };
 
+// Throws Error(unsupported) if this build of FFmpeg has no encoder of that name.
+void require_encoder(const std::string& name);
+
 // How many encoders of that family are open in this process. A card may allow only so many.
 int open_encoders(EncoderFamily family);
 

@@ -61,6 +61,12 @@ void append(std::string& list, const std::string& item) {
 
 }  // namespace
 
+void require_known(const std::string& wanted) {
+  if (is_name(wanted)) {
+    require_encoder(wanted);
+  }
+}
+
 EncoderLine::EncoderLine(const VideoFormat& format, const EncoderOptions& options)
     : format_(&format), options_(options), line_(line_for(format, options.encoder)) {}
 

@@ -12,6 +12,10 @@
 
 namespace avstore::media {
 
+// What EncoderOptions::encoder asks for must be there: throws Error(unsupported) for the name of an
+// encoder that this build of FFmpeg does not have.
+void require_known(const std::string& wanted);
+
 // The first in line encodes for as long as it works; when it does not, it leaves the line for good.
 // For one thread at a time.
 class EncoderLine {

@@ -8,6 +8,7 @@
 
 #include "avstore/error.h"
 #include "avstore/text.h"
+#include "media/encoder_line.h"
 #include "media/video_source.h"
 #include "store/writer_options.h"
 #include "tools/raw_stream.h"
@@ -129,6 +130,7 @@ void require_valid_store(const CameraOptions& camera) {
   require(!camera.append || !camera.writer.overwrite,
           "a store is either gone on with (append) or replaced (overwrite), not both");
   store::require_valid(camera.writer);
+  media::require_known(camera.writer.encoder.encoder);
 }
 
 std::string source_name(const CameraOptions& camera) {
