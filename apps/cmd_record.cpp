@@ -196,7 +196,9 @@ void print_text(const CameraResult& result, Output& out) {
     out.print("dropped: frame_number {}, frame_time {}\n", names.number.value, names.time.seconds);
   }
   for (const Gap& gap : result.gaps) {
-    out.print("gap: before frame_index {}, {:.3f} s without a frame: {}\n", gap.index.value,
+    const bool at_end = gap.index.value >= result.frames_before + result.frames;
+    out.print("gap: {}, {:.3f} s without a frame: {}\n",
+              at_end ? "at the end" : fmt::format("before frame_index {}", gap.index.value),
               gap.end - gap.begin, gap.reason);
   }
 }
@@ -280,6 +282,9 @@ int run(const Options& options, Output& out) {
   const std::vector<CameraResult> results = record(recording);
   erase_status();
   if (nothing_came(results)) {
+    if (options.status_json || options.json) {
+      report(options, results, out);  // programs that read it are to see what ended
+    }
     throw Interrupted(many ? options.config.string()
                            : without_passwords(recording.cameras.front().source));
   }

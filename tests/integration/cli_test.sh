@@ -699,6 +699,7 @@ record_tests() {
     same "record of a container on standard input: rows" $frames "$(sql contents.record 'SELECT count(*) FROM frames')"
 
     fails "record: no such device" "/dev/nosuch" record /dev/nosuch no.record --input-format v4l2
+    fails "record: no such encoder" "^avstore: encoder nosuch: not in this build of FFmpeg" record "$live" no.record --encoder nosuch
     fails "record: no such input format" "nosuch" record x no.record --input-format nosuch
 
     ffmpeg -v error -f lavfi -i testsrc=size=99x61 -frames:v 2 -c:v ffv1 odd.mkv </dev/null
@@ -857,6 +858,37 @@ print(len(status) >= 4 and all(set(s) == members for s in status),
     for store in rig/left.store rig/right.store; do
         works "SIGTERM while two cameras are recorded: $store is whole" verify $store --deep
     done
+
+    local kind
+    for kind in --status-json --json; do
+        "$avstore" record unix:nobody$kind --input-format avstore-raw --input-option listen=1 none.record $kind \
+            --status-interval 0.1 >"$out" 2>"$err" </dev/null &
+        pid=$!
+        until_true 60 test -S nobody$kind
+        kill -s TERM $pid
+        wait $pid
+        same "SIGTERM before a frame came, $kind: status" 130 $?
+        matches "SIGTERM before a frame came, $kind: one line" '^avstore: unix:nobody[^'$'\n'']*interrupted$' "$(cat "$err")"
+        same "SIGTERM before a frame came, $kind: told" "stopped 0" "$(grep -v '"event": *"status"' "$out" | json 'd["ended"] + " " + str(d["frames"])')"
+    done
+    nothing_left "SIGTERM before a frame came: nothing left" none.record
+
+    "$root"/apps/feeder.py --frames 5 --fps 100 --size 64x48 >five.raw
+    python3 -c '
+import socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.bind("five")
+s.listen()
+open("listening", "w").close()
+client = s.accept()[0]
+client.sendall(open("five.raw", "rb").read())' &
+    pid=$!
+    until_true 60 test -e listening
+    av record unix:five five.record --input-format avstore-raw --reconnect 0.3
+    same "record: the source does not come back: status" 1 $status
+    matches "record: the source does not come back" "unix:five: was lost and did not come back: the connection ended" "$(cat "$err")"
+    matches "record: a gap at the end is told" "gap: at the end, [0-9.]+ s without a frame: the connection ended" "$(cat "$out")"
+    wait $pid
 
     "$root"/apps/feeder.py --frames 12 --fps 200 --size 64x48 | timeout 60 "$avstore" record - fed.record --input-format avstore-raw \
         --format ffv1/mkv >"$out" 2>"$err"

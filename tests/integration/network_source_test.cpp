@@ -2,6 +2,7 @@
 #include <sys/socket.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -146,6 +147,25 @@ TEST_CASE("a network source that is lost is sought again, and the gap is told") 
   }
 }
 
+namespace {
+
+// One that was still open when the recording ended, and lasted so many seconds at least.
+void check_gap_at_end(const CameraResult& result, double seconds) {
+  REQUIRE(result.gaps.size() == 1);
+  const avstore::Gap& gap = result.gaps[0];
+  CHECK(gap.index.value == result.frames);
+  const auto infos = Reader(result.store).infos({result.frames - 1, result.frames});
+  CHECK(gap.begin == infos[0].time.seconds);
+  CHECK(gap.end >= gap.begin + seconds);
+  CHECK_FALSE(gap.reason.empty());
+  CHECK(sqlite(result.store,
+               "SELECT frame_index, json_extract(json, '$.gap.reason') FROM "
+               "extra_data") ==
+        std::vector<std::string>{std::to_string(result.frames - 1) + "|" + gap.reason});
+}
+
+}  // namespace
+
 TEST_CASE("a network source is sought again only as long as asked for") {
   for (const double reconnect : {0.0, 0.5}) {
     const TemporaryFolder folder;
@@ -164,10 +184,12 @@ TEST_CASE("a network source is sought again only as long as asked for") {
     const CameraResult result = avstore::record(rig).front();
     CAPTURE(reconnect, result.error);
     CHECK(result.frames >= 10);
-    CHECK(result.gaps.empty());
     if (reconnect > 0) {
       CHECK(result.end == RecordEnd::failed);
       CHECK_THAT(result.error, Contains("did not come back"));
+      check_gap_at_end(result, reconnect);
+    } else {
+      CHECK(result.gaps.empty());
     }
     CHECK(Reader(result.store).frame_count() == result.frames);
     check_whole(result.store);
@@ -176,11 +198,16 @@ TEST_CASE("a network source is sought again only as long as asked for") {
 
 namespace {
 
-// Sends each client the next of some texts, and then says nothing more. The last goes to all that
-// come later.
+enum class Then { says_nothing, hangs_up };
+
+// Sends each client the next of some texts, and then says nothing more or hangs up. The last goes
+// to all that come later.
 class Silent {
  public:
-  Silent(const fs::path& folder, const std::vector<std::string>& texts) : port_(free_port()) {
+  Silent(const fs::path& folder, const std::vector<std::string>& texts,
+         Then then = Then::says_nothing)
+      : port_(free_port()), clients_(folder / "clients") {
+    write_text(clients_, "");
     std::string files;
     for (const std::string& text : texts) {
       const fs::path file = folder / ("sent" + std::to_string(++count_));
@@ -199,16 +226,28 @@ class Silent {
             "]\n"
             "while True:\n"
             "    kept.append(s.accept()[0])\n"
-            "    kept[-1].sendall(open(files[min(len(kept), len(files)) - 1], 'rb').read())\n"});
+            "    open(" +
+            avstore::test::quoted(clients_) +
+            ", 'a').write('.')\n"
+            "    kept[-1].sendall(open(files[min(len(kept), len(files)) - 1], 'rb').read())\n" +
+            (then == Then::hangs_up ? "    kept[-1].close()\n" : "")});
     wait_until([this] { return is_listening(port_); });
   }
+  // That came so far.
+  std::size_t clients() const { return read_text(clients_).size(); }
   std::string address() const { return "tcp://127.0.0.1:" + std::to_string(port_); }
 
  private:
   int port_;
+  fs::path clients_;
   int count_ = 0;
   std::unique_ptr<Program> program_;
 };
+
+// Ends the recording, should it not end by itself.
+std::function<bool()> go_on_for_a_while() {
+  return [begin = unix_now()] { return unix_now() < begin + 20; };
+}
 
 void check_gaps(const CameraResult& result, std::vector<avstore::Gap> expected) {
   REQUIRE(result.gaps.size() == expected.size());
@@ -262,6 +301,150 @@ TEST_CASE("a network source that says nothing is lost too") {
   CHECK(last.cameras.at(0).writer.frames_durable == 2);
   check_gaps(more, {{FrameIndex(5), 400, 500, ""}});
   check_whole(more.store);
+}
+
+TEST_CASE("a source that opens and gives no frame is the same loss still") {
+  const TemporaryFolder folder;
+  const std::string head = gray_header();
+  const Silent server(folder.path(), {head + raw_frame(0, 0, 100) + raw_frame(1, 1, 101), head},
+                      Then::hangs_up);
+  CameraOptions camera = raw_camera(server.address(), folder.path() / "store");
+  camera.reconnect = 1.2;
+  RecordOptions rig = rig_of({camera});
+  std::vector<std::string> told;
+  rig.notice = [&told](const std::string& text) { told.push_back(text); };
+  rig.go_on = go_on_for_a_while();
+  const CameraResult result = avstore::record(rig).front();
+  CHECK(result.frames == 2);
+  CHECK(result.end == RecordEnd::failed);
+  CHECK_THAT(result.error, Contains("was lost and did not come back"));
+  REQUIRE(told.size() == 1);
+  CHECK_THAT(told[0], Contains("lost " + server.address()));
+  // The first, and after 0.25, 0.75 and 1.2 seconds.
+  CHECK(server.clients() <= 4);
+  check_gap_at_end(result, camera.reconnect.value());
+  check_whole(result.store);
+}
+
+TEST_CASE("a loss ends with the first frame after it, and the next one is sought soon") {
+  const TemporaryFolder folder;
+  const std::string head = gray_header();
+  std::vector<std::string> texts;
+  for (int i = 0; i < 6; ++i) {
+    texts.push_back(head + raw_frame(i, i, 100 * i));
+  }
+  const Silent server(folder.path(), texts, Then::hangs_up);
+  CameraOptions camera = raw_camera(server.address(), folder.path() / "store");
+  camera.reconnect = 1;  // all losses together last longer
+  RecordOptions rig = rig_of({camera});
+  rig.frames = 6;
+  int told = 0;
+  rig.notice = [&told](const std::string& /*text*/) { ++told; };
+  const CameraResult result = avstore::record(rig).front();
+  CHECK(result.error == "");  // NOLINT(readability-container-size-empty): shows it
+  CHECK(result.end == RecordEnd::frames);
+  CHECK(result.gaps.size() == 5);
+  CHECK(told == 5);
+}
+
+TEST_CASE("a first connection that ends without a frame is an error") {
+  const TemporaryFolder folder;
+  const Silent server(folder.path(), {gray_header()}, Then::hangs_up);
+  CameraOptions camera = raw_camera(server.address(), folder.path() / "store");
+  RecordOptions rig = rig_of({camera});
+  rig.go_on = go_on_for_a_while();
+  const CameraResult result = avstore::record(rig).front();
+  CHECK(result.end == RecordEnd::failed);
+  CHECK_THAT(result.error, Contains(server.address()) && Contains("gave no frame"));
+  CHECK(server.clients() == 1);
+  CHECK_FALSE(fs::exists(result.store));
+}
+
+namespace {
+
+// Connects to a port again and again, and sends the next of some files each time; the last is sent
+// for ever if it is to be.
+Program clients_of(int port, const std::vector<fs::path>& files, bool for_ever) {
+  std::string names;
+  for (const fs::path& file : files) {
+    names += avstore::test::quoted(file) + ", ";
+  }
+  return Program({"/usr/bin/python3", "-c",
+                  "import itertools, socket, time\n"
+                  "files = [" +
+                      names + "]\n" + "for file in " +
+                      (for_ever ? "itertools.chain(files, itertools.repeat(files[-1]))" : "files") +
+                      ":\n"
+                      "    connected = False\n"
+                      "    while not connected:\n"
+                      "        try:\n"
+                      "            s = socket.create_connection(('127.0.0.1', " +
+                      std::to_string(port) +
+                      "))\n"
+                      "            connected = True\n"
+                      "        except OSError:\n"
+                      "            time.sleep(0.01)\n"
+                      "    with s, open(file, 'rb') as sent:\n"
+                      "        try:\n"
+                      "            s.sendall(sent.read())\n"
+                      "        except OSError:\n"
+                      "            pass\n"});
+}
+
+}  // namespace
+
+TEST_CASE("who waits for connections may see one end without a frame") {
+  const TemporaryFolder folder;
+  const std::string head = gray_header();
+  write_text(folder.path() / "first", head);
+  write_text(folder.path() / "others", head + raw_frame(0, 0, 100) + raw_frame(1, 1, 101));
+  const int port = free_port();
+  const Program clients =
+      clients_of(port, {folder.path() / "first", folder.path() / "others"}, true);
+  CameraOptions camera =
+      raw_camera("tcp://127.0.0.1:" + std::to_string(port) + "?listen=1", folder.path() / "store");
+  RecordOptions rig = rig_of({camera});
+  rig.frames = 2;
+  const CameraResult result = avstore::record(rig).front();
+  CHECK(result.error == "");  // NOLINT(readability-container-size-empty): shows it
+  CHECK(result.frames == 2);
+  CHECK(result.gaps.empty());
+}
+
+TEST_CASE("who waits for connections waits as long as asked for") {
+  const TemporaryFolder folder;
+  write_text(folder.path() / "first", gray_header() + raw_frame(0, 0, 100));
+  const int port = free_port();
+  const Program client = clients_of(port, {folder.path() / "first"}, false);
+  CameraOptions camera =
+      raw_camera("tcp://127.0.0.1:" + std::to_string(port) + "?listen=1", folder.path() / "store");
+  camera.reconnect = 0.5;
+  RecordOptions rig = rig_of({camera});
+  rig.go_on = go_on_for_a_while();
+  const CameraResult result = avstore::record(rig).front();
+  CHECK(result.frames == 1);
+  CHECK(result.end == RecordEnd::failed);
+  CHECK_THAT(result.error, Contains("was lost and did not come back"));
+}
+
+TEST_CASE("a gap that is open when the recording is stopped is told") {
+  const TemporaryFolder folder;
+  const std::string head = gray_header();
+  const Silent server(folder.path(), {head + raw_frame(0, 0, 100) + raw_frame(1, 1, 101), head});
+  CameraOptions camera = raw_camera(server.address(), folder.path() / "store");
+  camera.silence = 0.3;
+  RecordOptions rig = rig_of({camera});
+  RecordStatus last;
+  rig.status = [&last](const RecordStatus& status) { last = status; };
+  rig.go_on = [&last] {
+    return last.cameras.empty() || last.cameras[0].state != CameraState::reconnecting;
+  };
+  const CameraResult result = avstore::record(rig).front();
+  CHECK(result.frames == 2);
+  CHECK(result.end == RecordEnd::stopped);
+  CHECK(last.cameras.at(0).gaps == 1);
+  check_gap_at_end(result, camera.silence);
+  check_whole(result.store);
 }
 
 TEST_CASE("a server that takes the first connection and says nothing is not waited for for ever") {

@@ -87,10 +87,10 @@ struct CameraStatus {
   std::int64_t frames_undecodable = 0;  // nothing could be made of them: they are not in the store
   std::int64_t frames_damaged = 0;      // parts of them were made up: they are in the store
   double frames_per_second = 0;         // that arrived since the status before
-  std::int64_t gaps = 0;                // times the source was lost and came back
-  WriterStatistics writer;              // of this recording's frames alone
-  std::size_t queue_limit = 0;          // frames
-  std::uint64_t disk_free = 0;          // bytes left on the store's file system
+  std::int64_t gaps = 0;        // times the source was lost, counted when it is back or at the end
+  WriterStatistics writer;      // of this recording's frames alone
+  std::size_t queue_limit = 0;  // frames
+  std::uint64_t disk_free = 0;  // bytes left on the store's file system
   std::uint64_t disk_size = 0;
 };
 
@@ -128,11 +128,12 @@ struct RecordOptions {
 // {"damaged": true}.
 
 // A time without frames, because the source was lost. The store keeps it as extra data of the first
-// frame after it: {"gap": {"begin": ..., "end": ..., "reason": ...}}.
+// frame after it: {"gap": {"begin": ..., "end": ..., "reason": ...}}. One that is still open when
+// the recording ends goes up to the end, and is kept with the last frame before it.
 struct Gap {
-  FrameIndex index;  // of the first frame after it
+  FrameIndex index;  // of the first frame after it; at the end, the one that would have come next
   double begin = 0;  // frame_time of the last frame before it
-  double end = 0;    // and of the first one after it
+  double end = 0;    // and of the first one after it, or of the recording's end
   std::string reason;
 };
 

@@ -61,9 +61,9 @@ void append(std::string& list, const std::string& item) {
 
 }  // namespace
 
-void require_known_encoder(const EncoderOptions& options) {
-  if (is_name(options.encoder)) {
-    static_cast<void>(find_encoder(options.encoder));
+void require_known_encoder(const std::string& wanted) {
+  if (is_name(wanted)) {
+    static_cast<void>(find_encoder(wanted));
   }
 }
 

@@ -12,9 +12,9 @@
 
 namespace avstore::media {
 
-// Nothing is opened. Throws Error(unsupported) if an encoder is asked for by a name that libavcodec
-// does not know.
-void require_known_encoder(const EncoderOptions& options);
+// `wanted` as EncoderOptions::encoder has it; nothing is opened. Throws Error(unsupported) if it is
+// the name of an encoder that libavcodec does not know.
+void require_known_encoder(const std::string& wanted);
 
 // The first in line encodes for as long as it works; when it does not, it leaves the line for good.
 // For one thread at a time.

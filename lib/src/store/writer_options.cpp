@@ -29,7 +29,7 @@ void require_valid(const WriterOptions& options) {
                encoder.keyframe_interval == 0 && encoder.b_frames == 0),
           "images have no choice of encoder, no presets, keyframe interval or B-frames");
   if (format.video) {
-    media::require_known_encoder(encoder);
+    media::require_known_encoder(encoder.encoder);
   }
   require(options.queue_frames > 0, "the queue must hold at least one frame");
 }

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <exception>
+#include <limits>
 #include <utility>
 
 #include <fmt/format.h>
@@ -211,10 +212,11 @@ std::optional<LiveFrame> Camera::next_frame() {
         // A stream of which nothing can be made is as good as silent.
         if (!frame->undecodable) {
           last_activity_ = Clock::now();
+          end_loss();
         }
         return frame;
       }
-      if (!on_network_ || options_.reconnect == 0 || source_->is_complete()) {
+      if (!is_sought_again() || source_->is_complete()) {
         return std::nullopt;
       }
     } catch (const Error& error) {
@@ -222,7 +224,7 @@ std::optional<LiveFrame> Camera::next_frame() {
         return std::nullopt;
       }
       reason = silent_ ? silence_text() : error.what();
-      if (!on_network_ || options_.reconnect == 0) {
+      if (!is_sought_again()) {
         throw Error(error.kind(), silent_ ? name_ + ": " + reason : reason);
       }
     }
@@ -231,35 +233,56 @@ std::optional<LiveFrame> Camera::next_frame() {
   return std::nullopt;
 }
 
-// Returns when the source is there again or all is over.
+// A first connection that ends without a frame was none. One that still stands when it is given up
+// was, and to whoever waits for connections more than one may come.
+bool Camera::is_sought_again() const {
+  const bool was_there = arrived_ > 0 || loss_ || silent_ || waits_for_connection(options_);
+  return on_network_ && options_.reconnect != 0 && was_there;
+}
+
+// Returns when the source is open again or all is over.
 void Camera::seek_again(const std::string& why) {
   const std::string reason = without_passwords(why);
-  const Clock::time_point lost_at = Clock::now();
   source_.reset();
-  lost_because_ = reason;
-  if (terms_.notice) {
-    terms_.notice(options_.name + ": lost " + name_ + " (" + reason + "); seeking it again");
+  if (!loss_) {
+    loss_ = {Clock::now(), kFirstWait, reason};
+    if (lost_because_.empty()) {
+      lost_because_ = reason;
+    }
+    if (terms_.notice) {
+      terms_.notice(options_.name + ": lost " + name_ + " (" + reason + "); seeking it again");
+    }
   }
   set_state(CameraState::reconnecting, reason);
-  for (double pause = kFirstWait; wait(pause); pause = std::min(2 * pause, kLongestWait)) {
-    if (comes_back(reason)) {
-      return;
-    }
-    if (options_.reconnect && seconds_since(lost_at) >= *options_.reconnect) {
-      throw Error(ErrorKind::io, name_ + ": was lost and did not come back: " + reason);
-    }
+  while (wait(next_pause()) && !comes_back()) {
   }
 }
 
-bool Camera::comes_back(const std::string& reason) {
+// Twice the one before, but none goes on beyond the time for seeking. Throws Error when that is
+// over.
+double Camera::next_pause() {
+  const double left = time_left();
+  if (left <= 0) {
+    throw Error(ErrorKind::io, name_ + ": was lost and did not come back: " + loss_->reason);
+  }
+  return std::min(std::exchange(loss_->pause, std::min(2 * loss_->pause, kLongestWait)), left);
+}
+
+bool Camera::comes_back() {
   try {
     source_ = open();
     offset_.reset();
-    set_state(CameraState::recording);
     return true;
   } catch (const Error& error) {
-    set_state(CameraState::reconnecting, silent_ ? reason : error.what());
+    set_state(CameraState::reconnecting, silent_ ? loss_->reason : error.what());
     return false;
+  }
+}
+
+void Camera::end_loss() {
+  if (loss_) {
+    loss_.reset();
+    set_state(CameraState::recording);
   }
 }
 
@@ -309,19 +332,34 @@ void Camera::take(const LiveFrame& frame, PixelInput& input) {
     writer_->add_extra(frame.extra);
   }
   note_gap(time);
+  last_added_ = last_arrival_;
   last_time_ = time;
 }
 
 // If the source was lost between the frame before and this one.
 void Camera::note_gap(FrameTime time) {
   const std::string reason = std::exchange(lost_because_, std::string());
-  if (reason.empty() || frames_ == 1) {
-    return;
+  if (!reason.empty() && frames_ > 1) {
+    add_gap({FrameIndex(frames_before_ + frames_ - 1), last_time_.seconds, time.seconds, reason});
   }
-  const Gap gap{FrameIndex(frames_before_ + frames_ - 1), last_time_.seconds, time.seconds, reason};
+}
+
+// If no frame came any more since. Counted on from the last one's time, whatever its clock is.
+void Camera::note_gap_at_end() {
+  const std::string reason = std::exchange(lost_because_, std::string());
+  if (!reason.empty()) {
+    const double begin = last_time_.seconds;
+    add_gap(
+        {FrameIndex(frames_before_ + frames_), begin, begin + seconds_since(last_added_), reason});
+  }
+}
+
+void Camera::add_gap(const Gap& gap) {
+  {
+    const std::lock_guard lock(mutex_);
+    gaps_.push_back(gap);
+  }
   writer_->add_extra(gap_record(gap));
-  const std::lock_guard lock(mutex_);
-  gaps_.push_back(gap);
 }
 
 void Camera::lose(LostFrames& lost, const FrameNames& names) {
@@ -386,6 +424,7 @@ void Camera::end_writer() {
     if (frames_ == 0) {
       writer_->abandon();
     } else {
+      note_gap_at_end();
       write_losses();
       writer_->close();
     }
@@ -408,7 +447,18 @@ void Camera::tell_of_loss() {
 bool Camera::give_up() {
   const bool limited = on_network_ && options_.silence > 0 && last_activity_;
   silent_ = limited && seconds_since(*last_activity_) > longest_silence();
-  return silent_ || over();
+  return silent_ || over() || is_waited_for_too_long();
+}
+
+// Where we wait for a connection, nobody may ever come. Others are tried once more at the end.
+bool Camera::is_waited_for_too_long() const {
+  return waits_for_connection(options_) && opening_ && loss_ && time_left() <= 0;
+}
+
+// For seeking what is lost.
+double Camera::time_left() const {
+  constexpr double kEver = std::numeric_limits<double>::infinity();
+  return options_.reconnect ? *options_.reconnect - seconds_since(loss_->begin) : kEver;
 }
 
 double Camera::longest_silence() const {

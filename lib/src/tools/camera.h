@@ -65,16 +65,28 @@ class Camera {
  private:
   using Clock = std::chrono::steady_clock;
 
+  // Lasts until a frame comes: to open the source is not enough.
+  struct Loss {
+    Clock::time_point begin;
+    double pause;  // until it is tried the next time
+    std::string reason;
+  };
+
   void run(StartLine& start);
   bool prepare();
   void make_writer();
   void record();
   std::optional<LiveFrame> next_frame();
+  bool is_sought_again() const;
   void seek_again(const std::string& why);
-  bool comes_back(const std::string& reason);
+  bool comes_back();
+  double next_pause();
   bool wait(double seconds);
   void take(const LiveFrame& frame, PixelInput& input);
+  void end_loss();
   void note_gap(FrameTime time);
+  void note_gap_at_end();
+  void add_gap(const Gap& gap);
   void lose(LostFrames& lost, const FrameNames& names);
   void note_undecodable();
   void note_damage();
@@ -87,6 +99,8 @@ class Camera {
   std::unique_ptr<FrameSource> open();
   WriterOptions writer_options() const;
   bool give_up();
+  bool is_waited_for_too_long() const;
+  double time_left() const;
   double longest_silence() const;
   std::string silence_text() const;
   bool over();
@@ -103,13 +117,15 @@ class Camera {
   std::optional<double> offset_;  // from the source's clock to Unix time; none yet since it opened
   Clock::time_point first_arrival_;
   Clock::time_point last_arrival_;
-  FrameTime last_time_;  // of the newest frame in the store
+  Clock::time_point last_added_;  // when the newest frame in the store came
+  FrameTime last_time_;           // and its frame_time
   // When the source last gave something, or its opening began; none while it waits for a
   // connection.
   std::optional<Clock::time_point> last_activity_;
   bool opening_ = false;
-  bool silent_ = false;                    // it was left because nothing came
-  std::string lost_because_;               // not empty: the next frame ends a gap
+  bool silent_ = false;  // it was left because nothing came
+  std::optional<Loss> loss_;
+  std::string lost_because_;               // not empty: the next frame in the store ends a gap
   std::int64_t frames_ = 0;                // that the writer took since
   LostFrames undecodable_{"undecodable"};  // that the store has no record of yet
   LostFrames dropped_{"dropped"};          // likewise

@@ -52,7 +52,8 @@ bool waits_for_connection(const CameraOptions& camera);
 // Throws Error(invalid_argument) for a source that cannot be opened as it is described.
 void require_valid_source(const CameraOptions& camera);
 
-// Likewise for what is to be made of it. What lies on the disk is not looked at.
+// Likewise for what is to be made of it; Error(unsupported) for an unknown format or encoder. What
+// lies on the disk is not looked at.
 void require_valid_store(const CameraOptions& camera);
 
 // How it is called in messages: without a password.

@@ -1,8 +1,6 @@
 // A rig of cameras: started together, watched, stopped together.
 #include "avstore/record.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -23,6 +21,7 @@
 #include "store/store_folder.h"
 #include "store/writer_options.h"
 #include "tools/camera.h"
+#include "tools/camera_names.h"
 #include "tools/frame_source.h"
 
 namespace avstore {
@@ -59,28 +58,6 @@ std::string time_for_names() {
   return text;
 }
 
-// Fills in what stands in braces.
-fs::path store_name(const std::string& pattern, const std::string& camera,
-                    const std::string& time) {
-  std::string name;
-  for (std::size_t at = 0; at < pattern.size();) {
-    const std::size_t open = std::min(pattern.find('{', at), pattern.size());
-    name += pattern.substr(at, open - at);
-    if (open == pattern.size()) {
-      break;
-    }
-    const std::size_t close = pattern.find('}', open);
-    const std::string what =
-        close == std::string::npos ? pattern.substr(open) : pattern.substr(open, close - open + 1);
-    require(
-        what == "{camera}" || what == "{time}",
-        fmt::format("{}: there is no {} in names; write {{camera}} or {{time}}", pattern, what));
-    name += what == "{camera}" ? camera : time;
-    at = close + 1;
-  }
-  return name;
-}
-
 // The folder itself or, before it is made, one that it is to lie in.
 fs::path existing_part(const fs::path& folder) {
   std::error_code error;
@@ -115,14 +92,6 @@ std::string amount(const MinFree& free, const fs::space_info& space) {
          digits(wanted / kGibi) + " GiB are to stay so (--min-free)";
 }
 
-bool is_fit_for_names(const std::string& name) {
-  const auto fits = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '_' || c == '.';
-  };
-  return !name.empty() && name.front() != '.' && std::all_of(name.begin(), name.end(), fits);
-}
-
 void require_room(const fs::path& store, const MinFree& min_free) {
   const auto space = room(store);
   if (space && is_short(*space, min_free)) {
@@ -132,8 +101,7 @@ void require_room(const fs::path& store, const MinFree& min_free) {
 }
 
 void check_camera(const CameraOptions& camera, const MinFree& min_free) {
-  require(is_fit_for_names(camera.name),
-          "'" + camera.name + "' is no name; take letters, digits, '-', '_' and '.'");
+  tools::require_fit_name(camera.name);
   tools::require_valid_source(camera);
   if (camera.append) {
     store::require_closed(imgstore::store_folder(camera.store));
@@ -221,7 +189,7 @@ class Rig {
   explicit Rig(const RecordOptions& options) : options_(options), start_(options.cameras.size()) {
     const std::string time = time_for_names();
     for (CameraOptions& camera : options_.cameras) {
-      camera.store = store_name(camera.store.string(), camera.name, time);
+      camera.store = tools::store_name(camera.store.string(), camera.name, time);
       say_which(camera, options_, [&camera] {
         tools::require_valid_store(camera);
         look_at_store(camera);

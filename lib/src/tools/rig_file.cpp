@@ -16,6 +16,8 @@
 #include "base/files.h"
 #include "imgstore/yaml_scalar.h"
 #include "imgstore/yaml_tree.h"
+#include "media/encoder_line.h"
+#include "tools/camera_names.h"
 #include "tools/frame_source.h"
 
 namespace avstore {
@@ -114,7 +116,11 @@ using C = CameraOptions;
 using Y = YamlNode;
 
 constexpr CameraKey kOwnKeys[] = {
-    {"name", [](C& c, const Y& y) { c.name = text(y); }},
+    {"name",
+     [](C& c, const Y& y) {
+       tools::require_fit_name(text(y));
+       c.name = text(y);
+     }},
     {"source", [](C& c, const Y& y) { c.source = text(y); }},
 };
 
@@ -145,7 +151,11 @@ constexpr CameraKey kCommonKeys[] = {
     {"when-full", [](C& c, const Y& y) { c.writer.when_full = when_full_from_text(text(y)); }},
     {"durability", [](C& c, const Y& y) { c.writer.durability = durability_from_text(text(y)); }},
     {"queue", [](C& c, const Y& y) { c.writer.queue_frames = static_cast<std::size_t>(count(y)); }},
-    {"encoder", [](C& c, const Y& y) { c.writer.encoder.encoder = text(y); }},
+    {"encoder",
+     [](C& c, const Y& y) {
+       media::require_known_encoder(text(y));
+       c.writer.encoder.encoder = text(y);
+     }},
     {"quality", [](C& c, const Y& y) { c.writer.encoder.quality = number(y, 0.0, 100.0); }},
     {"preset", [](C& c, const Y& y) { c.writer.encoder.preset = text(y); }},
     {"keyframe-interval",
@@ -271,7 +281,28 @@ class RigFile {
     } catch (const Error& error) {
       fail(node.line, who, error.what());
     }
+    require_own_store(node, who, camera);
     rig_.cameras.push_back(std::move(camera));
+  }
+
+  void require_own_store(const YamlNode& node, const std::string& who,
+                         const CameraOptions& camera) const {
+    // Of cameras that begin together, so that the time is the same.
+    const auto folder = [](const CameraOptions& of) {
+      return tools::store_name(of.store.string(), of.name, "{time}").lexically_normal();
+    };
+    const YamlNode* const store = imgstore::find_key(node, "store");
+    const int line = store != nullptr ? store->line : node.line;  // or it is the one of all cameras
+    try {
+      const std::filesystem::path own = folder(camera);
+      for (const CameraOptions& other : rig_.cameras) {
+        if (folder(other) == own) {
+          refuse("camera '" + other.name + "' has the same store");
+        }
+      }
+    } catch (const Error& error) {
+      fail(line, who + "store: ", error.what());
+    }
   }
 
   template <typename Set>
