@@ -20,6 +20,7 @@
 #include "media/decoder.h"
 #include "media/demuxer.h"
 #include "media/scan.h"
+#include "store/frame_size.h"
 #include "store/layout.h"
 #include "store/recording_lock.h"
 #include "store/replaced_store.h"
@@ -315,20 +316,54 @@ class Verifier {
     return (next == keyframes.end() ? row.frame_count : next->frame_idx) - 1;
   }
 
+  // The frames of a chunk that are not what metadata.yaml says. If that is wrong, all are: the
+  // first is told of as it would be to who reads it, the others are counted.
+  class UnlikeFrames {
+   public:
+    UnlikeFrames(Verifier& verifier, const index::ChunkRow& row) : verifier_(verifier), row_(row) {}
+
+    void look_at(std::int64_t frame_idx, const Image& image) {
+      const store::FramePlace place{row_.first_frame_index + frame_idx, row_.chunk};
+      try {
+        store::require_size(verifier_.folder_, verifier_.metadata_, place, image);
+        store::require_type(verifier_.folder_, verifier_.metadata_, place, image);
+      } catch (const Error& error) {
+        if (++count_ == 1) {
+          verifier_.find(error.what());
+        }
+      }
+    }
+
+    void tell_of_others() const {
+      if (count_ > 1) {
+        verifier_.find(row_.path + ": of " + std::to_string(count_ - 1) +
+                       " more of its frames size or type are not the store's");
+      }
+    }
+
+   private:
+    Verifier& verifier_;
+    const index::ChunkRow& row_;
+    std::int64_t count_ = 0;
+  };
+
   void check_images(const index::ChunkRow& row, const fs::path& path) {
     const auto reader = chunk::open_image_chunk(path, find_format(metadata_.format).extension);
+    UnlikeFrames unlike(*this, row);
     for (std::int64_t i = 0; i < row.frame_count; ++i) {
       meter_.require();
       if (!deep_) {
         continue;
       }
       try {
-        check_encoding(reader->read(i, chunk::Access::sequential),
-                       row.path + ": frame " + std::to_string(i));
+        const Image image = reader->read(i, chunk::Access::sequential);
+        unlike.look_at(i, image);
+        check_encoding(image, row.path + ": frame " + std::to_string(i));
       } catch (const Error& error) {
         find(error.what());
       }
     }
+    unlike.tell_of_others();
     check_image_count(row, path);
   }
 
@@ -401,12 +436,16 @@ class Verifier {
     const auto reader = chunk::open_video_chunk(path, row.stream, 0, chunk);
     std::vector<std::int64_t> pts;
     std::vector<std::int64_t> damaged;
+    UnlikeFrames unlike(*this, row);
     const auto receive = [&] {
       while (const auto frame = decoder.receive()) {
         const auto i = static_cast<std::int64_t>(pts.size());
         pts.push_back(frame->pts.value_or(-1));
         if (frame->damaged) {
           damaged.push_back(i);
+        }
+        if (i < row.frame_count) {
+          unlike.look_at(i, frame->image);
         }
         if (i == 0) {
           check_encoding(frame->image, row.path);
@@ -424,6 +463,7 @@ class Verifier {
     }
     decoder.send_end();
     receive();
+    unlike.tell_of_others();
     for (const std::int64_t frame : media::confirm_damage(path.string(), options, damaged)) {
       find(row.path + ": frame " + std::to_string(frame) + " is damaged");
     }
