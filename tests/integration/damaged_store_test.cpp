@@ -791,6 +791,26 @@ TEST_CASE("verify --deep finds frames that are not what metadata.yaml says") {
   }
 }
 
+TEST_CASE("verify finds the damage of a chunk's video also where its index is damaged") {
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  write_store(store, options_of("avc1/mp4"), 23);
+  write_text(store / "000001.npz", "garbage");
+  fs::resize_file(store / "000001.mp4", fs::file_size(store / "000001.mp4") / 2);
+  const auto findings = avstore::verify(store, {}).findings;
+  const auto has = [&findings](const std::string& file, const std::string& what) {
+    return std::any_of(findings.begin(), findings.end(), [&](const std::string& finding) {
+      return finding.find(file) != std::string::npos && finding.find(what) != std::string::npos;
+    });
+  };
+  CAPTURE(findings);
+  CHECK(has("000001.npz", ""));
+  CHECK(has("000001.mp4", "bytes, the database says"));
+  CHECK(has("000001.mp4", "not as they were written"));
+  CHECK(has("000001.mp4", "frames, the database says"));
+  CHECK(std::set<std::string>(findings.begin(), findings.end()).size() == findings.size());
+}
+
 TEST_CASE("damaged names of frames") {
   const TemporaryFolder folder;
   const fs::path store = folder.path() / "store";

@@ -1,5 +1,6 @@
 // avstore verify: rows against files.
 #include <algorithm>
+#include <cstddef>
 #include <string>
 #include <utility>
 #include <vector>
@@ -146,6 +147,7 @@ class Verifier {
             true};
   }
 
+  // Each check stands for itself: what one cannot get over is not to hide what others would find.
   void check_chunk(const index::ChunkRow& row) {
     const fs::path path = folder_ / row.path;
     if (!fs::exists(path)) {
@@ -155,20 +157,28 @@ class Verifier {
       }
       return;
     }
-    try {
-      check_size(row, path);
-      check_rows(row);
-      check_names(row);
-      check_checksums(row, path);
-      if (is_video()) {
-        check_video(row, path);
-      } else {
-        check_images(row, path);
+    const std::size_t before = result_.findings.size();
+    const auto alone = [&](const auto& check) {
+      try {
+        check();
+      } catch (const Interrupted&) {
+        throw;
+      } catch (const Error& error) {
+        find_once(error.what(), before);
       }
-    } catch (const Interrupted&) {
-      throw;
-    } catch (const Error& error) {
-      find(error.what());
+    };
+    alone([&] { check_size(row, path); });
+    alone([&] { check_rows(row); });
+    alone([&] { check_names(row); });
+    alone([&] { check_checksums(row, path); });
+    alone([&] { is_video() ? check_video(row, path) : check_images(row, path); });
+  }
+
+  // Several checks may meet the same damage.
+  void find_once(const std::string& what, std::size_t since) {
+    const auto begin = result_.findings.begin() + static_cast<std::ptrdiff_t>(since);
+    if (std::find(begin, result_.findings.end(), what) == result_.findings.end()) {
+      find(what);
     }
   }
 
