@@ -33,7 +33,7 @@ void report(const Options& options, const RepairResult& result, Output& out) {
     out.print("{}: {} frames, complete\n", store, result.frames);
   }
   if (!result.put_aside.empty()) {
-    out.print("What had no row lies in {}\n", result.put_aside.string());
+    out.print("What was put aside lies in {}\n", result.put_aside.string());
   }
 }
 
@@ -60,7 +60,9 @@ Command repair_command(CLI::App& program) {
       {"repair",
        "Complete a store whose recording was killed or failed: the last chunk is finished and its "
        "index files are written. Its frames can be read without that; what never became one is put "
-       "aside, not removed",
+       "aside, not removed. Index files of chunks that are gone or damaged are written anew from "
+       "the "
+       "database",
        "  avstore repair arena.store --dry-run\n"
        "  avstore repair arena.store"},
       declare, run);
