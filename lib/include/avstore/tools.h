@@ -116,7 +116,8 @@ struct VerifyResult {
 VerifyResult verify(const std::filesystem::path& store, const VerifyOptions& options);
 
 // Make the database anew from the chunks and their index files. Returns the number of frames.
-// Throws Error: not_found (no store), exists (it is being recorded), corrupt, io.
+// Throws Error: not_found (no store), exists (it is being recorded), unsupported (the database is a
+// newer avstore's), corrupt, io.
 std::int64_t rebuild_index(const std::filesystem::path& store, const Notice& notice);
 
 struct RepairOptions {

@@ -168,11 +168,15 @@ void append_chunk(index::Index& index, const imgstore::StoreMetadata& metadata,
   index.commit();
 }
 
-// The database that is there; none where there is nothing to read.
+// The database that is there; none where there is nothing to read. Throws Error(unsupported) for a
+// newer avstore's: what it alone has would be lost to one made anew.
 std::optional<index::Index> open_if_readable(const fs::path& file) {
   try {
     return index::Index::open(file);
-  } catch (const Error&) {
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::unsupported) {
+      throw;
+    }
     return std::nullopt;
   }
 }
