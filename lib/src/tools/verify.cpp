@@ -115,9 +115,10 @@ class Verifier {
       const bool known = std::any_of(listed.begin(), listed.end(),
                                      [&file](const auto& row) { return row.chunk == file.chunk; });
       if (!known) {
+        const auto why = store::why_without_names(folder_, file);
         find(file.data.string() + ": is in no row of the database" +
-             (file.index ? "; avstore index reads it in" : " and has no index of its own") +
-             ": its frames are not read");
+             (why ? ", and no index lists its frames: " + *why + "; they are not read"
+                  : "; avstore index reads it in: its frames are not read"));
       }
     }
   }
