@@ -20,26 +20,34 @@ void declare(CLI::App& arguments, Options& options) {
   add_json(arguments, options.json);
 }
 
-void report(const Options& options, const RepairResult& result, Output& out) {
-  const std::string store = options.store.string();
+// `warned`: something is wrong with the store, which may be beyond repair.
+void report(const Options& options, const RepairResult& result, bool warned, Output& out) {
+  const std::string frames = fmt::format("{}: {} frame{}", options.store.string(), result.frames,
+                                         result.frames == 1 ? "" : "s");
+  const std::string look = "avstore verify tells whether anything is wrong";
   if (result.steps.empty()) {
-    out.print("{}: {} frames, complete, nothing to be done\n", store, result.frames);
+    out.print("{}, {}\n", frames,
+              warned ? "nothing that repair can do; " + look : "complete, nothing to be done");
     return;
   }
   for (const std::string& step : result.steps) {
     out.print("{}\n", step);
   }
   if (!options.dry_run) {
-    out.print("{}: {} frames, complete\n", store, result.frames);
+    out.print("{}, {}\n", frames, warned ? "repaired as far as can be; " + look : "complete");
   }
   if (!result.put_aside.empty()) {
-    out.print("What had no row lies in {}\n", result.put_aside.string());
+    out.print("What was put aside lies in {}\n", result.put_aside.string());
   }
 }
 
 int run(const Options& options, Output& out) {
   // A signal may end this at any moment: the store is to be repaired as before, then.
-  const RepairResult result = repair(options.store, {options.dry_run, say});
+  bool warned = false;
+  const RepairResult result = repair(options.store, {options.dry_run, [&](const std::string& text) {
+                                                       warned = true;
+                                                       say(text);
+                                                     }});
   if (options.json) {
     out.print_json({{"store", options.store.string()},
                     {"dry_run", options.dry_run},
@@ -47,7 +55,7 @@ int run(const Options& options, Output& out) {
                     {"steps", result.steps},
                     {"put_aside", result.put_aside.string()}});
   } else {
-    report(options, result, out);
+    report(options, result, warned, out);
   }
   return kDone;
 }
@@ -60,7 +68,9 @@ Command repair_command(CLI::App& program) {
       {"repair",
        "Complete a store whose recording was killed or failed: the last chunk is finished and its "
        "index files are written. Its frames can be read without that; what never became one is put "
-       "aside, not removed",
+       "aside, not removed. Index files of chunks that are gone or damaged are written anew from "
+       "the "
+       "database",
        "  avstore repair arena.store --dry-run\n"
        "  avstore repair arena.store"},
       declare, run);

@@ -1,4 +1,6 @@
 // avstore verify: does a store hold what it says?
+#include <avstore/error.h>
+#include <avstore/reader.h>
 #include <avstore/tools.h>
 
 #include "arguments.h"
@@ -41,8 +43,19 @@ void report(const Options& options, const VerifyResult& result, Output& out) {
     out.print("to repair: {}\n", step);
   }
   if (result.findings.empty() && result.repairs.empty()) {
-    out.print("{}: {} frames in {} chunk{}, all well\n", store, result.frames, result.chunks,
-              result.chunks == 1 ? "" : "s");
+    out.print("{}: {} frame{} in {} chunk{}, all well\n", store, result.frames,
+              result.frames == 1 ? "" : "s", result.chunks, result.chunks == 1 ? "" : "s");
+  }
+}
+
+// Not so where something was lost of a store that its writer had closed.
+bool is_unfinished(const std::filesystem::path& store) {
+  ReaderOptions looking;
+  looking.save_index = false;
+  try {
+    return Reader(store, looking).info().unfinished;
+  } catch (const Error&) {
+    return true;  // a new recording has left nothing to open yet
   }
 }
 
@@ -59,7 +72,9 @@ int run(const Options& options, Output& out) {
   out.flush();
   if (!result.repairs.empty()) {
     say(options.store.string() +
-        ": was never closed; its frames can be read, and avstore repair completes it");
+        (is_unfinished(options.store)
+             ? ": was never closed; its frames can be read, and avstore repair completes it"
+             : ": avstore repair does what is listed for it"));
   }
   const std::size_t count = result.findings.size();
   if (count == 0) {

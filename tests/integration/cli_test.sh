@@ -640,6 +640,14 @@ verify_tests() {
     rm damaged.store/000001.mp4
     ends "verify: a chunk gone" 1 "damaged.store" verify damaged.store
     matches "verify: a chunk gone is a finding" "000001.mp4" "$(cat "$out")"
+    ends "repair: a chunk gone" 0 "000001.mp4: is gone" repair damaged.store
+    matches "repair: a chunk gone is beyond it" "nothing that repair can do" "$(cat "$out")"
+    rm -r damaged.store
+    cp -r copy.store damaged.store
+    rm damaged.store/000001.npz
+    av verify damaged.store
+    same "verify: an index gone" "1 0" "$status $(grep -c "never closed" "$err")"
+    matches "verify: an index gone can be repaired" "avstore repair does what is listed" "$(cat "$err")"
     rm -r damaged.store
     cp -r lossless.store damaged.store
     local chunk=damaged.store/000001.mkv

@@ -439,6 +439,8 @@ TEST_CASE("a database of a newer version is refused, and left as it is") {
   CHECK_THAT(outcome_of([&] { Reader reader(store); }),
              StartsWith("unsupported: ") && Contains((store / ".index.sqlite").string()) &&
                  Contains("newer") && Contains("99"));
+  CHECK(outcome_of([&] { avstore::rebuild_index(store, {}); }) ==
+        outcome_of([&] { Reader reader(store); }));
   CHECK(tree(store) == before);
 }
 
@@ -742,6 +744,73 @@ TEST_CASE("a frame is never handed out in another size than the store's") {
     CHECK(frame.image.height() == reader.info().height);
   });
   CHECK_THAT(outcome, StartsWith("no error") || StartsWith("corrupt: "));
+}
+
+TEST_CASE("verify --deep finds frames that are not what metadata.yaml says") {
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  const auto findings = [&store](bool deep) {
+    return avstore::verify(store, {.deep = deep, .progress = {}}).findings;
+  };
+  const auto replace = [&store](const std::string& what, const std::string& with) {
+    std::string text = read_text(store / "metadata.yaml");
+    REQUIRE(text.find(what) != std::string::npos);
+    write_text(store / "metadata.yaml", text.replace(text.find(what), what.size(), with));
+  };
+  SECTION("the size in metadata.yaml is wrong") {
+    for (const std::string format : {"png", "npy", "avc1/mp4"}) {
+      write_store(store, options_of(format), 10);
+      CHECK(findings(true).empty());
+      replace("- 64", "- 66");
+      const std::string read = outcome_of([&] { Reader(store).read(FrameIndex(0)); });
+      CHECK_THAT(read, Contains("is 96x64, those of the store are 96x66"));
+      CAPTURE(format);
+      const auto found = findings(true);
+      REQUIRE(found.size() == 4);  // two for each chunk
+      CHECK("corrupt: " + found[0] == read);
+      CHECK_THAT(found[1], Contains("6 more of its frames"));
+      CHECK_THAT(found[2], Contains("frame 7 in chunk 1"));
+      CHECK(findings(false).empty());
+      fs::remove_all(store);
+    }
+  }
+  SECTION("the frames of one chunk are of another size") {
+    write_store(store, options_of("png"), 23);
+    write_store(folder.path() / "other", options_of("png"), 7, 128, 96);
+    fs::copy(folder.path() / "other" / "000000" / "000003.png", store / "000001" / "000003.png",
+             fs::copy_options::overwrite_existing);
+    sqlite(store, "DELETE FROM checksums");
+    const auto found = findings(true);
+    REQUIRE(found.size() == 1);
+    CHECK_THAT(found[0], Contains("frame 10 in chunk 1 is 128x96"));
+  }
+  SECTION("arrays are of another type") {
+    write_store(store, options_of("npy"), 7);
+    replace("imgdtype: uint8", "imgdtype: uint16");
+    const auto found = findings(true);
+    REQUIRE(found.size() == 2);
+    CHECK_THAT(found[0], Contains("frame 0 in chunk 0 is uint8, those of the store are uint16"));
+  }
+}
+
+TEST_CASE("verify finds the damage of a chunk's video also where its index is damaged") {
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  write_store(store, options_of("avc1/mp4"), 23);
+  write_text(store / "000001.npz", "garbage");
+  fs::resize_file(store / "000001.mp4", fs::file_size(store / "000001.mp4") / 2);
+  const auto findings = avstore::verify(store, {}).findings;
+  const auto has = [&findings](const std::string& file, const std::string& what) {
+    return std::any_of(findings.begin(), findings.end(), [&](const std::string& finding) {
+      return finding.find(file) != std::string::npos && finding.find(what) != std::string::npos;
+    });
+  };
+  CAPTURE(findings);
+  CHECK(has("000001.npz", ""));
+  CHECK(has("000001.mp4", "bytes, the database says"));
+  CHECK(has("000001.mp4", "not as they were written"));
+  CHECK(has("000001.mp4", "frames, the database says"));
+  CHECK(std::set<std::string>(findings.begin(), findings.end()).size() == findings.size());
 }
 
 TEST_CASE("damaged names of frames") {

@@ -509,3 +509,41 @@ TEST_CASE("repair leaves complete stores, and those of others, as they are") {
   std::ofstream(store / ".lock");
   CHECK(kind_of_error([&] { repair(store, {}); }, "remove it") == ErrorKind::exists);
 }
+
+TEST_CASE("repair writes a chunk's index anew where it cannot be read, and keeps what was there") {
+  const std::string format = GENERATE("h264/mkv", "png");
+  const std::string name = GENERATE(".npz", ".yaml");
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  write_store(store, options_of(format, 7), 23);
+  const std::string stem = format == "png" ? "000001/index" : "000001";
+  const std::string good = read_text(store / (stem + ".npz"));
+  fs::remove(store / (stem + ".npz"));
+  write_text(store / (stem + name), "damaged: [");
+  const auto planned = repair(store, {true, {}}).steps;
+  REQUIRE(planned.size() == 2);
+  CHECK_THAT(planned[0], Catch::Matchers::StartsWith(stem + name));
+  CHECK(verify(store, {}).repairs == planned);
+  CHECK(read_text(store / (stem + name)) == "damaged: [");
+  const RepairResult result = repair(store, {});
+  CHECK(result.steps == planned);
+  CHECK(result.frames == 23);
+  CHECK(result.put_aside == store / ".put-aside");
+  CHECK(read_text(result.put_aside / (stem + name)) == "damaged: [");
+  CHECK(read_text(store / (stem + ".npz")) == good);
+  CHECK(verify(store, {true, {}}).findings.empty());
+  CHECK(repair(store, {}).steps.empty());
+  fs::remove(store / ".index.sqlite");
+  CHECK(wrong_codes(store).empty());
+  CHECK(Reader(store).frame_count() == 23);
+}
+
+TEST_CASE("repair leaves an index alone that can be read from the YAML file beside it") {
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  write_store(store, options_of("h264/mkv", 7), 7);
+  write_text(store / "000000.npz", "garbage");
+  write_text(store / "000000.yaml",
+             "frame_number: [0, 1, 2, 3, 4, 5, 6]\nframe_time: [0, 1, 2, 3, 4, 5, 6]\n");
+  CHECK(repair(store, {true, {}}).steps.empty());
+}

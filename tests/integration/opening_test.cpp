@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "avstore/reader.h"
+#include "avstore/tools.h"
 #include "support/catch.h"
 #include "support/drawn_store.h"
 #include "support/extra_store.h"
@@ -32,23 +33,31 @@ std::vector<std::string> warnings_of_opening(const fs::path& store, std::int64_t
 
 }  // namespace
 
-TEST_CASE("a damaged chunk index is warned of once, and the database kept") {
-  const std::string name = GENERATE("index.npz", "index.yaml");
+TEST_CASE("a chunk without an index that can be read is warned of each time, the database kept") {
+  const std::string name = GENERATE("index.npz", "index.yaml", "");
+  const std::string content = GENERATE("damaged: [", "");
   const TemporaryFolder folder;
   const fs::path store = folder.path() / "store";
   write_extra_store(store, names_of_late_camera(), 1, vienna_options("png"));
   fs::remove(store / "000001" / "index.npz");
-  write_text(store / "000001" / name, "damaged: [");
+  if (!name.empty()) {
+    write_text(store / "000001" / name, content);
+  }
   fs::remove(store / ".index.sqlite");
   std::int64_t frames = 0;
   const auto first = warnings_of_opening(store, frames);
   REQUIRE(first.size() == 1);
-  CHECK_THAT(first[0], Contains(name));
+  CHECK_THAT(first[0], Contains(name) && Contains("the frames of 000001 are left out"));
   CHECK(frames == 4);
+  const auto findings = avstore::verify(store, {}).findings;
+  REQUIRE(findings.size() == 1);
+  CHECK_THAT(findings[0], Contains("000001: is in no row") &&
+                              Contains("no index lists its frames") &&
+                              !Contains("avstore index reads it in"));
   struct stat before {};
   struct stat after {};
   REQUIRE(::stat((store / ".index.sqlite").c_str(), &before) == 0);
-  CHECK(warnings_of_opening(store, frames).empty());
+  CHECK(warnings_of_opening(store, frames) == first);
   REQUIRE(::stat((store / ".index.sqlite").c_str(), &after) == 0);
   CHECK(before.st_ino == after.st_ino);
   CHECK(frames == 4);

@@ -116,7 +116,8 @@ struct VerifyResult {
 VerifyResult verify(const std::filesystem::path& store, const VerifyOptions& options);
 
 // Make the database anew from the chunks and their index files. Returns the number of frames.
-// Throws Error: not_found (no store), exists (it is being recorded), corrupt, io.
+// Throws Error: not_found (no store), exists (it is being recorded), unsupported (the database is a
+// newer avstore's), corrupt, io.
 std::int64_t rebuild_index(const std::filesystem::path& store, const Notice& notice);
 
 struct RepairOptions {
@@ -127,13 +128,15 @@ struct RepairOptions {
 struct RepairResult {
   std::int64_t frames = 0;         // in the store
   std::vector<std::string> steps;  // a line for each thing done
-  // Where the bytes, images and chunks lie that had no row; empty if there were none.
+  // Where the bytes, images and chunks lie that had no row, and index files that could not be read;
+  // empty if there were none.
   std::filesystem::path put_aside;
 };
 
 // Complete a store whose writer failed or was killed: the last chunk is finished, with its index
 // files, and .lock removed. Frames without a row are no frames of the store; what there is of them
-// is kept in the store's folder `put_aside`. Nothing is done to a store that is complete. If this
+// is kept in the store's folder `put_aside`. Index files of chunks that are gone or cannot be read
+// are written anew from the database. Nothing is done to a store that is complete. If this
 // is killed, what is left is a store as before or as after, to be repaired like any. Throws Error:
 // not_found (no store), exists (it is being recorded), corrupt, io.
 RepairResult repair(const std::filesystem::path& store, const RepairOptions& options);

@@ -100,7 +100,7 @@ class RepairResult(NamedTuple):
 
     frames: in the store.
     steps: a line for each thing done.
-    put_aside: folder of what had no row; empty if there was nothing.
+    put_aside: folder of what had no row, and of index files that could not be read; empty if there was nothing.
     """
 
     frames: int
@@ -199,7 +199,8 @@ def verify(store: Path, *, deep: bool = False, progress: Optional[Progress] = No
 def repair(store: Path, *, dry_run: bool = False) -> RepairResult:
     """Complete a store whose recording failed or was killed: the last chunk is finished, and .lock removed.
 
-    What there is of frames without a row is kept in the store's folder `put_aside`. Nothing is done to a store that is
+    Index files of chunks that are gone or cannot be read are written anew from the database. What there is of frames
+    without a row is kept in the store's folder `put_aside`. Nothing is done to a store that is
     complete. dry_run: only say what would be done. Ctrl-C does not stop it. Raises Exists if it is being recorded.
     """
     return RepairResult(*_native.repair(native_path(store), dry_run))

@@ -4,6 +4,7 @@
 
 #include "avstore/error.h"
 #include "media/codec_table.h"
+#include "store/frame_size.h"
 #include "store/layout.h"
 
 namespace avstore::store {
@@ -40,26 +41,11 @@ Image ChunkPool::read(FrameInfo& frame, chunk::Access access) {
                                         std::to_string(open.first_frame_index));
   }
   Image image = open.reader->read(frame.frame_idx, access);
-  require_size(frame, image);
+  require_size(index_.folder(), metadata_, {frame.index.value, frame.chunk}, image);
   if (open.map) {
     open.map->describe(frame);
   }
   return image;
-}
-
-// Whoever reads has made room for frames of the store's size. A raw encoding has its own shape.
-void ChunkPool::require_size(const FrameInfo& frame, const Image& image) const {
-  const std::int64_t height = metadata_.imgshape.at(0);
-  const std::int64_t width = metadata_.imgshape.at(1);
-  const bool known = width > 0 && height > 0 && metadata_.encoding.empty();
-  if (known && (image.width() != width || image.height() != height)) {
-    throw Error(ErrorKind::corrupt,
-                index_.folder().string() + ": frame " + std::to_string(frame.index.value) +
-                    " in chunk " + std::to_string(frame.chunk) + " is " +
-                    std::to_string(image.width()) + "x" + std::to_string(image.height()) +
-                    ", those of the store are " + std::to_string(width) + "x" +
-                    std::to_string(height));
-  }
 }
 
 ChunkPool::OpenChunk& ChunkPool::get(std::int64_t chunk) {

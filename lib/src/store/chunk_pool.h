@@ -38,7 +38,6 @@ class ChunkPool {
 
   OpenChunk& get(std::int64_t chunk);
   OpenChunk open(std::int64_t chunk);
-  void require_size(const FrameInfo& frame, const Image& image) const;
 
   SharedIndex& index_;
   const imgstore::StoreMetadata& metadata_;

@@ -30,19 +30,15 @@ bool has_changed(const fs::path& file, const index::ChunkRow& row) {
          static_cast<std::int64_t>(size) != row.bytes;
 }
 
-// Whether frames could be listed from a chunk's own index file. One that is damaged gives none,
-// however often the database is made anew.
-bool has_readable_index(const fs::path& folder, const imgstore::ChunkFile& file) {
-  try {
-    return file.index && (imgstore::read_chunk_index(folder, file, {}), true);
-  } catch (const Error& error) {
-    return error.kind() != ErrorKind::corrupt && error.kind() != ErrorKind::unsupported;
-  }
+// Of a chunk that gives no frames.
+std::string left_out(const imgstore::ChunkFile& file) {
+  return "; the frames of " + file.data.string() + " are left out";
 }
 
 // What is in a closed store's folder but not in its database; empty if nothing is. Chunks of the
 // database that are gone or have changed are warned of and stay in it: their frames keep their
-// place, and the others theirs. Costs one look at each chunk's size, never at frames.
+// place, and the others theirs. Costs one look at each chunk's size, never at frames, and reads the
+// index files of chunks without a row alone; those that give no frames are warned of each time.
 std::string find_mismatch(const fs::path& folder, const imgstore::StoreMetadata& metadata,
                           const std::vector<imgstore::ChunkFile>& chunks, const index::Index& index,
                           const Warn& warn) {
@@ -74,11 +70,15 @@ std::string find_mismatch(const fs::path& folder, const imgstore::StoreMetadata&
     return "its chunks have " + std::to_string(listed) + " frames, but it lists " +
            std::to_string(index.frame_count());
   }
+  std::vector<std::string> nameless;
   for (const auto& [chunk, file] : present) {
-    if (has_readable_index(folder, file)) {
+    const auto why = why_without_names(folder, file);
+    if (!why) {
       return file.data.string() + " is not in it";
     }
+    nameless.push_back(*why + left_out(file));
   }
+  std::for_each(nameless.begin(), nameless.end(), warn);
   return {};
 }
 
@@ -168,11 +168,15 @@ void append_chunk(index::Index& index, const imgstore::StoreMetadata& metadata,
   index.commit();
 }
 
-// The database that is there; none where there is nothing to read.
+// The database that is there; none where there is nothing to read. Throws Error(unsupported) for a
+// newer avstore's: what it alone has would be lost to one made anew.
 std::optional<index::Index> open_if_readable(const fs::path& file) {
   try {
     return index::Index::open(file);
-  } catch (const Error&) {
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::unsupported) {
+      throw;
+    }
     return std::nullopt;
   }
 }
@@ -235,8 +239,9 @@ class Names {
       why = error.what();
     }
     auto kept = saved_names(file.chunk);
-    warn_(why + "; the frames of " + file.data.string() + " are " +
-          (kept ? "listed as the database has them" : "left out"));
+    warn_(why +
+          (kept ? "; the frames of " + file.data.string() + " are listed as the database has them"
+                : left_out(file)));
     return kept;
   }
 
@@ -355,6 +360,18 @@ void try_to_finish_change(const fs::path& folder, const Warn& warn) {
 }
 
 }  // namespace
+
+std::optional<std::string> why_without_names(const fs::path& folder,
+                                             const imgstore::ChunkFile& file) {
+  try {
+    static_cast<void>(imgstore::read_chunk_index(folder, file, {}));
+    return std::nullopt;
+  } catch (const Error& error) {
+    const bool final =
+        !file.index || error.kind() == ErrorKind::corrupt || error.kind() == ErrorKind::unsupported;
+    return final ? std::optional<std::string>(error.what()) : std::nullopt;
+  }
+}
 
 index::Index index_from_chunks(const fs::path& folder, const imgstore::StoreMetadata& metadata,
                                const index::Index* saved, const Warn& warn) {

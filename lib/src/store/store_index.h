@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "chunk/chunk_reader.h"
+#include "imgstore/chunk_index.h"
 #include "imgstore/metadata.h"
 #include "index/index.h"
 #include "media/demuxer.h"
@@ -38,6 +39,11 @@ OpenedIndex open_index(const std::filesystem::path& folder, const imgstore::Stor
 index::Index index_from_chunks(const std::filesystem::path& folder,
                                const imgstore::StoreMetadata& metadata, const index::Index* saved,
                                const Warn& warn);
+
+// Why no frames can be listed from a chunk's own index file, however often the database is made
+// anew: there is none, or it is damaged. None if they can.
+std::optional<std::string> why_without_names(const std::filesystem::path& folder,
+                                             const imgstore::ChunkFile& file);
 
 // Make the database anew, with the PTS of all chunks, and save it. Returns the number of frames.
 std::int64_t rebuild_index(const std::filesystem::path& folder, const Warn& warn);

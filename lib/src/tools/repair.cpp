@@ -1,8 +1,8 @@
 // avstore repair: a store whose writer failed or was killed is completed.
 //
-// What has no row is copied aside first. Then all files that change are made anew beside the
-// store's and put in place together (store/staged_change.h). What is left to be moved or removed
-// after that the next repair would find again.
+// What has no row is copied aside first, and so are index files that cannot be read. Then all files
+// that change are made anew beside the store's and put in place together (store/staged_change.h).
+// What is left to be moved or removed after that the next repair would find again.
 #include <algorithm>
 #include <string>
 #include <utility>
@@ -93,6 +93,9 @@ class Repair {
     for (const tools::OpenChunk& chunk : planned.open) {
       put_rest_aside(chunk);
     }
+    for (const fs::path& path : planned.damaged_index) {
+      copy_aside(path, 0, path);
+    }
     if (planned.changes_files()) {
       const base::FileLock lock(folder_);
       store::StagedChange staged(folder_);
@@ -126,17 +129,23 @@ class Repair {
     if (chunk.bytes <= chunk.bytes_kept || chunk.frames_kept == 0) {
       return;
     }
-    const fs::path file = folder_ / chunk.row.path;
+    copy_aside(chunk.row.path, chunk.bytes_kept,
+               chunk.row.path + ".from-" + std::to_string(chunk.bytes_kept));
+  }
+
+  // What is in a file from `offset` on. Both names are relative: to the store, and to what is kept.
+  void copy_aside(const fs::path& relative, std::int64_t offset, const fs::path& name) {
+    const fs::path file = folder_ / relative;
     result_.put_aside = store::make_aside_folder(folder_);
-    const fs::path copy =
-        result_.put_aside / (chunk.row.path + ".from-" + std::to_string(chunk.bytes_kept));
-    const auto size = chunk.bytes - chunk.bytes_kept;
+    const fs::path copy = result_.put_aside / name;
+    base::make_folders(copy.parent_path());
+    const std::int64_t size = base::file_size(file) - offset;
     std::error_code missing;
     if (fs::exists(copy, missing) && base::file_size(copy) == size &&
-        base::crc32_of_file(copy, 0, size) == base::crc32_of_file(file, chunk.bytes_kept, size)) {
+        base::crc32_of_file(copy, 0, size) == base::crc32_of_file(file, offset, size)) {
       return;  // by a repair that was killed
     }
-    base::copy_end_of_file(file, chunk.bytes_kept, store::free_name(copy));
+    base::copy_end_of_file(file, offset, store::free_name(copy));
   }
 
   // ---- what changes ----

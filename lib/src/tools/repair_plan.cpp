@@ -62,9 +62,31 @@ class Planner {
       // A repair was killed that had finished the chunk, and not put them aside yet.
       find_images_without_row(row, row.frame_count);
     }
-    const fs::path npz = folder_ / imgstore::chunk_index_path(metadata_, row.chunk);
-    if (!fs::exists(npz, error) && !fs::exists(fs::path(npz).replace_extension(".yaml"), error)) {
+    plan_index(row);
+  }
+
+  void plan_index(const index::ChunkRow& row) {
+    const fs::path npz = imgstore::chunk_index_path(metadata_, row.chunk);
+    std::vector<fs::path> present;
+    for (const fs::path& name : {npz, fs::path(npz).replace_extension(".yaml")}) {
+      std::error_code error;
+      if (fs::exists(folder_ / name, error)) {
+        present.push_back(name);
+      }
+    }
+    if (present.empty() || is_damaged({row.chunk, row.path, present.front()})) {
       plan_.without_index.push_back(row);
+      plan_.damaged_index.insert(plan_.damaged_index.end(), present.begin(), present.end());
+    }
+  }
+
+  // Other errors, such as of rights, are not the file's.
+  bool is_damaged(const imgstore::ChunkFile& chunk) const {
+    try {
+      static_cast<void>(imgstore::read_chunk_index(folder_, chunk, {}));
+      return false;
+    } catch (const Error& error) {
+      return error.kind() == ErrorKind::corrupt || error.kind() == ErrorKind::unsupported;
     }
   }
 
@@ -228,6 +250,9 @@ std::vector<std::string> RepairPlan::steps() const {
       steps.push_back(fmt::format("{}: its last {} bytes, of frames without a row, are put aside",
                                   chunk.row.path, chunk.bytes - chunk.bytes_kept));
     }
+  }
+  for (const fs::path& path : damaged_index) {
+    steps.push_back(path.string() + ": cannot be read, is put aside");
   }
   for (const index::ChunkRow& row : without_index) {
     steps.push_back(row.path + ": its index of numbers and times is made anew");

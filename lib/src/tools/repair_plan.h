@@ -28,8 +28,11 @@ struct UnwrittenExtra {
 };
 
 struct RepairPlan {
-  std::vector<OpenChunk> open;                 // the last chunk, or none
-  std::vector<index::ChunkRow> without_index;  // closed chunks that have no npz and no yaml
+  std::vector<OpenChunk> open;  // the last chunk, or none
+  // Closed chunks that have no npz and no yaml which can be read, and what they have that cannot,
+  // relative to the store: it is copied aside.
+  std::vector<index::ChunkRow> without_index;
+  std::vector<std::filesystem::path> damaged_index;
   std::vector<UnwrittenExtra> extra;
   // Relative to the store: chunks and images that have no row, put aside; and what is no more than
   // half a file that was to take another's place, removed.

@@ -1,5 +1,6 @@
 // avstore verify: rows against files.
 #include <algorithm>
+#include <cstddef>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,6 +21,7 @@
 #include "media/decoder.h"
 #include "media/demuxer.h"
 #include "media/scan.h"
+#include "store/frame_size.h"
 #include "store/layout.h"
 #include "store/recording_lock.h"
 #include "store/replaced_store.h"
@@ -113,9 +115,10 @@ class Verifier {
       const bool known = std::any_of(listed.begin(), listed.end(),
                                      [&file](const auto& row) { return row.chunk == file.chunk; });
       if (!known) {
+        const auto why = store::why_without_names(folder_, file);
         find(file.data.string() + ": is in no row of the database" +
-             (file.index ? "; avstore index reads it in" : " and has no index of its own") +
-             ": its frames are not read");
+             (why ? ", and no index lists its frames: " + *why + "; they are not read"
+                  : "; avstore index reads it in: its frames are not read"));
       }
     }
   }
@@ -145,6 +148,7 @@ class Verifier {
             true};
   }
 
+  // Each check stands for itself: what one cannot get over is not to hide what others would find.
   void check_chunk(const index::ChunkRow& row) {
     const fs::path path = folder_ / row.path;
     if (!fs::exists(path)) {
@@ -154,20 +158,28 @@ class Verifier {
       }
       return;
     }
-    try {
-      check_size(row, path);
-      check_rows(row);
-      check_names(row);
-      check_checksums(row, path);
-      if (is_video()) {
-        check_video(row, path);
-      } else {
-        check_images(row, path);
+    const std::size_t before = result_.findings.size();
+    const auto alone = [&](const auto& check) {
+      try {
+        check();
+      } catch (const Interrupted&) {
+        throw;
+      } catch (const Error& error) {
+        find_once(error.what(), before);
       }
-    } catch (const Interrupted&) {
-      throw;
-    } catch (const Error& error) {
-      find(error.what());
+    };
+    alone([&] { check_size(row, path); });
+    alone([&] { check_rows(row); });
+    alone([&] { check_names(row); });
+    alone([&] { check_checksums(row, path); });
+    alone([&] { is_video() ? check_video(row, path) : check_images(row, path); });
+  }
+
+  // Several checks may meet the same damage.
+  void find_once(const std::string& what, std::size_t since) {
+    const auto begin = result_.findings.begin() + static_cast<std::ptrdiff_t>(since);
+    if (std::find(begin, result_.findings.end(), what) == result_.findings.end()) {
+      find(what);
     }
   }
 
@@ -315,20 +327,54 @@ class Verifier {
     return (next == keyframes.end() ? row.frame_count : next->frame_idx) - 1;
   }
 
+  // The frames of a chunk that are not what metadata.yaml says. If that is wrong, all are: the
+  // first is told of as it would be to who reads it, the others are counted.
+  class UnlikeFrames {
+   public:
+    UnlikeFrames(Verifier& verifier, const index::ChunkRow& row) : verifier_(verifier), row_(row) {}
+
+    void look_at(std::int64_t frame_idx, const Image& image) {
+      const store::FramePlace place{row_.first_frame_index + frame_idx, row_.chunk};
+      try {
+        store::require_size(verifier_.folder_, verifier_.metadata_, place, image);
+        store::require_type(verifier_.folder_, verifier_.metadata_, place, image);
+      } catch (const Error& error) {
+        if (++count_ == 1) {
+          verifier_.find(error.what());
+        }
+      }
+    }
+
+    void tell_of_others() const {
+      if (count_ > 1) {
+        verifier_.find(row_.path + ": of " + std::to_string(count_ - 1) +
+                       " more of its frames size or type are not the store's");
+      }
+    }
+
+   private:
+    Verifier& verifier_;
+    const index::ChunkRow& row_;
+    std::int64_t count_ = 0;
+  };
+
   void check_images(const index::ChunkRow& row, const fs::path& path) {
     const auto reader = chunk::open_image_chunk(path, find_format(metadata_.format).extension);
+    UnlikeFrames unlike(*this, row);
     for (std::int64_t i = 0; i < row.frame_count; ++i) {
       meter_.require();
       if (!deep_) {
         continue;
       }
       try {
-        check_encoding(reader->read(i, chunk::Access::sequential),
-                       row.path + ": frame " + std::to_string(i));
+        const Image image = reader->read(i, chunk::Access::sequential);
+        unlike.look_at(i, image);
+        check_encoding(image, row.path + ": frame " + std::to_string(i));
       } catch (const Error& error) {
         find(error.what());
       }
     }
+    unlike.tell_of_others();
     check_image_count(row, path);
   }
 
@@ -401,12 +447,16 @@ class Verifier {
     const auto reader = chunk::open_video_chunk(path, row.stream, 0, chunk);
     std::vector<std::int64_t> pts;
     std::vector<std::int64_t> damaged;
+    UnlikeFrames unlike(*this, row);
     const auto receive = [&] {
       while (const auto frame = decoder.receive()) {
         const auto i = static_cast<std::int64_t>(pts.size());
         pts.push_back(frame->pts.value_or(-1));
         if (frame->damaged) {
           damaged.push_back(i);
+        }
+        if (i < row.frame_count) {
+          unlike.look_at(i, frame->image);
         }
         if (i == 0) {
           check_encoding(frame->image, row.path);
@@ -424,6 +474,7 @@ class Verifier {
     }
     decoder.send_end();
     receive();
+    unlike.tell_of_others();
     for (const std::int64_t frame : media::confirm_damage(path.string(), options, damaged)) {
       find(row.path + ": frame " + std::to_string(frame) + " is damaged");
     }
