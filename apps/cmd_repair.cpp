@@ -69,8 +69,7 @@ Command repair_command(CLI::App& program) {
        "Complete a store whose recording was killed or failed: the last chunk is finished and its "
        "index files are written. Its frames can be read without that; what never became one is put "
        "aside, not removed. Index files of chunks that are gone or damaged are written anew from "
-       "the "
-       "database",
+       "the database",
        "  avstore repair arena.store --dry-run\n"
        "  avstore repair arena.store"},
       declare, run);

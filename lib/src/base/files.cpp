@@ -18,6 +18,12 @@
 namespace avstore::base {
 namespace {
 
+void require_done(const std::error_code& error, const std::string& otherwise) {
+  if (error) {
+    throw Error(ErrorKind::io, otherwise + ": " + error.message(), error.value());
+  }
+}
+
 class File {
  public:
   // `name` is what messages call it.
@@ -179,10 +185,7 @@ std::vector<std::string> names_in(const std::filesystem::path& folder) {
        !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
     names.push_back(entry->path().filename().string());
   }
-  if (error) {
-    throw Error(ErrorKind::io, folder.string() + ": cannot list: " + error.message(),
-                error.value());
-  }
+  require_done(error, folder.string() + ": cannot list");
   return names;
 }
 
@@ -194,29 +197,19 @@ bool is_own_folder(const std::filesystem::path& path) {
 void make_folders(const std::filesystem::path& folder) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
-  if (error) {
-    throw Error(ErrorKind::io, folder.string() + ": cannot make the folder: " + error.message(),
-                error.value());
-  }
+  require_done(error, folder.string() + ": cannot make the folder");
 }
 
 void rename(const std::filesystem::path& from, const std::filesystem::path& to) {
   std::error_code error;
   std::filesystem::rename(from, to, error);
-  if (error) {
-    throw Error(ErrorKind::io,
-                from.string() + ": cannot be moved to " + to.string() + ": " + error.message(),
-                error.value());
-  }
+  require_done(error, from.string() + ": cannot be moved to " + to.string());
 }
 
 void remove_all(const std::filesystem::path& path) {
   std::error_code error;
   std::filesystem::remove_all(path, error);
-  if (error) {
-    throw Error(ErrorKind::io, path.string() + ": cannot remove: " + error.message(),
-                error.value());
-  }
+  require_done(error, path.string() + ": cannot remove");
 }
 
 std::int64_t file_size(const std::filesystem::path& path) {
@@ -309,10 +302,7 @@ void move_file(const std::filesystem::path& from, const std::filesystem::path& t
   }
   std::error_code error;
   std::filesystem::remove(from, error);
-  if (error) {
-    throw Error(ErrorKind::io, from.string() + ": cannot remove: " + error.message(),
-                error.value());
-  }
+  require_done(error, from.string() + ": cannot remove");
 }
 
 void write_file(const std::filesystem::path& path, std::span<const std::uint8_t> bytes) {
