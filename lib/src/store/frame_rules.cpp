@@ -5,7 +5,6 @@
 #include "avstore/error.h"
 #include "chunk/sensor_image.h"
 #include "media/codec_table.h"
-#include "media/encoder.h"
 #include "store/chunk_sequence.h"
 
 namespace avstore::store {
