@@ -175,8 +175,8 @@ int main(int argc, char** argv) {
   // A little less than they could: queues that are full are another matter.
   const double rate = 0.95 * count / median(ours);
   std::printf("cameras of %.0f f/s each:\n", rate);
-  for (const Handing handing : {Handing::over, Handing::copied}) {
-    measure_add(folder, frames, std::max(count, 1000), rate, handing);
+  for (const Handing handing : avstore::bench::kHandings) {
+    measure_add(folder, frames, avstore::bench::kAddedFrames, rate, handing);
   }
   return 0;
 }

@@ -93,7 +93,7 @@ void measure_add(const fs::path& store, const std::vector<std::vector<std::uint8
     views.push_back(avstore::packed_view(avstore::pixel::bgr24, kWidth, kHeight, pixels.data()));
   }
   std::printf("a camera of %.0f f/s:\n", rate);
-  for (const Handing handing : {Handing::over, Handing::copied}) {
+  for (const Handing handing : avstore::bench::kHandings) {
     const avstore::WriterOptions options = writer_options();
     avstore::Writer writer(store, options);
     const std::vector<double> times =
@@ -142,7 +142,7 @@ int main(int argc, char** argv) {
       });
   print_pair("write bgr24 as H.264", writing, count, 0.97);
   // A little less than it could: a queue that is full is another matter.
-  measure_add(folder / "added", frames, std::max(count, 2001), 0.95 * count / writing.ours);
+  measure_add(folder / "added", frames, avstore::bench::kAddedFrames, 0.95 * count / writing.ours);
 
   const Pair sequential = compare(
       rounds,

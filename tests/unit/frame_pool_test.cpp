@@ -48,6 +48,14 @@ long page_faults_of_copies(FramePool& pool, int count) {
   return page_faults() - before;
 }
 
+long page_faults_of_one_more(FramePool& pool, std::vector<Image>& copies) {
+  const Frame frame(1);
+  copies.reserve(copies.size() + 1);
+  const long before = page_faults();
+  copies.push_back(pool.copy(frame.view()));
+  return page_faults() - before;
+}
+
 bool shows(const Image& image, std::uint8_t value) {
   const ImageView view = image.view();
   return view.planes[0][0] == value &&
@@ -59,7 +67,7 @@ bool shows(const Image& image, std::uint8_t value) {
 TEST_CASE("Copies into buffers that are ready fault no pages") {
   FramePool pool;
   const Image first = pool.copy(Frame(1).view());
-  pool.keep_ready(4);
+  pool.make_ready(5, 4);
   const long ready = page_faults_of_copies(pool, 4);
   FramePool unprepared;
   const long fresh = page_faults_of_copies(unprepared, 4);
@@ -70,12 +78,26 @@ TEST_CASE("Copies into buffers that are ready fault no pages") {
 
 TEST_CASE("No more buffers are made than were asked for") {
   FramePool pool;
-  pool.keep_ready(2);  // of what size, nobody knows yet
+  pool.make_ready(2, 8);  // of what size, nobody knows yet
   const Image first = pool.copy(Frame(1).view());
-  pool.keep_ready(2);
+  pool.make_ready(2, 8);
   const long before = page_faults();
-  pool.keep_ready(2);
+  pool.make_ready(2, 8);  // one is in use, one is free
   CHECK(page_faults() == before);
+  pool.make_ready(3, 8);
+  CHECK(page_faults() > before);
+}
+
+TEST_CASE("Large buffers are kept ready while there are copies in use") {
+  // Far beyond what is made ready at once.
+  FramePool pool;
+  std::vector<Image> copies;
+  copies.push_back(pool.copy(Frame(1).view()));
+  for (int i = 0; i < 50; ++i) {
+    pool.make_ready(1000, 2);
+    CAPTURE(i);
+    REQUIRE(page_faults_of_one_more(pool, copies) <= 2);
+  }
 }
 
 TEST_CASE("Buffers are used again, but not while a copy is in use") {
@@ -102,4 +124,16 @@ TEST_CASE("Copies outlive the pool, and frames may grow") {
     copy = pool.copy(Frame(4).view());
   }
   CHECK(shows(copy, 4));
+}
+
+TEST_CASE("Buffers lie apart from each other") {
+  FramePool pool;
+  std::vector<Image> copies;
+  for (int i = 0; i < 20; ++i) {
+    copies.push_back(pool.copy(Frame(static_cast<std::uint8_t>(i)).view()));
+  }
+  for (int i = 0; i < 20; ++i) {
+    CAPTURE(i);
+    CHECK(shows(copies[static_cast<std::size_t>(i)], static_cast<std::uint8_t>(i)));
+  }
 }

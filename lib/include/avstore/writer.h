@@ -155,7 +155,8 @@ class Writer {
   bool add(const ImageView& image, FrameNumber number, FrameTime time);
   // Add a frame, sharing its pixels instead of copying them. They are let go, on a thread of the
   // writer's own, once the frame is encoded. For cameras that must not wait: where encoders keep
-  // all cores busy, a copy now and then waits some milliseconds for its core.
+  // all cores busy, about one copy in a thousand is interrupted and waits some milliseconds for its
+  // core, unless the thread that adds has real-time priority.
   bool add(Image image, FrameNumber number, FrameTime time);
 
   // Tie a record to the newest frame: `json` is a JSON object. Written with the chunk's end. Before

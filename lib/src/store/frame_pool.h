@@ -17,35 +17,37 @@ namespace avstore::store {
 class FramePool {
  public:
   Image copy(const ImageView& image);
-  // Have buffers ready for so many more frames of the size copied last, or as many as take 64 MiB,
-  // so that copies need not wait for fresh memory. They are made on the calling thread; another may
-  // copy meanwhile. Nothing happens if nothing was copied.
-  void keep_ready(std::size_t count);
+  // Make buffers of the size copied last ready, so that copies need not wait for fresh memory: at
+  // most `step` of them, until there are enough for `limit` frames that wait at once. Beyond 64 MiB
+  // only two are kept ready. They are made on the calling thread; another may copy meanwhile.
+  // Nothing happens if nothing was copied.
+  void make_ready(std::size_t limit, std::size_t step);
 
  private:
-  class Buffer {
-   public:
-    explicit Buffer(std::size_t size);
-    ~Buffer();
-    Buffer(const Buffer&) = delete;
-    Buffer& operator=(const Buffer&) = delete;
-
-    std::size_t size() const { return size_; }
-    std::uint8_t* memory() const { return memory_; }
-
-   private:
-    std::size_t size_;
-    std::uint8_t* memory_;  // owned
+  // Some buffers lie in one piece of memory, so that large pages are filled whatever a frame's
+  // size.
+  class Slab;
+  struct Buffer {
+    std::shared_ptr<Slab> slab;
+    std::uint8_t* memory = nullptr;  // in the slab
+    std::size_t size = 0;
   };
-  struct Free {
+  struct Buffers {
     std::mutex mutex;
-    std::vector<std::unique_ptr<Buffer>> buffers;
-    std::size_t last_size = 0;  // bytes of the frame copied last
+    std::vector<Buffer> free;
+    std::shared_ptr<Slab> slab;  // the newest, of which
+    std::size_t slab_used = 0;   // so many bytes are given out
+    std::size_t size = 0;        // of the frame copied last, in bytes
+    std::size_t made = 0;        // how many there are of that size, free or not
+
+    // All with the mutex held.
+    bool wants_more(std::size_t limit) const;
+    Buffer make();
+    Buffer take(std::size_t size);
+    void give_back(Buffer buffer);
   };
 
-  std::unique_ptr<Buffer> take(std::size_t size);
-
-  std::shared_ptr<Free> free_ = std::make_shared<Free>();
+  std::shared_ptr<Buffers> buffers_ = std::make_shared<Buffers>();
 };
 
 }  // namespace avstore::store

@@ -446,11 +446,6 @@ class Writer::Impl {
     return queue_.empty();
   }
 
-  bool is_queue_short() const {
-    const std::lock_guard lock(mutex_);
-    return queued_frames_ < options_.queue_frames / 2;
-  }
-
   // What is due is stored after each item.
   void handle(const NothingCame& /*unused*/) {}
 
@@ -481,9 +476,9 @@ class Writer::Impl {
   }
 
   void handle(FrameItem& frame) {
-    // As many as come while the encoder starts, which competes for memory too. Later a queue that
-    // grows finds the next ones, unless it has grown so far that encoding is all that helps.
-    pool_.keep_ready(!chunks_ ? 8 : is_queue_short() ? 2 : 0);
+    // First as many as come while the encoder starts, which competes for memory too; then enough
+    // for all the frames that the queue holds and the one being encoded.
+    pool_.make_ready(options_.queue_frames + 1, chunks_ ? 4 : 16);
     if (!options_.encoding.empty()) {
       frame.image = chunk::as_sensor_data(frame.image, options_.encoding, folder_.string());
     }
