@@ -1,5 +1,5 @@
 // What becomes durable and when; checksums of what was written, and what verify makes of them;
-// stores gone on with; stores that are left by the dead.
+// stores gone on with; whose a store is.
 #include <csignal>
 
 #include <chrono>
@@ -57,14 +57,6 @@ for chunk, path, size, checksum in db.execute('SELECT chunk, chunk_path, bytes, 
         print('only', covered, 'of', path)
 print(pieces, 'pieces')
 )";
-
-void flip_bit(const fs::path& file, std::uintmax_t bit) {
-  std::fstream stream(file, std::ios::in | std::ios::out | std::ios::binary);
-  stream.seekg(static_cast<std::streamoff>(bit / 8));
-  const int byte = stream.get();
-  stream.seekp(static_cast<std::streamoff>(bit / 8));
-  stream.put(static_cast<char>(byte ^ (1 << (bit % 8))));
-}
 
 // The frames that a finding says may be wrong: "... frames A to B of the chunk may be wrong".
 std::set<std::int64_t> named_frames(const std::string& finding) {
@@ -446,104 +438,4 @@ TEST_CASE("a store whose writer was killed is told from one being recorded") {
   }
   CHECK(Reader(store).info().frame_count == 6);
   CHECK(wrong_codes(store).empty());
-}
-
-TEST_CASE("what has no row is put aside, each time under a name of its own") {
-  const std::string format = GENERATE("avc1/mp4", "png");
-  const TemporaryFolder folder;
-  const fs::path store = folder.path() / "store";
-  const auto record_and_die = [&](bool again, int first) {
-    return run_child([&] {
-      Writer writer = again ? Writer::append(store, {}) : Writer(store, options_of(format, 100));
-      for (int i = first; i < first + 5; ++i) {
-        add(writer, i);
-      }
-      writer.sync();
-      return std::raise(SIGKILL);
-    });
-  };
-  std::string head;
-  for (int round = 0; round < 2; ++round) {
-    REQUIRE(record_and_die(round > 0, 5 * round) == -SIGKILL);
-    // As if frames had reached the files, and no row.
-    const std::string chunk = "00000" + std::to_string(round);
-    if (format == "png") {
-      fs::copy_file(store / chunk / "000000.png", store / chunk / "000005.png");
-    } else {
-      const fs::path file = store / (chunk + ".mp4");
-      const std::string all = read_text(file);
-      head = all.substr(all.find("moof") - 4, 30);  // half the head of a fragment
-      std::ofstream(file, std::ios::app) << head;
-    }
-    CHECK(wrong_codes(store).empty());
-    CHECK(verify(store, {true, {}}).findings.empty());
-    fs::create_directory(store / ".put-aside");
-    std::ofstream(store / ".put-aside" / "mine") << "x";
-    const RepairResult result = repair(store, {});
-    CHECK(result.put_aside == store / ".put-aside");
-    CHECK(verify(store, {true, {}}).findings.empty());
-    CHECK(fs::exists(store / ".put-aside" / "mine"));
-  }
-  if (format == "png") {
-    CHECK(fs::exists(store / ".put-aside" / "000000" / "000005.png"));
-    CHECK(fs::exists(store / ".put-aside" / "000001" / "000005.png"));
-  } else {
-    std::set<std::string> kept;
-    for (const fs::directory_entry& entry : fs::directory_iterator(store / ".put-aside")) {
-      kept.insert(entry.path().filename() == "mine" ? "" : read_text(entry.path()));
-    }
-    CHECK(kept == std::set<std::string>{"", head});
-  }
-  CHECK(Reader(store).info().frame_count == 10);
-  CHECK(wrong_codes(store).empty());
-}
-
-TEST_CASE("repair leaves complete stores, and those of others, as they are") {
-  const TemporaryFolder folder;
-  const fs::path store = folder.path() / "store";
-  write_store(store, options_of("h264/mkv", 7), 10);
-  const auto before =
-      run_lines("cd " + quoted(store.string()) + " && ls -la --time-style=full-iso .");
-  CHECK(repair(store, {}).steps.empty());
-  CHECK(run_lines("cd " + quoted(store.string()) + " && ls -la --time-style=full-iso .") == before);
-  std::ofstream(store / ".lock");
-  CHECK(kind_of_error([&] { repair(store, {}); }, "remove it") == ErrorKind::exists);
-}
-
-TEST_CASE("repair writes a chunk's index anew where it cannot be read, and keeps what was there") {
-  const std::string format = GENERATE("h264/mkv", "png");
-  const std::string name = GENERATE(".npz", ".yaml");
-  const TemporaryFolder folder;
-  const fs::path store = folder.path() / "store";
-  write_store(store, options_of(format, 7), 23);
-  const std::string stem = format == "png" ? "000001/index" : "000001";
-  const std::string good = read_text(store / (stem + ".npz"));
-  fs::remove(store / (stem + ".npz"));
-  write_text(store / (stem + name), "damaged: [");
-  const auto planned = repair(store, {true, {}}).steps;
-  REQUIRE(planned.size() == 2);
-  CHECK_THAT(planned[0], Catch::Matchers::StartsWith(stem + name));
-  CHECK(verify(store, {}).repairs == planned);
-  CHECK(read_text(store / (stem + name)) == "damaged: [");
-  const RepairResult result = repair(store, {});
-  CHECK(result.steps == planned);
-  CHECK(result.frames == 23);
-  CHECK(result.put_aside == store / ".put-aside");
-  CHECK(read_text(result.put_aside / (stem + name)) == "damaged: [");
-  CHECK(read_text(store / (stem + ".npz")) == good);
-  CHECK(verify(store, {true, {}}).findings.empty());
-  CHECK(repair(store, {}).steps.empty());
-  fs::remove(store / ".index.sqlite");
-  CHECK(wrong_codes(store).empty());
-  CHECK(Reader(store).frame_count() == 23);
-}
-
-TEST_CASE("repair leaves an index alone that can be read from the YAML file beside it") {
-  const TemporaryFolder folder;
-  const fs::path store = folder.path() / "store";
-  write_store(store, options_of("h264/mkv", 7), 7);
-  write_text(store / "000000.npz", "garbage");
-  write_text(store / "000000.yaml",
-             "frame_number: [0, 1, 2, 3, 4, 5, 6]\nframe_time: [0, 1, 2, 3, 4, 5, 6]\n");
-  CHECK(repair(store, {true, {}}).steps.empty());
 }

@@ -115,4 +115,12 @@ std::string read_text(const fs::path& file) {
   return text.str();
 }
 
+void flip_bit(const std::filesystem::path& file, std::uintmax_t bit) {
+  std::fstream stream(file, std::ios::in | std::ios::out | std::ios::binary);
+  stream.seekg(static_cast<std::streamoff>(bit / 8));
+  const int byte = stream.get();
+  stream.seekp(static_cast<std::streamoff>(bit / 8));
+  stream.put(static_cast<char>(byte ^ (1 << (bit % 8))));
+}
+
 }  // namespace avstore::test

@@ -1,6 +1,7 @@
 // Other programs as oracles.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -44,5 +45,8 @@ std::string run_python(const std::filesystem::path& folder, const std::string& s
 
 void write_text(const std::filesystem::path& file, const std::string& text);
 std::string read_text(const std::filesystem::path& file);
+
+// Changes one bit of a file.
+void flip_bit(const std::filesystem::path& file, std::uintmax_t bit);
 
 }  // namespace avstore::test

@@ -144,6 +144,11 @@ class Index {
   // on this connection, at commit() for all others. Nothing happens if there are no more frames
   // than that.
   void truncate(std::int64_t frame_count);
+  // Extra data and checksums may be committed before the frames that they belong to. Of a writer
+  // that was killed meanwhile they are left without, and would pass to whatever frames come next.
+  bool has_orphans() const;
+  // At once on this connection, at commit() for all others.
+  void remove_orphans();
   // Commit, make secondary indexes if numbers or times are out of order, merge the write-ahead log
   // and leave a single file. While another connection has the database open the log's files stay
   // (empty); whoever closes it for writing once more removes them. Idempotent; reading goes on

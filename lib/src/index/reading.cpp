@@ -294,6 +294,14 @@ void Index::for_each_extra(const std::function<bool(const ExtraRow&)>& visit) co
   }
 }
 
+bool Index::has_orphans() const {
+  Query extra = impl_->database().query(
+      "SELECT EXISTS (SELECT 1 FROM extra_data WHERE frame_index >= ?1)", frame_count());
+  Query sums = impl_->database().query("SELECT EXISTS (SELECT 1 FROM checksums WHERE " +
+                                       std::string(orphaned_checksum) + ")");
+  return (extra.next() && extra.integer(0) != 0) || (sums.next() && sums.integer(0) != 0);
+}
+
 std::optional<std::string> Index::information(const std::string& name) const {
   Query query =
       impl_->database().query("SELECT value FROM index_information WHERE name = ?1", name);

@@ -36,4 +36,10 @@ void make_time_index(Database& database);
 void drop_number_index(Database& database);
 void drop_time_index(Database& database);
 
+// A condition on checksums: of frames without a row. Chunks that are closed may end with pieces
+// that no frame is in.
+inline constexpr std::string_view orphaned_checksum =
+    "(chunk NOT IN (SELECT chunk FROM chunks) OR EXISTS (SELECT 1 FROM chunks WHERE "
+    "chunks.chunk = checksums.chunk AND state = 'open' AND checksums.frame_idx >= frame_count))";
+
 }  // namespace avstore::index

@@ -221,4 +221,13 @@ void Index::truncate(std::int64_t frame_count) {
   });
 }
 
+void Index::remove_orphans() {
+  Impl& impl = *impl_;
+  impl.require_writable();
+  impl.write([&] {
+    impl.database().run("DELETE FROM extra_data WHERE frame_index >= ?1", impl.given());
+    impl.database().run("DELETE FROM checksums WHERE " + std::string(orphaned_checksum));
+  });
+}
+
 }  // namespace avstore::index

@@ -96,6 +96,9 @@ class Repair {
     for (const fs::path& path : planned.damaged_index) {
       copy_aside(path, 0, path);
     }
+    if (!planned.orphaned_extra.empty()) {
+      put_extra_aside(planned.orphaned_extra);
+    }
     if (planned.changes_files()) {
       const base::FileLock lock(folder_);
       store::StagedChange staged(folder_);
@@ -129,6 +132,11 @@ class Repair {
     if (chunk.bytes <= chunk.bytes_kept || chunk.frames_kept == 0) {
       return;
     }
+    if (chunk.is_cut_at_damage) {
+      // All of it: what comes behind the damage may be read again with the file's header.
+      copy_aside(chunk.row.path, 0, chunk.row.path);
+      return;
+    }
     copy_aside(chunk.row.path, chunk.bytes_kept,
                chunk.row.path + ".from-" + std::to_string(chunk.bytes_kept));
   }
@@ -148,6 +156,15 @@ class Repair {
     base::copy_end_of_file(file, offset, store::free_name(copy));
   }
 
+  void put_extra_aside(const std::vector<imgstore::ExtraRecord>& records) {
+    result_.put_aside = store::make_aside_folder(folder_);
+    const fs::path file = result_.put_aside / "extra.json";
+    std::error_code missing;
+    if (!fs::exists(file, missing) || base::read_text(file) != imgstore::extra_json_text(records)) {
+      imgstore::write_extra_json(store::free_name(file), records);
+    }
+  }
+
   // ---- what changes ----
 
   void stage(const tools::RepairPlan& plan, index::Index& index,
@@ -155,6 +172,7 @@ class Repair {
     const fs::path database = staged.place(store::kIndexFile);
     index.save_as(database);
     index::Index made = index::Index::open_for_writing(database);
+    made.remove_orphans();  // while it is still known which chunk is open
     for (const tools::OpenChunk& chunk : plan.open) {
       made.truncate(chunk.row.first_frame_index + chunk.frames_kept);
       if (chunk.frames_kept > 0) {
@@ -179,7 +197,7 @@ class Repair {
     row.packet_count = chunk.frames_kept;
     row.state = index::ChunkState::closed;
     if (metadata_.is_video()) {
-      finish_video(row, chunk.bytes_kept, made, staged);
+      finish_video(row, chunk, made, staged);
     } else {
       finish_images(row, made);
     }
@@ -187,25 +205,38 @@ class Repair {
     write_names(row, made, staged);
   }
 
-  void finish_video(index::ChunkRow& row, std::int64_t bytes, index::Index& made,
+  void finish_video(index::ChunkRow& row, const tools::OpenChunk& chunk, index::Index& made,
                     const store::StagedChange& staged) const {
-    std::vector<std::int64_t> pts;
-    made.for_each(frames_of(row), [&pts](const index::FrameRow& frame) {
-      pts.push_back(frame.pts.value_or(0));
-      return true;
-    });
     const fs::path file = staged.place(row.path);
     const auto& muxer = media::find_video_format(metadata_.format).muxer;
     const media::Scan scan =
-        tools::complete_video(folder_ / row.path, bytes, file, muxer, row.time_base, pts);
+        tools::complete_video(folder_ / row.path, chunk.bytes_kept, file, muxer, row.time_base,
+                              tools::pts_of(made, row, row.frame_count));
     row.packet_count = scan.packet_count;
     made.remove_checksums(row.chunk);
-    const auto pieces = store::checksums_of_file(file, scan);
+    auto pieces = store::checksums_of_file(file, scan);
+    spoil_damaged(pieces, chunk.damage, row.frame_count);
     for (const chunk::Checksum& piece : pieces) {
       made.put_checksum({row.chunk, piece.frame_idx, piece.offset, piece.size, piece.crc32});
     }
     row.bytes = base::file_size(file);
     row.checksum = store::checksum_text(store::joined_checksum(pieces));
+  }
+
+  // The file's new bytes are what there is, not what was recorded. Their checksums are made such as
+  // these bytes do not have, so that verify finds them.
+  static void spoil_damaged(std::vector<chunk::Checksum>& pieces,
+                            const std::vector<tools::OpenChunk::Damage>& damage,
+                            std::int64_t frame_count) {
+    for (auto piece = pieces.begin(); piece != pieces.end(); ++piece) {
+      const auto next = std::next(piece);
+      const std::int64_t end = next == pieces.end() ? frame_count : next->frame_idx;
+      if (std::any_of(damage.begin(), damage.end(), [&](const auto& frames) {
+            return piece->frame_idx <= frames.last && frames.first < end;
+          })) {
+        piece->crc32 = ~piece->crc32;
+      }
+    }
   }
 
   static void finish_images(index::ChunkRow& row, const index::Index& made) {

@@ -15,6 +15,7 @@
 #include "store/extra_records.h"
 #include "store/layout.h"
 #include "store/replaced_store.h"
+#include "tools/video_completion.h"
 
 namespace avstore::tools {
 namespace {
@@ -37,6 +38,7 @@ class Planner {
       plan_chunk(row);
     }
     plan_extra();
+    plan_orphans();
     if (plan_.has_lock || is_ours()) {
       find_chunks_without_row();
     }
@@ -103,7 +105,31 @@ class Planner {
     }
     chunk.bytes_kept = pieces.empty() ? std::min(row.bytes, chunk.bytes)
                                       : pieces.back().position + pieces.back().bytes;
+    find_damage(chunk, pieces);
     return chunk;
+  }
+
+  // Before the end. A frame with wrong bytes still has its place; but where a demuxer cannot get
+  // past them, what is behind is out of reach.
+  void find_damage(OpenChunk& chunk, const Pieces& pieces) const {
+    const fs::path file = folder_ / chunk.row.path;
+    std::optional<index::ChecksumRow> first;
+    for (auto piece = pieces.begin(); piece != pieces.end(); ++piece) {
+      if (is_there(file, chunk.bytes, *piece)) {
+        continue;
+      }
+      first = first ? first : *piece;
+      const auto next = std::next(piece);
+      const std::int64_t end = next == pieces.end() ? chunk.frames_kept : next->frame_idx;
+      chunk.damage.push_back({piece->frame_idx, std::max(piece->frame_idx, end - 1)});
+    }
+    if (first &&
+        !has_frames(file, chunk.bytes_kept, pts_of(index_, chunk.row, chunk.frames_kept))) {
+      chunk.is_cut_at_damage = true;
+      chunk.frames_kept = std::min(chunk.frames_kept, first->frame_idx);
+      chunk.bytes_kept = first->position;
+      chunk.damage.clear();
+    }
   }
 
   // The end of a chunk changes the beginning of its file.
@@ -177,6 +203,20 @@ class Planner {
     }
   }
 
+  void plan_orphans() {
+    plan_.has_orphans = index_.has_orphans();
+    if (!plan_.has_orphans && plan_.open.empty()) {
+      return;
+    }
+    index_.for_each_extra([this](const index::ExtraRow& row) {
+      if (row.frame_index >= frames_kept()) {
+        plan_.orphaned_extra.push_back(
+            {row.frame_index, row.frame_number, row.frame_time, row.json});
+      }
+      return true;
+    });
+  }
+
   // Of records from before the first frame, the first.
   std::optional<std::int64_t> chunk_of(const std::vector<imgstore::ExtraRecord>& records) const {
     if (records.empty() || chunks_.empty()) {
@@ -237,7 +277,13 @@ std::string frames_text(std::int64_t count) {
 std::vector<std::string> RepairPlan::steps() const {
   std::vector<std::string> steps;
   for (const OpenChunk& chunk : open) {
-    if (chunk.frames_kept < chunk.row.frame_count) {
+    if (chunk.is_cut_at_damage) {
+      steps.push_back(fmt::format(
+          "{}: is damaged at frame {}, and nothing behind that can be read; it is put aside as it "
+          "is, and {} are dropped",
+          chunk.row.path, chunk.frames_kept,
+          frames_text(chunk.row.frame_count - chunk.frames_kept)));
+    } else if (chunk.frames_kept < chunk.row.frame_count) {
       steps.push_back(fmt::format("{}: its last {} are not in it; their rows are dropped",
                                   chunk.row.path,
                                   frames_text(chunk.row.frame_count - chunk.frames_kept)));
@@ -246,7 +292,13 @@ std::vector<std::string> RepairPlan::steps() const {
       steps.push_back(
           fmt::format("{}: is finished, with {}", chunk.row.path, frames_text(chunk.frames_kept)));
     }
-    if (chunk.frames_kept > 0 && chunk.bytes > chunk.bytes_kept) {
+    for (const OpenChunk::Damage& damage : chunk.damage) {
+      steps.push_back(fmt::format(
+          "{}: frames {} to {} are not as they were written; what is there stays, and verify goes "
+          "on telling of it",
+          chunk.row.path, damage.first, damage.last));
+    }
+    if (!chunk.is_cut_at_damage && chunk.frames_kept > 0 && chunk.bytes > chunk.bytes_kept) {
       steps.push_back(fmt::format("{}: its last {} bytes, of frames without a row, are put aside",
                                   chunk.row.path, chunk.bytes - chunk.bytes_kept));
     }
@@ -261,6 +313,10 @@ std::vector<std::string> RepairPlan::steps() const {
     steps.push_back(fmt::format("chunk {}: its {} records of extra data are written to a file",
                                 chunk.chunk, chunk.records.size()));
   }
+  if (!orphaned_extra.empty()) {
+    steps.push_back(fmt::format("{} records of extra data, of frames without a row, are put aside",
+                                orphaned_extra.size()));
+  }
   for (const fs::path& path : without_row) {
     steps.push_back(path.string() + ": has no row, is put aside");
   }
@@ -274,6 +330,17 @@ std::vector<std::string> RepairPlan::steps() const {
     steps.push_back(".lock: of a writer that is dead, is removed");
   }
   return steps;
+}
+
+std::vector<std::int64_t> pts_of(const index::Index& index, const index::ChunkRow& row,
+                                 std::int64_t frames) {
+  std::vector<std::int64_t> pts;
+  index.for_each({row.first_frame_index, row.first_frame_index + frames},
+                 [&pts](const index::FrameRow& frame) {
+                   pts.push_back(frame.pts.value_or(0));
+                   return true;
+                 });
+  return pts;
 }
 
 RepairPlan plan_repair(const fs::path& folder, const imgstore::StoreMetadata& metadata,

@@ -19,6 +19,14 @@ struct OpenChunk {
   // Video: how much of the file they are in, and how long it is.
   std::int64_t bytes_kept = 0;
   std::int64_t bytes = 0;
+  // Video: frames before the end whose bytes are not as they were written, from `first` to `last`.
+  struct Damage {
+    std::int64_t first = 0;
+    std::int64_t last = 0;
+  };
+  std::vector<Damage> damage;
+  // Behind damage no frame can be read: what was there is kept aside, with the rest of the file.
+  bool is_cut_at_damage = false;
 };
 
 // A chunk whose records of extra data only the database has.
@@ -34,6 +42,9 @@ struct RepairPlan {
   std::vector<index::ChunkRow> without_index;
   std::vector<std::filesystem::path> damaged_index;
   std::vector<UnwrittenExtra> extra;
+  // Records of extra data of frames that have no row, and whether there is anything of such frames.
+  std::vector<imgstore::ExtraRecord> orphaned_extra;
+  bool has_orphans = false;
   // Relative to the store: chunks and images that have no row, put aside; and what is no more than
   // half a file that was to take another's place, removed.
   std::vector<std::filesystem::path> without_row;
@@ -41,7 +52,9 @@ struct RepairPlan {
   bool has_lock = false;           // a .lock of a dead writer
   bool has_replaced_left = false;  // files of a store that this one has replaced
 
-  bool changes_files() const { return !open.empty() || !without_index.empty() || !extra.empty(); }
+  bool changes_files() const {
+    return !open.empty() || !without_index.empty() || !extra.empty() || has_orphans;
+  }
   bool is_empty() const {
     return !changes_files() && without_row.empty() && temporary.empty() && !has_lock &&
            !has_replaced_left;
@@ -53,5 +66,9 @@ struct RepairPlan {
 // Changes nothing. `index` is the store's; `writer_died` says that .lock is a dead writer's.
 RepairPlan plan_repair(const std::filesystem::path& folder, const imgstore::StoreMetadata& metadata,
                        const index::Index& index, bool writer_died);
+
+// Of the first frames of a chunk.
+std::vector<std::int64_t> pts_of(const index::Index& index, const index::ChunkRow& row,
+                                 std::int64_t frames);
 
 }  // namespace avstore::tools

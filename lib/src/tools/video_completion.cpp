@@ -18,6 +18,10 @@ media::DemuxerOptions first_bytes(std::int64_t bytes) {
   return options;
 }
 
+bool is_among(const media::Packet& packet, const std::vector<std::int64_t>& sorted_pts) {
+  return packet.pts() && std::binary_search(sorted_pts.begin(), sorted_pts.end(), *packet.pts());
+}
+
 class Completion {
  public:
   Completion(const std::filesystem::path& from, std::int64_t bytes, const std::filesystem::path& to,
@@ -33,7 +37,7 @@ class Completion {
   void run() {
     media::Packet packet;
     while (found_ < wanted_.size() && source_.read(packet)) {
-      found_ += is_wanted(packet) ? 1 : 0;
+      found_ += is_among(packet, wanted_) ? 1 : 0;
       write_last(packet.dts());
       last_ = std::exchange(packet, media::Packet());
     }
@@ -51,10 +55,6 @@ class Completion {
   Rational rate(Rational time_base) const {
     const Rational stated = source_.stream().frame_rate;
     return stated.num > 0 ? stated : Rational{time_base.den, time_base.num};
-  }
-
-  bool is_wanted(const media::Packet& packet) const {
-    return packet.pts() && std::binary_search(wanted_.begin(), wanted_.end(), *packet.pts());
   }
 
   // A packet lasts until the next one; the last as long as the one before.
@@ -95,6 +95,25 @@ void require_same(const media::Scan& scan, const std::filesystem::path& from, Ra
 }
 
 }  // namespace
+
+bool has_frames(const std::filesystem::path& file, std::int64_t bytes,
+                const std::vector<std::int64_t>& pts) {
+  std::vector<std::int64_t> sorted = pts;
+  std::sort(sorted.begin(), sorted.end());
+  std::size_t found = 0;
+  try {
+    media::Demuxer source(file.string(), first_bytes(bytes));
+    media::Packet packet;
+    while (found < sorted.size() && source.read(packet)) {
+      found += is_among(packet, sorted) ? 1 : 0;
+    }
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::corrupt) {
+      throw;
+    }
+  }
+  return found == sorted.size();
+}
 
 media::Scan complete_video(const std::filesystem::path& from, std::int64_t bytes,
                            const std::filesystem::path& to, const std::string& muxer,

@@ -1,0 +1,268 @@
+// avstore repair: what it finishes, drops, keeps aside and says.
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "avstore/error.h"
+#include "avstore/tools.h"
+#include "index/index.h"
+#include "support/catch.h"
+#include "support/drawn_store.h"
+#include "support/media_folder.h"
+#include "support/outcome.h"
+#include "support/processes.h"
+#include "support/programs.h"
+
+namespace fs = std::filesystem;
+using namespace avstore;
+using namespace avstore::test;
+
+namespace {
+
+constexpr int kFrames = 40;
+
+// A recording of kFrames frames in groups of five that was killed.
+void record_and_die(const fs::path& store, const std::string& format) {
+  const int status = run_child([&] {
+    WriterOptions options = options_of(format, 100);
+    options.encoder.keyframe_interval = 5;
+    Writer writer(store, options);
+    for (int i = 0; i < kFrames; ++i) {
+      add(writer, i);
+      if (i % 5 == 4) {
+        writer.sync();
+      }
+    }
+    return std::raise(SIGKILL);
+  });
+  REQUIRE(status == -SIGKILL);
+}
+
+// The piece of the chunk's file that begins with this frame.
+struct Piece {
+  std::int64_t position = 0;
+  std::int64_t bytes = 0;
+};
+Piece piece_of(const fs::path& store, int frame) {
+  const std::string where =
+      " FROM checksums WHERE frame_idx = " + std::to_string(frame) + " ORDER BY bytes DESC LIMIT 1";
+  return {std::stoll(sqlite(store, "SELECT position" + where).front()),
+          std::stoll(sqlite(store, "SELECT bytes" + where).front())};
+}
+
+// Whether there are records of frames that have no row.
+bool has_extra_ahead(const fs::path& store) {
+  const auto index = index::Index::open(store / ".index.sqlite");
+  const std::int64_t frames = index.frame_count();
+  bool ahead = false;
+  index.for_each_extra([&](const index::ExtraRow& row) {
+    ahead = row.frame_index >= frames;
+    return !ahead;
+  });
+  return ahead;
+}
+
+bool any_contains(const std::vector<std::string>& lines, const std::string& text) {
+  return std::any_of(lines.begin(), lines.end(), [&text](const std::string& line) {
+    return line.find(text) != std::string::npos;
+  });
+}
+
+}  // namespace
+
+TEST_CASE("extra data and checksums of frames without a row do not pass to others") {
+  const std::string format = GENERATE("avc1/mp4", "h264/mkv", "mjpeg/avi", "png");
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  // A slow camera with extra data for each frame, killed as soon as some of it is ahead.
+  const int status = run_child([&] {
+    WriterOptions options = options_of(format, 1000);
+    if (is_video(format)) {
+      options.encoder.keyframe_interval = 1000;
+    }
+    Writer writer(store, options);
+    for (int i = 0; i == 0 || !has_extra_ahead(store); ++i) {
+      add(writer, i);
+      writer.add_extra("{\"of\": " + std::to_string(i) + "}");
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+    return std::raise(SIGKILL);
+  });
+  REQUIRE(status == -SIGKILL);
+  const std::vector<std::string> planned = repair(store, {true, {}}).steps;
+  CHECK(any_contains(planned, "extra data, of frames without a row"));
+  CHECK(repair(store, {}).steps == planned);
+  CHECK(read_text(store / ".put-aside" / "extra.json").find("\"of\"") != std::string::npos);
+  CHECK(!has_extra_ahead(store));
+  const auto extra = sqlite(store, "SELECT frame_index, json FROM extra_data");
+  CHECK(verify(store, {}).findings.empty());
+  const std::int64_t frames = Reader(store).info().frame_count;
+  {
+    Writer writer = Writer::append(store, {});
+    for (int i = 0; i < 60; ++i) {
+      add(writer, static_cast<int>(frames) + i);
+    }
+    writer.close();
+  }
+  CHECK(sqlite(store, "SELECT frame_index, json FROM extra_data") == extra);
+  CHECK(verify(store, {}).findings.empty());
+  CHECK(wrong_codes(store).empty());
+}
+
+TEST_CASE("damage in the midst of a chunk is told of by repair, and by verify from then on") {
+  const std::string format = GENERATE("avc1/mp4", "h264/mkv", "mjpeg/avi");
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  record_and_die(store, format);
+  const Piece piece = piece_of(store, 20);
+  const fs::path file = chunk_file(store, format, 0);
+  // Coded pixels, as far behind the piece's headers as can be.
+  flip_bit(file, static_cast<std::uintmax_t>(8 * (piece.position + piece.bytes - 40)));
+  CHECK(!verify(store, {}).findings.empty());
+  const std::vector<std::string> planned = verify(store, {}).repairs;
+  CHECK(any_contains(planned, "are not as they were written"));
+  CHECK(repair(store, {}).steps == planned);
+  CHECK(Reader(store).info().frame_count == kFrames);
+  const std::vector<std::string> findings = verify(store, {}).findings;
+  CAPTURE(findings);
+  REQUIRE(findings.size() == 1);
+  CHECK(findings.front().find("are not as they were written; frames 20 to 24") !=
+        std::string::npos);
+  CHECK(repair(store, {}).steps.empty());
+  CHECK(repair(store, {}).frames == kFrames);
+}
+
+TEST_CASE("a chunk that cannot be read behind a hole is finished before it, and kept aside") {
+  const std::string format = GENERATE("avc1/mp4", "h264/mkv", "mjpeg/avi");
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  record_and_die(store, format);
+  const Piece piece = piece_of(store, 20);
+  const fs::path file = chunk_file(store, format, 0);
+  {
+    std::fstream stream(file, std::ios::in | std::ios::out | std::ios::binary);
+    stream.seekp(piece.position);
+    stream << std::string(static_cast<std::size_t>(piece.bytes), '\0');
+  }
+  const std::string damaged = read_text(file);
+  const std::vector<std::string> planned = verify(store, {}).repairs;
+  CHECK(any_contains(planned, "is damaged at frame 20"));
+  CHECK(repair(store, {}).steps == planned);
+  CHECK(Reader(store).info().frame_count == 20);
+  CHECK(wrong_codes(store).empty());
+  CHECK(verify(store, {true, {}}).findings.empty());
+  CHECK(read_text(store / ".put-aside" / file.filename()) == damaged);
+  {
+    Writer writer = Writer::append(store, {});
+    add(writer, 20);
+    writer.close();
+  }
+  CHECK(Reader(store).info().frame_count == 21);
+  CHECK(wrong_codes(store).empty());
+}
+
+TEST_CASE("what has no row is put aside, each time under a name of its own") {
+  const std::string format = GENERATE("avc1/mp4", "png");
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  const auto record_and_die = [&](bool again, int first) {
+    return run_child([&] {
+      Writer writer = again ? Writer::append(store, {}) : Writer(store, options_of(format, 100));
+      for (int i = first; i < first + 5; ++i) {
+        add(writer, i);
+      }
+      writer.sync();
+      return std::raise(SIGKILL);
+    });
+  };
+  std::string head;
+  for (int round = 0; round < 2; ++round) {
+    REQUIRE(record_and_die(round > 0, 5 * round) == -SIGKILL);
+    // As if frames had reached the files, and no row.
+    const std::string chunk = "00000" + std::to_string(round);
+    if (format == "png") {
+      fs::copy_file(store / chunk / "000000.png", store / chunk / "000005.png");
+    } else {
+      const fs::path file = store / (chunk + ".mp4");
+      const std::string all = read_text(file);
+      head = all.substr(all.find("moof") - 4, 30);  // half the head of a fragment
+      std::ofstream(file, std::ios::app) << head;
+    }
+    CHECK(wrong_codes(store).empty());
+    CHECK(verify(store, {true, {}}).findings.empty());
+    fs::create_directory(store / ".put-aside");
+    std::ofstream(store / ".put-aside" / "mine") << "x";
+    const RepairResult result = repair(store, {});
+    CHECK(result.put_aside == store / ".put-aside");
+    CHECK(verify(store, {true, {}}).findings.empty());
+    CHECK(fs::exists(store / ".put-aside" / "mine"));
+  }
+  if (format == "png") {
+    CHECK(fs::exists(store / ".put-aside" / "000000" / "000005.png"));
+    CHECK(fs::exists(store / ".put-aside" / "000001" / "000005.png"));
+  } else {
+    std::set<std::string> kept;
+    for (const fs::directory_entry& entry : fs::directory_iterator(store / ".put-aside")) {
+      kept.insert(entry.path().filename() == "mine" ? "" : read_text(entry.path()));
+    }
+    CHECK(kept == std::set<std::string>{"", head});
+  }
+  CHECK(Reader(store).info().frame_count == 10);
+  CHECK(wrong_codes(store).empty());
+}
+
+TEST_CASE("repair leaves complete stores, and those of others, as they are") {
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  write_store(store, options_of("h264/mkv", 7), 10);
+  const auto before =
+      run_lines("cd " + quoted(store.string()) + " && ls -la --time-style=full-iso .");
+  CHECK(repair(store, {}).steps.empty());
+  CHECK(run_lines("cd " + quoted(store.string()) + " && ls -la --time-style=full-iso .") == before);
+  std::ofstream(store / ".lock");
+  CHECK(kind_of_error([&] { repair(store, {}); }, "remove it") == ErrorKind::exists);
+}
+
+TEST_CASE("repair writes a chunk's index anew where it cannot be read, and keeps what was there") {
+  const std::string format = GENERATE("h264/mkv", "png");
+  const std::string name = GENERATE(".npz", ".yaml");
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  write_store(store, options_of(format, 7), 23);
+  const std::string stem = format == "png" ? "000001/index" : "000001";
+  const std::string good = read_text(store / (stem + ".npz"));
+  fs::remove(store / (stem + ".npz"));
+  write_text(store / (stem + name), "damaged: [");
+  const auto planned = repair(store, {true, {}}).steps;
+  REQUIRE(planned.size() == 2);
+  CHECK_THAT(planned[0], Catch::Matchers::StartsWith(stem + name));
+  CHECK(verify(store, {}).repairs == planned);
+  CHECK(read_text(store / (stem + name)) == "damaged: [");
+  const RepairResult result = repair(store, {});
+  CHECK(result.steps == planned);
+  CHECK(result.frames == 23);
+  CHECK(result.put_aside == store / ".put-aside");
+  CHECK(read_text(result.put_aside / (stem + name)) == "damaged: [");
+  CHECK(read_text(store / (stem + ".npz")) == good);
+  CHECK(verify(store, {true, {}}).findings.empty());
+  CHECK(repair(store, {}).steps.empty());
+  fs::remove(store / ".index.sqlite");
+  CHECK(wrong_codes(store).empty());
+  CHECK(Reader(store).frame_count() == 23);
+}
+
+TEST_CASE("repair leaves an index alone that can be read from the YAML file beside it") {
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  write_store(store, options_of("h264/mkv", 7), 7);
+  write_text(store / "000000.npz", "garbage");
+  write_text(store / "000000.yaml",
+             "frame_number: [0, 1, 2, 3, 4, 5, 6]\nframe_time: [0, 1, 2, 3, 4, 5, 6]\n");
+  CHECK(repair(store, {true, {}}).steps.empty());
+}
