@@ -7,11 +7,13 @@
 #include <set>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "avstore/error.h"
 #include "avstore/tools.h"
 #include "index/index.h"
+#include "store/extra_records.h"
 #include "support/catch.h"
 #include "support/drawn_store.h"
 #include "support/media_folder.h"
@@ -113,6 +115,56 @@ TEST_CASE("extra data and checksums of frames without a row do not pass to other
   CHECK(sqlite(store, "SELECT frame_index, json FROM extra_data") == extra);
   CHECK(verify(store, {}).findings.empty());
   CHECK(wrong_codes(store).empty());
+}
+
+TEST_CASE("what was told before the first frame of a recording that goes on is not lost") {
+  const bool killed = GENERATE(true, false);
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  {
+    Writer writer(store, options_of("avc1/mp4", 7));
+    for (int i = 0; i < 10; ++i) {
+      add(writer, i);
+      writer.add_extra("{\"of\": " + std::to_string(i) + "}");
+    }
+    writer.close();
+  }
+  const auto events = [&] {
+    std::vector<std::pair<std::int64_t, std::string>> all;
+    for (const auto& record : avstore::store::read_extra_records(store, {}).records) {
+      if (record.json.find("begins") != std::string::npos) {
+        all.emplace_back(record.frame_index, record.json);
+      }
+    }
+    return all;
+  };
+  const std::vector<std::pair<std::int64_t, std::string>> told = {{9, "{\"begins\": 1}"},
+                                                                  {9, "{\"begins\": 2}"}};
+  // Closed or killed with a frame or without.
+  for (const int frames : {0, 1}) {
+    const int status = run_child([&] {
+      Writer writer = Writer::append(store, {});
+      writer.add_extra("{\"begins\": " + std::to_string(frames + 1) + "}");
+      for (int i = 0; i < frames; ++i) {
+        add(writer, 10 + i);
+      }
+      writer.sync();
+      if (killed) {
+        return std::raise(SIGKILL);
+      }
+      writer.close();
+      return 0;
+    });
+    REQUIRE(status == (killed ? -SIGKILL : 0));
+    CAPTURE(killed, frames);
+    CHECK(events() == std::vector(told.begin(), told.begin() + frames + 1));
+    repair(store, {});
+    CHECK(events() == std::vector(told.begin(), told.begin() + frames + 1));
+    CHECK(repair(store, {}).steps.empty());
+  }
+  CHECK(avstore::store::read_extra_records(store, {}).records.size() == 12);
+  CHECK(read_text(store / "000002.extra.json").find("begins") != std::string::npos);
+  CHECK(verify(store, {}).findings.empty());
 }
 
 TEST_CASE("damage in the midst of a chunk is told of by repair, and by verify from then on") {

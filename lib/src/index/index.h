@@ -198,6 +198,8 @@ class Index {
   std::vector<ChecksumRow> checksums(std::int64_t chunk) const;  // by frame_idx and position
   // In the order given; `visit` returning false stops.
   void for_each_extra(const std::function<bool(const ExtraRow&)>& visit) const;
+  // Those of one frame, in the order given.
+  std::vector<ExtraRow> extra_of(std::int64_t frame_index) const;
 
   // SQLite's own integrity check: empty if all is well, else its findings, one a line. Reads all:
   // some seconds for ten million frames, half a minute with secondary indexes.

@@ -294,6 +294,18 @@ void Index::for_each_extra(const std::function<bool(const ExtraRow&)>& visit) co
   }
 }
 
+std::vector<ExtraRow> Index::extra_of(std::int64_t frame_index) const {
+  Query query = impl_->database().query(
+      "SELECT frame_number, frame_time, json FROM extra_data WHERE frame_index = ?1 "
+      "ORDER BY record",
+      frame_index);
+  std::vector<ExtraRow> rows;
+  while (query.next()) {
+    rows.push_back({frame_index, query.integer(0), query.real(1), query.text(2)});
+  }
+  return rows;
+}
+
 bool Index::has_orphans() const {
   Query extra = impl_->database().query(
       "SELECT EXISTS (SELECT 1 FROM extra_data WHERE frame_index >= ?1)", frame_count());

@@ -9,6 +9,7 @@
 #include "chunk/image_file.h"
 #include "store/aside.h"
 #include "store/chunk_checksums.h"
+#include "store/extra_records.h"
 #include "store/index_files.h"
 #include "store/layout.h"
 #include "store/scanned_chunk.h"
@@ -80,6 +81,7 @@ ChunkSequence::ChunkSequence(std::filesystem::path folder, imgstore::StoreMetada
   if (added_ > 0) {
     const index::FrameRow last = index_.at(added_ - 1);
     newest_ = {last.frame_number, last.frame_time};
+    extra_ = records_behind_files(folder_, metadata_, index_);
   }
 }
 

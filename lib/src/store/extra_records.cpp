@@ -34,27 +34,40 @@ std::optional<ExtraSource> motif_source(const fs::path& folder,
        {std::pair(ExtraKind::motif_json, ".json"), std::pair(ExtraKind::motif_hdf5, ".h5")}) {
     const fs::path file = current_file(folder, stem + extension);
     if (fs::is_regular_file(file)) {
-      return ExtraSource{
-          kind, file, {}, current_file(folder, imgstore::chunk_index_path(metadata, chunk.chunk))};
+      return ExtraSource{chunk.chunk,
+                         kind,
+                         file,
+                         {},
+                         current_file(folder, imgstore::chunk_index_path(metadata, chunk.chunk))};
     }
   }
   return std::nullopt;
 }
 
-// Records that only the database has, by chunk; `wanted` says of which. None where the database
-// cannot be read: it is no authority on extra data.
-std::map<std::int64_t, ExtraSource> sources_in_database(const fs::path& folder,
+std::optional<index::Index> open_database(const fs::path& file) {
+  try {
+    return index::Index::open(file);
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::io) {
+      throw;
+    }
+    return std::nullopt;  // no authority on extra data
+  }
+}
+
+// Records that only the database has, by chunk; `wanted` says of which.
+std::map<std::int64_t, ExtraSource> sources_in_database(const fs::path& file,
+                                                        const index::Index& index,
                                                         const std::vector<std::int64_t>& wanted) {
   std::map<std::int64_t, ExtraSource> sources;
-  const fs::path file = current_file(folder, kIndexFile);
   try {
-    const index::Index index = index::Index::open(file);
     std::vector<index::ChunkRow> chunks = index.chunks();
     std::erase_if(chunks, [&wanted](const index::ChunkRow& row) {
       return std::find(wanted.begin(), wanted.end(), row.chunk) == wanted.end();
     });
     const auto take = [&](std::int64_t chunk, const index::ExtraRow& row) {
       ExtraSource& source = sources[chunk];
+      source.chunk = chunk;
       source.kind = ExtraKind::database;
       source.path = file;
       source.records.push_back({row.frame_index, row.frame_number, row.frame_time, row.json});
@@ -210,7 +223,74 @@ std::vector<imgstore::ExtraRecord> records_of(const ExtraSource& source,
   return to_records(data);
 }
 
+// ---- of a writer that went on with a store ----
+
+bool has_extra_file(const fs::path& folder, const imgstore::StoreMetadata& metadata,
+                    std::int64_t chunk) {
+  return fs::exists(current_file(folder, imgstore::chunk_extra_path(metadata, chunk)));
+}
+
+// The last chunk of which the database knows, but for those without a file of extra data.
+std::optional<index::ChunkRow> last_with_file(const fs::path& folder,
+                                              const imgstore::StoreMetadata& metadata,
+                                              const index::Index& index) {
+  const std::vector<index::ChunkRow> rows = index.chunks();
+  const auto row = std::find_if(rows.rbegin(), rows.rend(), [&](const index::ChunkRow& other) {
+    return has_extra_file(folder, metadata, other.chunk);
+  });
+  return row == rows.rend() ? std::nullopt : std::optional(*row);
+}
+
+void add_records_behind(std::vector<imgstore::ExtraRecord> records, const fs::path& database,
+                        const std::vector<imgstore::ChunkFile>& chunks,
+                        std::map<std::int64_t, ExtraSource>& by_chunk) {
+  if (records.empty()) {
+    return;
+  }
+  std::int64_t last_with_file = -1;
+  for (const auto& [chunk, source] : by_chunk) {
+    last_with_file = source.kind == ExtraKind::writer_json ? chunk : last_with_file;
+  }
+  const auto next = std::find_if(chunks.begin(), chunks.end(),
+                                 [&](const auto& chunk) { return chunk.chunk > last_with_file; });
+  const std::int64_t chunk = next == chunks.end() ? last_with_file + 1 : next->chunk;
+  ExtraSource& source = by_chunk[chunk];
+  records.insert(records.end(), source.records.begin(), source.records.end());
+  source = {chunk, ExtraKind::database, database, std::move(records), {}};
+}
+
 }  // namespace
+
+std::vector<imgstore::ExtraRecord> records_behind_files(const fs::path& folder,
+                                                        const imgstore::StoreMetadata& metadata,
+                                                        const index::Index& index) {
+  std::vector<imgstore::ExtraRecord> records;
+  try {
+    const auto chunk = last_with_file(folder, metadata, index);
+    if (!chunk || chunk->frame_count == 0) {
+      return records;
+    }
+    const std::int64_t frame = chunk->first_frame_index + chunk->frame_count - 1;
+    const std::vector<index::ExtraRow> rows = index.extra_of(frame);
+    if (rows.empty()) {
+      return records;
+    }
+    const auto written = imgstore::read_extra_json(
+        current_file(folder, imgstore::chunk_extra_path(metadata, chunk->chunk)));
+    const auto first = std::count_if(written.begin(), written.end(), [frame](const auto& record) {
+      return record.frame_index == frame;
+    });
+    for (auto i = static_cast<std::size_t>(first); i < rows.size(); ++i) {
+      records.push_back({frame, rows[i].frame_number, rows[i].frame_time, rows[i].json});
+    }
+  } catch (const Error& error) {
+    // Who reads the file, or the database's rows of frames, is told.
+    if (error.kind() == ErrorKind::io) {
+      throw;
+    }
+  }
+  return records;
+}
 
 std::vector<ExtraSource> extra_sources(const fs::path& folder) {
   const imgstore::StoreMetadata metadata = imgstore::read_metadata(folder);
@@ -222,7 +302,7 @@ std::vector<ExtraSource> extra_sources(const fs::path& folder) {
     if (auto source = motif_source(folder, metadata, chunk)) {
       by_chunk[chunk.chunk] = std::move(*source);
     } else if (fs::exists(path)) {
-      by_chunk[chunk.chunk] = {ExtraKind::writer_json, path, {}, {}};
+      by_chunk[chunk.chunk] = {chunk.chunk, ExtraKind::writer_json, path, {}, {}};
     } else {
       without_file.push_back(chunk.chunk);
     }
@@ -230,8 +310,12 @@ std::vector<ExtraSource> extra_sources(const fs::path& folder) {
   if (chunks.empty()) {
     without_file.push_back(0);  // records from before a first frame that never came
   }
-  if (!without_file.empty()) {
-    by_chunk.merge(sources_in_database(folder, without_file));
+  const fs::path file = current_file(folder, kIndexFile);
+  if (const auto index = open_database(file)) {
+    if (!without_file.empty()) {
+      by_chunk.merge(sources_in_database(file, *index, without_file));
+    }
+    add_records_behind(records_behind_files(folder, metadata, *index), file, chunks, by_chunk);
   }
   std::vector<ExtraSource> sources;
   sources.reserve(by_chunk.size());

@@ -10,6 +10,8 @@
 
 #include "avstore/extra.h"
 #include "imgstore/extra_data.h"
+#include "imgstore/metadata.h"
+#include "index/index.h"
 
 namespace avstore::store {
 
@@ -17,6 +19,7 @@ enum class ExtraKind { writer_json, motif_json, motif_hdf5, database };
 
 // The extra data of one chunk.
 struct ExtraSource {
+  std::int64_t chunk = 0;
   ExtraKind kind = ExtraKind::writer_json;
   std::filesystem::path path;                  // the file, or the database
   std::vector<imgstore::ExtraRecord> records;  // of the database only
@@ -26,8 +29,16 @@ struct ExtraSource {
 
 // The extra data of a store, a source a chunk, in order. In a chunk that has both, Motif's win over
 // the writer API's. A chunk that has neither file has what the database kept of it: the recording
-// was killed before the chunk's end.
+// was killed before the chunk's end. records_behind_files() are of the chunk after that of their
+// frame; as long as there is none they come last, with the number it will have or more.
 std::vector<ExtraSource> extra_sources(const std::filesystem::path& folder);
+
+// Records that a writer which went on with a store was given before its first frame belong to the
+// frame before, whose chunk has its file: they go into the next chunk's. These are those for which
+// there is no such file, because the writer was killed or got no frame.
+std::vector<imgstore::ExtraRecord> records_behind_files(const std::filesystem::path& folder,
+                                                        const imgstore::StoreMetadata& metadata,
+                                                        const index::Index& index);
 
 // As columns, in order of frames, without padding. Throws Error: corrupt (naming the file), io,
 // unsupported.

@@ -197,8 +197,8 @@ class Planner {
       std::vector<imgstore::ExtraRecord> records = source.records;
       std::erase_if(records,
                     [this](const auto& record) { return record.frame_index >= frames_kept(); });
-      if (const auto chunk = chunk_of(records)) {
-        plan_.extra.push_back({*chunk, std::move(records)});
+      if (!records.empty() && is_kept(source.chunk)) {
+        plan_.extra.push_back({source.chunk, std::move(records)});
       }
     }
   }
@@ -217,13 +217,10 @@ class Planner {
     });
   }
 
-  // Of records from before the first frame, the first.
-  std::optional<std::int64_t> chunk_of(const std::vector<imgstore::ExtraRecord>& records) const {
-    if (records.empty() || chunks_.empty()) {
-      return std::nullopt;
-    }
-    const std::int64_t frame = std::max<std::int64_t>(0, records.back().frame_index);
-    return frame < frames_kept() ? std::optional(index_.at(frame).chunk) : std::nullopt;
+  bool is_kept(std::int64_t chunk) const {
+    const auto row = std::find_if(chunks_.begin(), chunks_.end(),
+                                  [chunk](const auto& other) { return other.chunk == chunk; });
+    return row != chunks_.end() && row->first_frame_index < frames_kept();
   }
 
   // Whether the database is as our writer made it, and has all chunks that were ever complete.
