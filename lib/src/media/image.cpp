@@ -7,6 +7,7 @@
 #include "media/av.h"
 #include "media/convert.h"
 #include "media/image_copy.h"
+#include "media/pixel_checksum.h"
 
 namespace avstore {
 namespace {
@@ -222,3 +223,15 @@ std::string md5(const ImageView& image) {
 }
 
 }  // namespace avstore
+
+namespace avstore::media {
+
+std::uint32_t pixel_checksum(const ImageView& image) {
+  AVAdler sum = 1;
+  for_each_row(image, [&sum](const std::uint8_t* row, std::size_t size) {
+    sum = av_adler32_update(sum, row, size);
+  });
+  return static_cast<std::uint32_t>(sum);
+}
+
+}  // namespace avstore::media

@@ -84,6 +84,20 @@ class FileOutput {
   std::unique_ptr<AVIOContext, Free> context_;
 };
 
+// The tag that the source has, if the muxer knows the codec by it, or by no other: some codecs'
+// decoders go by it. "hvc1" is what Apple's players insist on; libavformat's own first choice is
+// "hev1".
+unsigned tag_for(const AVOutputFormat& format, const AVCodecParameters& codec) {
+  if (std::string_view(format.name) == "mp4" && codec.codec_id == AV_CODEC_ID_HEVC) {
+    return MKTAG('h', 'v', 'c', '1');
+  }
+  unsigned own = 0;
+  const bool keep = codec.codec_tag != 0 && format.codec_tag != nullptr &&
+                    (av_codec_get_id(format.codec_tag, codec.codec_tag) == codec.codec_id ||
+                     av_codec_get_tag2(format.codec_tag, codec.codec_id, &own) == 0);
+  return keep ? codec.codec_tag : 0;
+}
+
 }  // namespace
 
 class Muxer::Impl {
@@ -134,19 +148,13 @@ class Muxer::Impl {
       throw std::bad_alloc();
     }
     check(avcodec_parameters_copy(stream_->codecpar, codec), where_, "cannot set up the stream");
-    stream_->codecpar->codec_tag = tag_for(*codec);
+    stream_->codecpar->codec_tag = tag_for(*context_->oformat, *codec);
     stream_->time_base = to_av(options.time_base);
     stream_->avg_frame_rate = to_av(options.frame_rate);
     stream_->r_frame_rate = stream_->avg_frame_rate;
     if (codec->sample_aspect_ratio.num > 0) {
       stream_->sample_aspect_ratio = codec->sample_aspect_ratio;
     }
-  }
-
-  // "hvc1" is what Apple's players insist on; libavformat's own first choice is "hev1".
-  unsigned tag_for(const AVCodecParameters& codec) const {
-    const bool mp4 = std::string_view(context_->oformat->name) == "mp4";
-    return mp4 && codec.codec_id == AV_CODEC_ID_HEVC ? MKTAG('h', 'v', 'c', '1') : 0;
   }
 
   void write_header(const MuxerOptions& options) {
@@ -212,7 +220,7 @@ bool Muxer::takes(const std::string& muxer, const AVCodecParameters* codec) {
     throw std::bad_alloc();
   }
   check(avcodec_parameters_copy(stream->codecpar, codec), muxer, "cannot set up the stream");
-  stream->codecpar->codec_tag = 0;
+  stream->codecpar->codec_tag = tag_for(*raw->oformat, *codec);
   stream->time_base = {1, 1000};
   return avformat_write_header(raw, nullptr) >= 0;
 }

@@ -9,6 +9,7 @@
 #include "media/damage.h"
 #include "media/decoder.h"
 #include "media/demuxer.h"
+#include "media/pixel_checksum.h"
 #include "media/random_access.h"
 
 namespace avstore::media {
@@ -34,12 +35,13 @@ DemuxerOptions demuxer_options(std::optional<int> stream, std::optional<std::int
 class Scanner {
  public:
   Scanner(const std::filesystem::path& file, std::optional<int> stream, ScanMethod method,
-          std::optional<std::int64_t> bytes, bool count_packets,
+          std::optional<std::int64_t> bytes, bool pixel_checksums, bool count_packets,
           const std::function<void(std::int64_t)>& progress)
       : demuxer_options_(demuxer_options(stream, bytes, count_packets)),
         demuxer_(file.string(), demuxer_options_),
         access_(demuxer_),
         decodes_(method != ScanMethod::packets),
+        wants_checksums_(pixel_checksums),
         progress_(progress) {}
 
   // None if that method does not tell: by packets, or by timestamps.
@@ -89,6 +91,9 @@ class Scanner {
         damaged_.push_back(static_cast<std::int64_t>(frames_.size()));
       }
       note_layout(frame->image);
+      if (wants_checksums_) {
+        checksums_.push_back(pixel_checksum(frame->image.view()));
+      }
       frames_.push_back(*frame->pts);
     }
   }
@@ -138,6 +143,7 @@ class Scanner {
     scan.format_change = format_change_;
     scan.seek_points = find_seek_points();
     scan.pts = std::move(frames_);
+    scan.pixel_checksums = std::move(checksums_);
     return scan;
   }
 
@@ -189,6 +195,7 @@ class Scanner {
   RandomAccess access_;
   std::optional<Decoder> decoder_;
   bool decodes_;
+  bool wants_checksums_;
   const std::function<void(std::int64_t)>& progress_;
   std::vector<PacketNote> packets_;
   std::vector<std::int64_t> frames_;
@@ -196,27 +203,33 @@ class Scanner {
   std::optional<std::int64_t> size_change_;
   PixelFormat format_;  // of the first frame
   std::optional<std::int64_t> format_change_;
+  std::vector<std::uint32_t> checksums_;
   std::vector<std::int64_t> damaged_;  // frame_idx of damaged frames, ascending
 };
 
 }  // namespace
 
 Scan scan(const std::filesystem::path& file, std::optional<int> stream, ScanMethod method,
-          const std::function<void(std::int64_t)>& progress, std::optional<std::int64_t> bytes) {
+          const std::function<void(std::int64_t)>& progress, std::optional<std::int64_t> bytes,
+          bool pixel_checksums) {
   constexpr bool kByTimestamps = false;
   constexpr bool kByCounting = true;
   if (method == ScanMethod::packets) {
-    if (auto found = Scanner(file, stream, method, bytes, kByTimestamps, progress).run()) {
+    if (auto found =
+            Scanner(file, stream, method, bytes, pixel_checksums, kByTimestamps, progress).run()) {
       return std::move(*found);
     }
   }
   if (method != ScanMethod::decode_counting) {
-    if (auto found =
-            Scanner(file, stream, ScanMethod::decode, bytes, kByTimestamps, progress).run()) {
+    if (auto found = Scanner(file, stream, ScanMethod::decode, bytes, pixel_checksums,
+                             kByTimestamps, progress)
+                         .run()) {
       return std::move(*found);
     }
   }
-  return Scanner(file, stream, ScanMethod::decode, bytes, kByCounting, progress).run().value();
+  return Scanner(file, stream, ScanMethod::decode, bytes, pixel_checksums, kByCounting, progress)
+      .run()
+      .value();
 }
 
 }  // namespace avstore::media

@@ -35,6 +35,7 @@ struct Scan {
   PixelFormat pixel_format;                 // of the first frame; only if decoded
   // First frame_idx of another one (a mere change of range is none); only if decoded.
   std::optional<std::int64_t> format_change;
+  std::vector<std::uint32_t> pixel_checksums;  // of each frame; only if decoded and asked for
 };
 
 enum class ScanMethod {
@@ -53,6 +54,6 @@ enum class ScanMethod {
 // called with the frames found so far, about once a hundred frames.
 Scan scan(const std::filesystem::path& file, std::optional<int> stream, ScanMethod method,
           const std::function<void(std::int64_t)>& progress = {},
-          std::optional<std::int64_t> bytes = {});
+          std::optional<std::int64_t> bytes = {}, bool pixel_checksums = false);
 
 }  // namespace avstore::media

@@ -61,11 +61,14 @@ imgstore::StoreMetadata make_metadata(const media::Demuxer& source,
 // Of files that state none.
 constexpr Rational kUsualFrameRate{25, 1};
 
-// The copied packets cannot be decoded.
-struct CannotCopy {};
+// The copied packets cannot be decoded, or not to the same pixels.
+struct CannotCopy {
+  std::string why;
+};
 
 // Copies the packets as planned, chunk by chunk, and makes rows of what each chunk then really
-// gives when it is decoded.
+// gives when it is decoded. In the end all that is compared with what the source gives: codecs may
+// depend on what their own container says, and another one cannot.
 class Copier {
  public:
   Copier(const fs::path& file, const fs::path& store, const ImportOptions& options, CopyPlan plan)
@@ -96,6 +99,7 @@ class Copier {
     }
     require_all_read();
     finish_chunk();
+    require_frames_of_source();
     tell_of_long_chunks();
     namer_.require_all_used();
     store::stamp_index_files(index_, store_, metadata_);
@@ -173,15 +177,39 @@ class Copier {
     seconds_.clear();
   }
 
-  // A codec may depend on what its own container says and another one cannot.
-  media::Scan scan_copy() const {
+  media::Scan scan_copy() {
+    return decode(chunk_file(), std::nullopt, media::ScanMethod::decode,
+                  "what is copied into another container cannot be decoded");
+  }
+
+  media::Scan decode(const fs::path& file, std::optional<int> stream, media::ScanMethod method,
+                     const char* or_else) {
     try {
-      return media::scan(chunk_file(), std::nullopt, media::ScanMethod::decode);
+      return media::scan(
+          file, stream, method, [this](std::int64_t) { meter_.require(0); }, {}, true);
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::io) {
         throw;
       }
-      throw CannotCopy();
+      throw CannotCopy{or_else};
+    }
+  }
+
+  // Of packets that were dropped the decoder may have made something.
+  void require_frames_of_source() {
+    const media::Scan source =
+        decode(file_, options_.stream,
+               plan_.count_packets ? media::ScanMethod::decode_counting : media::ScanMethod::decode,
+               "what it shows cannot be compared with the copy");
+    const auto& shown = source.pixel_checksums;
+    const bool all_copied =
+        std::none_of(plan_.packets.begin(), plan_.packets.end(),
+                     [](const PlannedPacket& packet) { return packet.dropped; });
+    const bool same = copied_.size() <= shown.size() &&
+                      (copied_.size() == shown.size() || !all_copied) &&
+                      std::equal(copied_.rbegin(), copied_.rend(), shown.rbegin());
+    if (!same) {
+      throw CannotCopy{"what is copied into another container does not give the same frames"};
     }
   }
 
@@ -209,6 +237,7 @@ class Copier {
   }
 
   void record(const media::Scan& scan) {
+    copied_.insert(copied_.end(), scan.pixel_checksums.begin(), scan.pixel_checksums.end());
     imgstore::ChunkIndex names;
     for (const std::int64_t pts : scan.pts) {
       const FrameNames name = namer_.next(seconds_of(pts, scan.time_base));
@@ -236,9 +265,7 @@ class Copier {
   double seconds_of(std::int64_t pts, Rational time_base) const {
     const auto found = seconds_.find(media::rescale(pts, time_base, muxer_time_base()));
     if (found == seconds_.end()) {
-      throw Error(ErrorKind::unsupported,
-                  chunk_file().string() + ": the copied packets give a frame of PTS " +
-                      std::to_string(pts) + " that none of them has; import without copying");
+      throw CannotCopy{"the copied packets give a frame that none of them is"};
     }
     return found->second;
   }
@@ -258,6 +285,7 @@ class Copier {
   Rational frame_rate_;
   std::optional<media::Muxer> muxer_;
   std::unordered_map<std::int64_t, double> seconds_;  // PTS in this chunk -> source time
+  std::vector<std::uint32_t> copied_;                 // of each frame's pixels
   std::size_t next_packet_ = 0;
   std::int64_t chunk_ = 0;
   std::int64_t frames_ = 0;
@@ -293,10 +321,10 @@ std::optional<ImportResult> import_copy(const fs::path& file, const fs::path& st
   require_whole(plan->truncation, file.string(), options);
   try {
     return Copier(file, store, options, std::move(*plan)).run();
-  } catch (const CannotCopy&) {
+  } catch (const CannotCopy& reason) {
     store::remove_store(store);
     fs::create_directory(store);
-    return cannot("what is copied into another container cannot be decoded");
+    return cannot(reason.why);
   }
 }
 
