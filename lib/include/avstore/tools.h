@@ -111,8 +111,9 @@ struct VerifyResult {
   std::vector<std::string> repairs;   // what repair() would do; empty too while it is recorded
 };
 
-// Check rows against files: the database's integrity, each chunk's file, index file, number of
-// frames and PTS; deep: every frame decodes, linearly and after seeking to each keyframe alike.
+// Check rows against files: the database's integrity, each chunk's file, index file, extra data,
+// number of frames and PTS; deep: every frame decodes, linearly and after seeking
+// to each keyframe alike.
 VerifyResult verify(const std::filesystem::path& store, const VerifyOptions& options);
 
 // Make the database anew from the chunks and their index files. Returns the number of frames.

@@ -186,6 +186,9 @@ class Repair {
       imgstore::write_extra_json(staged.place(imgstore::chunk_extra_path(metadata_, chunk.chunk)),
                                  chunk.records);
     }
+    for (const imgstore::ExtraRecord& record : plan.unlisted_extra) {
+      made.append_extra({record.frame_index, record.frame_number, record.frame_time, record.json});
+    }
     made.close();
     result_.frames = made.frame_count();
   }

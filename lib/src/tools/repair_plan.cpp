@@ -10,6 +10,7 @@
 #include "avstore/error.h"
 #include "avstore/format.h"
 #include "base/files.h"
+#include "base/same_number.h"
 #include "chunk/image_file.h"
 #include "imgstore/chunk_index.h"
 #include "store/extra_records.h"
@@ -23,6 +24,7 @@ namespace {
 namespace fs = std::filesystem;
 
 using Pieces = std::vector<index::ChecksumRow>;
+using Records = std::vector<imgstore::ExtraRecord>;
 
 class Planner {
  public:
@@ -192,6 +194,7 @@ class Planner {
   void plan_extra() {
     for (const store::ExtraSource& source : store::extra_sources(folder_)) {
       if (source.kind != store::ExtraKind::database) {
+        plan_extra_file(source);
         continue;
       }
       std::vector<imgstore::ExtraRecord> records = source.records;
@@ -203,15 +206,80 @@ class Planner {
     }
   }
 
+  // The last chunk's file is written before the rows of its last frames and records are committed,
+  // which then may never come. Where the two contradict each other, one is damaged.
+  void plan_extra_file(const store::ExtraSource& source) {
+    const bool may_differ =
+        !chunks_.empty() && (plan_.has_lock || chunks_.back().state == index::ChunkState::open);
+    if (!may_differ || source.kind != store::ExtraKind::writer_json ||
+        source.chunk != chunks_.back().chunk) {
+      return;
+    }
+    const index::ChunkRow& chunk = chunks_.back();
+    Records written;
+    try {
+      written = imgstore::read_extra_json(source.path);
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::corrupt) {
+        return;
+      }
+      throw;
+    }
+    const auto lost = std::stable_partition(
+        written.begin(), written.end(),
+        [this](const auto& record) { return record.frame_index < frames_kept(); });
+    // What came before a writer's first frame belongs to the chunk before.
+    const auto own = std::find_if(written.begin(), lost, [&chunk](const auto& record) {
+      return record.frame_index >= chunk.first_frame_index || chunk.first_frame_index == 0;
+    });
+    const Records listed = listed_extra(chunk);
+    const auto [in_file, in_rows] =
+        std::mismatch(own, lost, listed.begin(), listed.end(), is_same_record);
+    const bool others = listed.empty() && chunk.state == index::ChunkState::closed;
+    if (others || in_rows != listed.end()) {
+      return;
+    }
+    plan_.unlisted_extra.assign(in_file, lost);
+    if (lost != written.end()) {
+      plan_.orphaned_extra.assign(lost, written.end());
+      written.erase(lost, written.end());
+      plan_.extra.push_back({chunk.chunk, std::move(written)});
+    }
+  }
+
+  Records listed_extra(const index::ChunkRow& chunk) const {
+    Records records;
+    index_.for_each_extra([&](const index::ExtraRow& row) {
+      const bool before_all = row.frame_index < 0 && chunk.first_frame_index == 0;
+      if (before_all ||
+          (row.frame_index >= chunk.first_frame_index && row.frame_index < frames_kept())) {
+        records.push_back({row.frame_index, row.frame_number, row.frame_time, row.json});
+      }
+      return true;
+    });
+    return records;
+  }
+
+  static bool is_same_record(const imgstore::ExtraRecord& a, const imgstore::ExtraRecord& b) {
+    return a.frame_index == b.frame_index && a.frame_number == b.frame_number &&
+           base::is_same(a.frame_time, b.frame_time) && a.json == b.json;
+  }
+
   void plan_orphans() {
     plan_.has_orphans = index_.has_orphans();
     if (!plan_.has_orphans && plan_.open.empty()) {
       return;
     }
-    index_.for_each_extra([this](const index::ExtraRow& row) {
-      if (row.frame_index >= frames_kept()) {
-        plan_.orphaned_extra.push_back(
-            {row.frame_index, row.frame_number, row.frame_time, row.json});
+    Records& orphans = plan_.orphaned_extra;
+    const Records in_file = orphans;
+    index_.for_each_extra([&](const index::ExtraRow& row) {
+      const imgstore::ExtraRecord record{row.frame_index, row.frame_number, row.frame_time,
+                                         row.json};
+      const bool known = std::any_of(in_file.begin(), in_file.end(), [&record](const auto& other) {
+        return is_same_record(record, other);
+      });
+      if (row.frame_index >= frames_kept() && !known) {
+        orphans.push_back(record);
       }
       return true;
     });
@@ -309,6 +377,10 @@ std::vector<std::string> RepairPlan::steps() const {
   for (const UnwrittenExtra& chunk : extra) {
     steps.push_back(fmt::format("chunk {}: its {} records of extra data are written to a file",
                                 chunk.chunk, chunk.records.size()));
+  }
+  if (!unlisted_extra.empty()) {
+    steps.push_back(fmt::format("{} records of extra data that only a file has get rows",
+                                unlisted_extra.size()));
   }
   if (!orphaned_extra.empty()) {
     steps.push_back(fmt::format("{} records of extra data, of frames without a row, are put aside",

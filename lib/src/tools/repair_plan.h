@@ -29,7 +29,8 @@ struct OpenChunk {
   bool is_cut_at_damage = false;
 };
 
-// A chunk whose records of extra data only the database has.
+// A chunk whose records of extra data only the database has, or whose file has some of frames that
+// are not kept.
 struct UnwrittenExtra {
   std::int64_t chunk = 0;
   std::vector<imgstore::ExtraRecord> records;
@@ -42,6 +43,7 @@ struct RepairPlan {
   std::vector<index::ChunkRow> without_index;
   std::vector<std::filesystem::path> damaged_index;
   std::vector<UnwrittenExtra> extra;
+  std::vector<imgstore::ExtraRecord> unlisted_extra;  // only the last chunk's file has them
   // Records of extra data of frames that have no row, and whether there is anything of such frames.
   std::vector<imgstore::ExtraRecord> orphaned_extra;
   bool has_orphans = false;
@@ -53,7 +55,8 @@ struct RepairPlan {
   bool has_replaced_left = false;  // files of a store that this one has replaced
 
   bool changes_files() const {
-    return !open.empty() || !without_index.empty() || !extra.empty() || has_orphans;
+    return !open.empty() || !without_index.empty() || !extra.empty() || !unlisted_extra.empty() ||
+           has_orphans;
   }
   bool is_empty() const {
     return !changes_files() && without_row.empty() && temporary.empty() && !has_lock &&

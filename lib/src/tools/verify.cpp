@@ -28,6 +28,7 @@
 #include "store/sensor_channels.h"
 #include "store/staged_change.h"
 #include "store/store_index.h"
+#include "tools/extra_check.h"
 #include "tools/progress_meter.h"
 #include "tools/repair_plan.h"
 
@@ -66,6 +67,7 @@ class Verifier {
       next_frame = row.first_frame_index + row.frame_count;
       check_chunk(row);
     }
+    check_extra();
     if (!made_from_chunks_) {
       check_lost_chunks(chunks);
       check_unlisted_chunks(chunks);
@@ -92,6 +94,15 @@ class Verifier {
     return index_.with([&](const index::Index& db) {
       return tools::plan_repair(folder_, metadata_, db, recording == store::Recording::left)
           .steps();
+    });
+  }
+
+  void check_extra() {
+    const bool unfinished = store::recording_state(folder_).recording != store::Recording::no;
+    index_.with([&](const index::Index& db) {
+      tools::check_extra({folder_, metadata_, db, unfinished,
+                          [this](const std::string& what) { find_once(what, 0); }});
+      return true;
     });
   }
 
