@@ -24,7 +24,7 @@ struct OpenChunk {
     std::int64_t first = 0;
     std::int64_t last = 0;
   };
-  std::vector<Damage> damage;
+  std::vector<Damage> damage{};
   // Behind damage no frame can be read: what was there is kept aside, with the rest of the file.
   bool is_cut_at_damage = false;
 };
