@@ -55,7 +55,7 @@ bool is_unfinished(const std::filesystem::path& store) {
   try {
     return Reader(store, looking).info().unfinished;
   } catch (const Error&) {
-    return true;  // a new recording has left nothing to open yet
+    return false;  // there is nothing to open, until what it was to replace is brought back
   }
 }
 

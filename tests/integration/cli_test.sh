@@ -1140,6 +1140,13 @@ repair_tests() {
     same "record --append: frames and numbers go on" "$((count + 10))|$((count + 9))|1" \
         "$(sql killed.store 'SELECT count(*), max(frame_number), max(chunk) FROM frames')"
     works "verify after record --append" verify killed.store --deep
+    cp -r killed.store old.store
+    mkdir moved && mv old.store/* old.store/.index.sqlite moved && mv moved old.store/.replaced
+    fails "info of a store whose replacement was killed" "avstore repair brings the store back" info old.store
+    fails "verify of it" "avstore repair does what is listed" verify old.store
+    matches "verify of it says what repair would do" "to repair: the store that was to be replaced is brought back" "$(cat "$out")"
+    works "repair brings it back" repair old.store
+    works "verify of the store brought back" verify old.store --deep
     misused "record --append --overwrite" "excludes" record "$live" no.record --input-format lavfi --append --overwrite
     fails "repair of what is no store" "no such|not a store|metadata.yaml" repair clip.mp4
 }

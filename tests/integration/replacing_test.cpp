@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "avstore/extra.h"
 #include "avstore/reader.h"
 #include "avstore/tools.h"
 #include "avstore/writer.h"
@@ -124,6 +125,16 @@ TEST_CASE("a recording that comes to nothing leaves the store that it should hav
               return 0;
             }) == -SIGKILL);
     CHECK_FALSE(fs::exists(store / "metadata.yaml"));
+    for (const fs::path& path : {store, store / "metadata.yaml"}) {
+      for (const std::string& outcome : {outcome_of([&] { Reader reader(path); }),
+                                         outcome_of([&] { avstore::read_extra(path); }),
+                                         outcome_of([&] { Writer::append(path, {}); })}) {
+        CHECK_THAT(outcome, StartsWith("not_found: ") && Contains("avstore repair brings"));
+      }
+      const auto verified = avstore::verify(path, {});
+      CHECK(verified.findings.empty());
+      CHECK(verified.repairs == avstore::repair(path, {.dry_run = true, .notice = {}}).steps);
+    }
     SECTION("and repaired") {
       const auto repaired =
           avstore::repair(GENERATE(false, true) ? store / "metadata.yaml" : store, {});

@@ -113,7 +113,8 @@ struct VerifyResult {
 
 // Check rows against files: the database's integrity, each chunk's file, index file, extra data,
 // number of frames and PTS; deep: every frame decodes, linearly and after seeking
-// to each keyframe alike.
+// to each keyframe alike. A store that is only to be brought back, because the recording that was
+// to replace it was killed, has a repair and no frames.
 VerifyResult verify(const std::filesystem::path& store, const VerifyOptions& options);
 
 // Make the database anew from the chunks and their index files. Returns the number of frames.

@@ -15,6 +15,7 @@
 #include "imgstore/motif_hdf5.h"
 #include "index/index.h"
 #include "store/layout.h"
+#include "store/replaced_store.h"
 #include "store/staged_change.h"
 
 namespace avstore::store {
@@ -341,7 +342,7 @@ ExtraData read_source(const ExtraSource& source) {
 
 void for_each_source(const fs::path& store, const ExtraOptions& options,
                      const std::function<void(const ExtraSource&)>& read) {
-  for (const ExtraSource& source : extra_sources(imgstore::store_folder(store))) {
+  for (const ExtraSource& source : extra_sources(existing_folder(store))) {
     try {
       read(source);
     } catch (const Error& error) {

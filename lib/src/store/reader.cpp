@@ -20,6 +20,7 @@
 #include "store/layout.h"
 #include "store/reader_access.h"
 #include "store/recording_lock.h"
+#include "store/replaced_store.h"
 #include "store/sensor_channels.h"
 #include "store/store_index.h"
 
@@ -114,7 +115,7 @@ class Reader::Impl {
  public:
   Impl(const fs::path& store, ReaderOptions options)
       : options_(std::move(options)),
-        folder_(imgstore::store_folder(store)),
+        folder_(store::existing_folder(store)),
         metadata_(imgstore::read_metadata(folder_)),
         index_(store::open_index(folder_, metadata_, options_.save_index, warn()), folder_,
                options_.save_index),

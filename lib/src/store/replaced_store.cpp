@@ -9,6 +9,7 @@
 
 #include "avstore/error.h"
 #include "base/files.h"
+#include "imgstore/metadata.h"
 #include "index/index.h"
 #include "store/aside.h"
 #include "store/layout.h"
@@ -162,6 +163,22 @@ bool is_replaced_left(const fs::path& folder) {
 void remove_replaced(const fs::path& folder) {
   base::remove_all(place_of(folder));
   base::remove_all(dropped(folder));
+}
+
+bool must_be_brought_back(const fs::path& folder) {
+  return has_replaced(folder) && !is_there(folder / kMetadataFile) &&
+         recording_state(folder).recording != Recording::yes;
+}
+
+fs::path existing_folder(const fs::path& store_or_metadata) {
+  const fs::path folder = imgstore::folder_named(store_or_metadata);
+  if (must_be_brought_back(folder)) {
+    throw Error(ErrorKind::not_found,
+                folder.string() +
+                    ": a recording that was to replace this store was killed; avstore "
+                    "repair brings the store back");
+  }
+  return imgstore::store_folder(store_or_metadata);
 }
 
 void bring_back_replaced(const fs::path& folder) {

@@ -45,6 +45,13 @@ bool is_replaced_left(const std::filesystem::path& folder);
 // Remove it. Throws Error(io).
 void remove_replaced(const std::filesystem::path& folder);
 
+// The folder of a store that is there, as imgstore::store_folder() has it. One that has to be put
+// back first is not found, and the message says so.
+std::filesystem::path existing_folder(const std::filesystem::path& store_or_metadata);
+
+// Whether a store is there only for bring_back_replaced(): whoever was to replace it is dead.
+bool must_be_brought_back(const std::filesystem::path& folder);
+
 // Put that store back; what there is of the new one is put aside. Throws Error: exists (it is being
 // recorded), io.
 void bring_back_replaced(const std::filesystem::path& folder);

@@ -122,7 +122,7 @@ class Writer::Impl {
   Impl(const std::filesystem::path& path, WriterOptions options, Append /*tag*/)
       : options_(std::move(options)),
         threads_(options_.encoder.threads),
-        folder_(imgstore::store_folder(path)) {
+        folder_(store::existing_folder(path)) {
     {
       // Whoever changes the store as a whole keeps others out so.
       const base::FileLock lock(folder_);

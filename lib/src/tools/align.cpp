@@ -13,6 +13,7 @@
 #include "media/codec_table.h"
 #include "media/convert.h"
 #include "store/extra_records.h"
+#include "store/replaced_store.h"
 #include "store/store_folder.h"
 #include "tools/export_plan.h"
 #include "tools/extra_feed.h"
@@ -111,7 +112,7 @@ void write_store(const fs::path& destination, const WriterOptions& options, cons
 void require_not_a_source(const Alignment& alignment, const fs::path& destination) {
   for (const fs::path& source : alignment.stores) {
     std::error_code error;
-    if (fs::equivalent(imgstore::store_folder(source), destination, error)) {
+    if (fs::equivalent(store::existing_folder(source), destination, error)) {
       throw Error(ErrorKind::invalid_argument,
                   destination.string() + ": is one of the stores to align; write elsewhere");
     }

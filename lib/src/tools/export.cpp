@@ -20,6 +20,7 @@
 #include "media/muxer.h"
 #include "media/rescale.h"
 #include "store/reader_access.h"
+#include "store/replaced_store.h"
 #include "tools/export_plan.h"
 #include "tools/pixel_input.h"
 #include "tools/progress_meter.h"
@@ -355,7 +356,7 @@ void require_writable_name(const fs::path& file, bool overwrite) {
 // A file of the store's own must not be replaced, nor one be added that may be taken for one.
 void require_outside(const fs::path& store, const fs::path& file) {
   std::error_code error;
-  const fs::path folder = fs::weakly_canonical(imgstore::store_folder(store), error);
+  const fs::path folder = fs::weakly_canonical(store::existing_folder(store), error);
   const fs::path target = fs::weakly_canonical(file, error);
   const auto [end, rest] =
       std::mismatch(folder.begin(), folder.end(), target.begin(), target.end());

@@ -18,6 +18,7 @@
 #include "avstore/text.h"
 #include "imgstore/metadata.h"
 #include "store/recording_lock.h"
+#include "store/replaced_store.h"
 #include "store/store_folder.h"
 #include "store/writer_options.h"
 #include "tools/camera.h"
@@ -104,7 +105,7 @@ void check_camera(const CameraOptions& camera, const MinFree& min_free) {
   tools::require_fit_name(camera.name);
   tools::require_valid_source(camera);
   if (camera.append) {
-    store::require_closed(imgstore::store_folder(camera.store));
+    store::require_closed(store::existing_folder(camera.store));
   } else {
     store::require_free(camera.store, camera.writer.overwrite);
   }

@@ -20,6 +20,7 @@
 #include "index/index.h"
 #include "store/layout.h"
 #include "store/recording_lock.h"
+#include "store/replaced_store.h"
 #include "store/staged_change.h"
 #include "store/store_index.h"
 #include "tools/progress_meter.h"
@@ -347,7 +348,7 @@ class Reindexer {
 }  // namespace
 
 ReindexResult reindex(const fs::path& store, const ReindexOptions& options) {
-  return Reindexer(imgstore::store_folder(store), options).run();
+  return Reindexer(store::existing_folder(store), options).run();
 }
 
 }  // namespace avstore

@@ -283,7 +283,7 @@ RepairResult bring_back(const fs::path& folder, const RepairOptions& options) {
     store::bring_back_replaced(folder);
     result = Repair(folder, options).run();
   }
-  result.steps.insert(result.steps.begin(), "the store that was to be replaced is brought back");
+  result.steps.insert(result.steps.begin(), tools::kBringsBack);
   return result;
 }
 

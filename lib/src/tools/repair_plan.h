@@ -12,6 +12,9 @@
 
 namespace avstore::tools {
 
+// What is to be done where store::has_replaced().
+inline constexpr const char* kBringsBack = "the store that was to be replaced is brought back";
+
 // A chunk that was not finished.
 struct OpenChunk {
   index::ChunkRow row;           // as the database has it

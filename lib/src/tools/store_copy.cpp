@@ -9,6 +9,7 @@
 #include "chunk/sensor_image.h"
 #include "imgstore/metadata.h"
 #include "media/codec_table.h"
+#include "store/replaced_store.h"
 
 namespace avstore::tools {
 
@@ -21,7 +22,7 @@ bool keeps_sensor_data(const WriterOptions& options, const std::string& encoding
 }
 
 std::string encoding_of(const std::filesystem::path& store) {
-  return imgstore::read_metadata(imgstore::store_folder(store)).encoding;
+  return imgstore::read_metadata(store::existing_folder(store)).encoding;
 }
 
 void tell_of_decoding(const WriterOptions& options, const StoreInfo& source, const Notice& notice) {

@@ -40,7 +40,7 @@ namespace fs = std::filesystem;
 class Verifier {
  public:
   Verifier(const fs::path& store, const VerifyOptions& options)
-      : folder_(imgstore::store_folder(store)),
+      : folder_(store::existing_folder(store)),
         metadata_(imgstore::read_metadata(folder_)),
         deep_(options.deep),
         index_(open_index(), folder_, false),
@@ -89,7 +89,7 @@ class Verifier {
       return {};
     }
     if (store::has_replaced(folder_)) {
-      return {"the store that was to be replaced is brought back"};
+      return {tools::kBringsBack};
     }
     return index_.with([&](const index::Index& db) {
       return tools::plan_repair(folder_, metadata_, db, recording == store::Recording::left)
@@ -538,6 +538,11 @@ class Verifier {
 }  // namespace
 
 VerifyResult verify(const fs::path& store, const VerifyOptions& options) {
+  if (store::must_be_brought_back(imgstore::folder_named(store))) {
+    VerifyResult result;
+    result.repairs.emplace_back(tools::kBringsBack);
+    return result;
+  }
   return Verifier(store, options).run();
 }
 
