@@ -120,12 +120,10 @@ void Camera::run(StartLine& start) {
   start.arrive();
   if (ready) {
     start.wait();
-    try {
+    keep_error([this] {
       set_state(CameraState::recording);
       record();
-    } catch (const std::exception& error) {
-      end(RecordEnd::failed, error.what());
-    }
+    });
   }
   end_writer();
   source_.reset();
@@ -420,20 +418,28 @@ void Camera::end_writer() {
   if (!writer_) {
     return;
   }
-  try {
-    if (frames_ == 0) {
-      writer_->abandon();
-    } else {
+  if (frames_ == 0) {
+    writer_->abandon();
+  } else {
+    // A writer that failed takes no record any more, and is to let go of its store all the same.
+    keep_error([this] {
       note_gap_at_end();
       write_losses();
-      writer_->close();
-    }
-  } catch (const std::exception& error) {
-    end(RecordEnd::failed, error.what());
+    });
+    keep_error([this] { writer_->close(); });
   }
   // A failure takes with it what waited in the queue.
   result_.frames = writer_->durable_count() - frames_before_;
   result_.dropped = writer_->dropped();
+}
+
+// The first error of all is the one to tell.
+void Camera::keep_error(const std::function<void()>& work) {
+  try {
+    work();
+  } catch (const std::exception& error) {
+    end(RecordEnd::failed, error.what());
+  }
 }
 
 void Camera::tell_of_loss() {

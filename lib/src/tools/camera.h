@@ -94,6 +94,7 @@ class Camera {
   void tell_once(std::int64_t count, const std::string& what);
   FrameTime time_of(const LiveFrame& frame, double arrival);
   void end_writer();
+  void keep_error(const std::function<void()>& work);
   void tell_of_loss();
 
   std::unique_ptr<FrameSource> open();
