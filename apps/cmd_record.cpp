@@ -76,7 +76,8 @@ void declare_end(CLI::App& arguments, Options& options) {
   add_parsed(arguments, "--frames", options.frames, parse_count, "N",
              "Stop after so many frames of each camera");
   add_parsed(arguments, "--duration", options.duration, parse_positive_number, "SECONDS",
-             "Stop after so many seconds");
+             "Stop each camera so many seconds after its first frame; one that gives none in that "
+             "time, once all sources are open or ten seconds have passed, fails");
   add_parsed(arguments, "--min-free", options.min_free, min_free_from_text, "PART",
              "Stop when the store's file system has less room: 5% or bytes such as 20G; 0 for "
              "never (default: 5%)");

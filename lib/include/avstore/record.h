@@ -109,8 +109,10 @@ struct MinFree {
 struct RecordOptions {
   std::vector<CameraOptions> cameras;
   std::optional<std::int64_t> frames;  // stop each camera after so many in its store
-  std::optional<double> duration;      // and after so many seconds from its first frame
-  MinFree min_free{0.05, 0};           // stop those cameras whose store has less room
+  // And so many seconds after its first frame. While it has none they count from when it could have
+  // taken one, see record(); a camera that ends so has failed.
+  std::optional<double> duration;
+  MinFree min_free{0.05, 0};  // stop those cameras whose store has less room
   // Called from the calling thread: the status every `status_interval` seconds and at the end, and
   // ten times a second whether to go on; false ends all recordings properly.
   std::function<void(const RecordStatus&)> status;

@@ -47,22 +47,29 @@ constexpr std::size_t kMostInRecord = 1000;
 
 void StartLine::arrive() {
   const std::lock_guard lock(mutex_);
-  --missing_;
+  if (--missing_ == 0) {
+    begin_ = std::min(begin_, Clock::now());
+  }
   complete_.notify_all();
 }
 
 void StartLine::wait() {
-  constexpr auto kLongest = std::chrono::seconds(10);
   std::unique_lock lock(mutex_);
-  complete_.wait_for(lock, kLongest, [this] { return missing_ == 0; });
+  complete_.wait_until(lock, begin_, [this] { return missing_ == 0; });
+}
+
+StartLine::Clock::time_point StartLine::begin() const {
+  const std::lock_guard lock(mutex_);
+  return begin_;
 }
 
 Camera::Camera(CameraOptions options, const RigTerms& terms, StartLine& start)
     : options_(std::move(options)),
       terms_(terms),
       name_(source_name(options_)),
-      on_network_(is_on_network(options_)) {
-  thread_ = std::thread([this, &start] { run(start); });
+      on_network_(is_on_network(options_)),
+      start_(start) {
+  thread_ = std::thread([this] { run(); });
 }
 
 Camera::~Camera() {
@@ -114,17 +121,18 @@ CameraResult Camera::finish() {
 
 // --- The camera's own thread ---
 
-void Camera::run(StartLine& start) {
+void Camera::run() {
   // Writers share the cores when their chunks begin, so all of them are there before a frame is.
   const bool ready = prepare();
-  start.arrive();
+  start_.arrive();
   if (ready) {
-    start.wait();
+    start_.wait();
     keep_error([this] {
       set_state(CameraState::recording);
       record();
     });
   }
+  tell_of_nothing();
   end_writer();
   source_.reset();
   const std::lock_guard lock(mutex_);
@@ -185,8 +193,7 @@ void Camera::record() {
     take(*frame, input);
   }
   if (frames_ == 0 && !over()) {
-    throw Error(ErrorKind::io,
-                name_ + (arrived_ == 0 ? ": gave no frame" : ": no frame of it can be decoded"));
+    throw Error(ErrorKind::io, nothing_text());
   }
   tell_of_loss();
   stop(RecordEnd::source_ended);  // unless it was something else
@@ -449,6 +456,17 @@ void Camera::tell_of_loss() {
   }
 }
 
+std::string Camera::nothing_text() const {
+  return name_ + (arrived_ == 0 ? ": gave no frame" : ": no frame of it can be decoded");
+}
+
+// Whoever wants a recording of some length has none.
+void Camera::tell_of_nothing() {
+  if (frames_ == 0 && ended_for(RecordEnd::duration)) {
+    end(RecordEnd::failed, fmt::format("{} in {:g} s", nothing_text(), *terms_.duration));
+  }
+}
+
 // Asked while the source keeps us waiting.
 bool Camera::give_up() {
   const bool limited = on_network_ && options_.silence > 0 && last_activity_;
@@ -479,11 +497,21 @@ std::string Camera::silence_text() const {
 bool Camera::over() {
   if (terms_.frames && frames_ >= *terms_.frames) {
     stop(RecordEnd::frames);
-  } else if (terms_.duration && frames_ > 0 && seconds_since(first_arrival_) >= *terms_.duration) {
+  } else if (terms_.duration && seconds_recorded() >= *terms_.duration) {
     stop(RecordEnd::duration);
   }
   const std::lock_guard lock(mutex_);
   return end_.has_value();
+}
+
+bool Camera::ended_for(RecordEnd why) const {
+  const std::lock_guard lock(mutex_);
+  return end_ == why;
+}
+
+// From the first frame; while there is none, from when it could have come.
+double Camera::seconds_recorded() const {
+  return seconds_since(frames_ > 0 ? first_arrival_ : start_.begin());
 }
 
 // A failure counts more than what ended the recording before it: closing may fail too.

@@ -32,17 +32,22 @@ struct RigTerms {
 // Where cameras wait for one another, so that they begin together. For any thread.
 class StartLine {
  public:
+  using Clock = std::chrono::steady_clock;
+
   explicit StartLine(std::size_t cameras) : missing_(cameras) {}
 
   void arrive();
   // Returns when all have arrived. One that is not there after some seconds begins later: a source
   // that says nothing must not keep the others from recording.
   void wait();
+  // When wait() returned or will have to.
+  Clock::time_point begin() const;
 
  private:
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable complete_;
   std::size_t missing_;
+  Clock::time_point begin_ = Clock::now() + std::chrono::seconds(10);
 };
 
 class Camera {
@@ -72,7 +77,7 @@ class Camera {
     std::string reason;
   };
 
-  void run(StartLine& start);
+  void run();
   bool prepare();
   void make_writer();
   void record();
@@ -104,7 +109,11 @@ class Camera {
   double time_left() const;
   double longest_silence() const;
   std::string silence_text() const;
+  std::string nothing_text() const;
+  void tell_of_nothing();
+  double seconds_recorded() const;
   bool over();
+  bool ended_for(RecordEnd why) const;
   void end(RecordEnd why, const std::string& error = {});
   void set_state(CameraState state, const std::string& trouble = {});
 
@@ -112,6 +121,7 @@ class Camera {
   const RigTerms& terms_;
   const std::string name_;  // of the source, for messages
   const bool on_network_;
+  StartLine& start_;
 
   // Of the recording thread alone.
   std::unique_ptr<FrameSource> source_;
