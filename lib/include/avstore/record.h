@@ -88,7 +88,7 @@ struct CameraStatus {
   std::int64_t frames_damaged = 0;      // parts of them were made up: they are in the store
   double frames_per_second = 0;         // that arrived since the status before
   std::int64_t gaps = 0;        // times the source was lost, counted when it is back or at the end
-  WriterStatistics writer;      // of this recording's frames alone
+  WriterStatistics writer;      // of this recording's frames and chunks alone
   std::size_t queue_limit = 0;  // frames
   std::uint64_t disk_free = 0;  // bytes left on the store's file system
   std::uint64_t disk_size = 0;

@@ -113,7 +113,7 @@ struct WriterStatistics {
   std::size_t queue_bytes = 0;
   Latency encode_latency;          // of converting, encoding and writing a frame
   Latency total_latency;           // from add() until the frame is durable
-  std::int64_t bytes_written = 0;  // of chunks, in so far as their frames are durable
+  std::int64_t bytes_written = 0;  // of the store's chunks, in so far as their frames are durable
   // In use now: libav's name; empty before the first frame or without one.
   std::string encoder;
 };

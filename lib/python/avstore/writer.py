@@ -42,7 +42,7 @@ class WriterStatistics:
     queue_frames: waiting, with the one being encoded. queue_bytes: of their pixels.
     encode_latency: a `Latency`, of converting, encoding and writing a frame.
     total_latency: a `Latency`, from add() until the frame is durable.
-    bytes_written: of finished chunks.
+    bytes_written: of the store's chunks, as far as their frames are durable.
     encoder: libav's name; empty before the first frame, or without one.
     """
 

@@ -140,6 +140,9 @@ class Writer::Impl {
       added_ = store.index.frame_count();
       statistics_.frames_encoded = added_;
       statistics_.frames_durable = added_;
+      for (const index::ChunkRow& row : store.index.chunks()) {
+        statistics_.bytes_written += row.bytes;
+      }
       appended_to_.emplace(std::move(store.index));
     } catch (...) {
       recording_->remove();

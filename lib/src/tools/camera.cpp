@@ -108,6 +108,7 @@ CameraStatus Camera::status() const {
     status.writer.frames_added -= frames_before_;
     status.writer.frames_encoded -= frames_before_;
     status.writer.frames_durable -= frames_before_;
+    status.writer.bytes_written -= bytes_before_;
   }
   return status;
 }
@@ -182,6 +183,7 @@ void Camera::make_writer() {
                                   : Writer(options_.store, writer_options());
   const std::lock_guard lock(mutex_);
   frames_before_ = writer.durable_count();
+  bytes_before_ = writer.statistics().bytes_written;
   writer_.emplace(std::move(writer));
 }
 

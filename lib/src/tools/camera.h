@@ -150,6 +150,7 @@ class Camera {
   std::int64_t damaged_count_ = 0;
   std::optional<RecordEnd> end_;
   std::int64_t frames_before_ = 0;  // in the store that is appended to; set once, with the writer
+  std::int64_t bytes_before_ = 0;   // likewise
   std::optional<Writer> writer_;    // set once; its statistics may be asked for at any time
   std::vector<Gap> gaps_;
   CameraResult result_;
