@@ -3,6 +3,7 @@
 #include <avstore/text.h>
 #include <avstore/tools.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "arguments.h"
+#include "background_writer.h"
 #include "command.h"
 #include "interrupt.h"
 #include "messages.h"
@@ -263,6 +265,15 @@ bool nothing_came(const std::vector<CameraResult>& results) {
   });
 }
 
+// Recording goes on whatever becomes of messages and status: nobody who reads them too slowly or no
+// more holds it up, nor the wish to end it.
+std::vector<CameraResult> record_unhindered(RecordOptions recording, StatusKind kind) {
+  NewestText lines(STDOUT_FILENO);
+  const PatientMessages messages;
+  recording.status = [&](const RecordStatus& status) { show_record_status(status, kind, lines); };
+  return record(recording);
+}
+
 int run(const Options& options, Output& out) {
   const bool many = !options.config.empty();
   RecordOptions recording = many ? many_cameras(options) : one_camera(options);
@@ -277,10 +288,8 @@ int run(const Options& options, Output& out) {
     }
     return !interrupted();
   };
-  const StatusKind kind = status_kind(options);
-  recording.status = [&](const RecordStatus& status) { show_record_status(status, kind, out); };
   catch_interrupts();
-  const std::vector<CameraResult> results = record(recording);
+  const std::vector<CameraResult> results = record_unhindered(recording, status_kind(options));
   erase_status();
   if (nothing_came(results)) {
     if (options.status_json || options.json) {

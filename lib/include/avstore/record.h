@@ -114,12 +114,13 @@ struct RecordOptions {
   std::optional<double> duration;
   MinFree min_free{0.05, 0};  // stop those cameras whose store has less room
   // Called from the calling thread: the status every `status_interval` seconds and at the end, and
-  // ten times a second whether to go on; false ends all recordings properly.
+  // ten times a second whether to go on; false ends all recordings properly. What keeps these from
+  // returning keeps recordings from being ended.
   std::function<void(const RecordStatus&)> status;
   double status_interval = 1;
   std::function<bool()> go_on;
   // A line of text for each thing the user should know that is no error. From any thread, one at a
-  // time.
+  // time; a camera may wait for it.
   std::function<void(const std::string&)> notice;
 };
 
