@@ -198,6 +198,11 @@ void print_text(const CameraResult& result, Output& out) {
   for (const FrameNames& names : result.dropped) {
     out.print("dropped: frame_number {}, frame_time {}\n", names.number.value, names.time.seconds);
   }
+  const auto listed = static_cast<std::int64_t>(result.dropped.size());
+  if (result.dropped_count > listed) {
+    out.print("dropped: {} more, which the store's extra data have\n",
+              result.dropped_count - listed);
+  }
   for (const Gap& gap : result.gaps) {
     const bool at_end = gap.index.value >= result.frames_before + result.frames;
     out.print("gap: {}, {:.3f} s without a frame: {}\n",
@@ -230,10 +235,14 @@ void report(const Options& options, const std::vector<CameraResult>& results, Ou
 
 // Whoever reads no further than the summary must know.
 void tell_of_losses(const CameraResult& result) {
-  if (!result.dropped.empty()) {
+  if (result.dropped_count > 0) {
     say(fmt::format("{}: {} of {} frames were dropped, because encoding did not keep up",
-                    result.store.string(), result.dropped.size(),
-                    result.dropped.size() + static_cast<std::size_t>(result.frames)));
+                    result.store.string(), result.dropped_count,
+                    result.dropped_count + result.frames));
+  }
+  if (result.extra_left_out > 0) {
+    say(fmt::format("{}: {} records that came with dropped frames are not there",
+                    result.store.string(), result.extra_left_out));
   }
   if (result.undecodable > 0) {
     say(fmt::format("{}: {} of the frames that came could not be decoded, and are not there",

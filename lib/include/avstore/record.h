@@ -127,7 +127,8 @@ struct RecordOptions {
 // Frames that were lost are in the extra data of the first frame after them, with their numbers and
 // times: {"undecodable": {"frame_number": [...], "frame_time": [...]}}, and likewise "dropped".
 // What a dropped frame brought as extra data is kept with the frame before it, and says so:
-// {..., "of_dropped": {"frame_number": ..., "frame_time": ...}}. A frame that was damaged has
+// {..., "of_dropped": {"frame_number": ..., "frame_time": ...}}; where too much of that waits to be
+// written, it is left out and counted. A frame that was damaged has
 // {"damaged": true}.
 
 // A time without frames, because the source was lost. The store keeps it as extra data of the first
@@ -147,7 +148,9 @@ struct CameraResult {
   std::int64_t frames = 0;
   std::int64_t frames_before = 0;   // see CameraStatus
   double seconds = 0;               // from the first frame's arrival to the last's
-  std::vector<FrameNames> dropped;  // see WriterOptions::when_full
+  std::int64_t dropped_count = 0;   // see WriterOptions::when_full
+  std::vector<FrameNames> dropped;  // the first ten thousand of them; the store knows all
+  std::int64_t extra_left_out = 0;  // records that came with dropped frames
   std::int64_t undecodable = 0;     // see CameraStatus
   std::int64_t damaged = 0;
   std::vector<Gap> gaps;

@@ -326,7 +326,7 @@ void Camera::take(const LiveFrame& frame, PixelInput& input) {
   if (!writer_->add(input.prepare(frame.image), number, time)) {
     lose(dropped_, {number, time});
     if (!frame.extra.empty()) {
-      writer_->add_extra(extra_of_dropped(frame.extra, {number, time}));
+      keep_extra_of_dropped(extra_of_dropped(frame.extra, {number, time}));
     }
     return;
   }
@@ -341,6 +341,15 @@ void Camera::take(const LiveFrame& frame, PixelInput& input) {
   note_gap(time);
   last_added_ = last_arrival_;
   last_time_ = time;
+}
+
+// It comes as fast as frames do for which there is no room.
+void Camera::keep_extra_of_dropped(const std::string& json) {
+  if (!writer_->try_add_extra(json)) {
+    tell_once(++extra_left_out_,
+              "what came with a dropped frame is left out, because too much waits to be written",
+              "such records");
+  }
 }
 
 // If the source was lost between the frame before and this one.
@@ -405,9 +414,9 @@ void Camera::write_losses() {
 }
 
 // All of a bad connection's would be too many.
-void Camera::tell_once(std::int64_t count, const std::string& what) {
+void Camera::tell_once(std::int64_t count, const std::string& what, const std::string& such) {
   if (count == 1 && terms_.notice) {
-    terms_.notice(options_.name + ": " + what + "; from here on such frames are only counted");
+    terms_.notice(options_.name + ": " + what + "; from here on " + such + " are only counted");
   }
 }
 
@@ -439,7 +448,9 @@ void Camera::end_writer() {
   }
   // A failure takes with it what waited in the queue.
   result_.frames = writer_->durable_count() - frames_before_;
+  result_.dropped_count = writer_->statistics().frames_dropped;
   result_.dropped = writer_->dropped();
+  result_.extra_left_out = extra_left_out_;
 }
 
 // The first error of all is the one to tell.

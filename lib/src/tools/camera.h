@@ -88,6 +88,7 @@ class Camera {
   double next_pause();
   bool wait(double seconds);
   void take(const LiveFrame& frame, PixelInput& input);
+  void keep_extra_of_dropped(const std::string& json);
   void end_loss();
   void note_gap(FrameTime time);
   void note_gap_at_end();
@@ -96,7 +97,8 @@ class Camera {
   void note_undecodable();
   void note_damage();
   void write_losses();
-  void tell_once(std::int64_t count, const std::string& what);
+  void tell_once(std::int64_t count, const std::string& what,
+                 const std::string& such = "such frames");
   FrameTime time_of(const LiveFrame& frame, double arrival);
   void end_writer();
   void keep_error(const std::function<void()>& work);
@@ -140,6 +142,7 @@ class Camera {
   std::int64_t frames_ = 0;                // that the writer took since
   LostFrames undecodable_{"undecodable"};  // that the store has no record of yet
   LostFrames dropped_{"dropped"};          // likewise
+  std::int64_t extra_left_out_ = 0;        // records of dropped frames
 
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable stopping_;
