@@ -3,6 +3,7 @@
 #include <avstore/text.h>
 #include <avstore/tools.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "arguments.h"
+#include "background_writer.h"
 #include "command.h"
 #include "interrupt.h"
 #include "messages.h"
@@ -76,7 +78,8 @@ void declare_end(CLI::App& arguments, Options& options) {
   add_parsed(arguments, "--frames", options.frames, parse_count, "N",
              "Stop after so many frames of each camera");
   add_parsed(arguments, "--duration", options.duration, parse_positive_number, "SECONDS",
-             "Stop after so many seconds");
+             "Stop each camera so many seconds after its first frame; one that gives none in that "
+             "time, once all sources are open or ten seconds have passed, fails");
   add_parsed(arguments, "--min-free", options.min_free, min_free_from_text, "PART",
              "Stop when the store's file system has less room: 5% or bytes such as 20G; 0 for "
              "never (default: 5%)");
@@ -195,6 +198,11 @@ void print_text(const CameraResult& result, Output& out) {
   for (const FrameNames& names : result.dropped) {
     out.print("dropped: frame_number {}, frame_time {}\n", names.number.value, names.time.seconds);
   }
+  const auto listed = static_cast<std::int64_t>(result.dropped.size());
+  if (result.dropped_count > listed) {
+    out.print("dropped: {} more, which the store's extra data have\n",
+              result.dropped_count - listed);
+  }
   for (const Gap& gap : result.gaps) {
     const bool at_end = gap.index.value >= result.frames_before + result.frames;
     out.print("gap: {}, {:.3f} s without a frame: {}\n",
@@ -227,10 +235,14 @@ void report(const Options& options, const std::vector<CameraResult>& results, Ou
 
 // Whoever reads no further than the summary must know.
 void tell_of_losses(const CameraResult& result) {
-  if (!result.dropped.empty()) {
+  if (result.dropped_count > 0) {
     say(fmt::format("{}: {} of {} frames were dropped, because encoding did not keep up",
-                    result.store.string(), result.dropped.size(),
-                    result.dropped.size() + static_cast<std::size_t>(result.frames)));
+                    result.store.string(), result.dropped_count,
+                    result.dropped_count + result.frames));
+  }
+  if (result.extra_left_out > 0) {
+    say(fmt::format("{}: {} records that came with dropped frames are not there",
+                    result.store.string(), result.extra_left_out));
   }
   if (result.undecodable > 0) {
     say(fmt::format("{}: {} of the frames that came could not be decoded, and are not there",
@@ -262,6 +274,15 @@ bool nothing_came(const std::vector<CameraResult>& results) {
   });
 }
 
+// Recording goes on whatever becomes of messages and status: nobody who reads them too slowly or no
+// more holds it up, nor the wish to end it.
+std::vector<CameraResult> record_unhindered(RecordOptions recording, StatusKind kind) {
+  NewestText lines(STDOUT_FILENO);
+  const PatientMessages messages;
+  recording.status = [&](const RecordStatus& status) { show_record_status(status, kind, lines); };
+  return record(recording);
+}
+
 int run(const Options& options, Output& out) {
   const bool many = !options.config.empty();
   RecordOptions recording = many ? many_cameras(options) : one_camera(options);
@@ -276,10 +297,8 @@ int run(const Options& options, Output& out) {
     }
     return !interrupted();
   };
-  const StatusKind kind = status_kind(options);
-  recording.status = [&](const RecordStatus& status) { show_record_status(status, kind, out); };
   catch_interrupts();
-  const std::vector<CameraResult> results = record(recording);
+  const std::vector<CameraResult> results = record_unhindered(recording, status_kind(options));
   erase_status();
   if (nothing_came(results)) {
     if (options.status_json || options.json) {

@@ -1,5 +1,6 @@
 #include "interrupt.h"
 
+#include <poll.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -30,13 +31,21 @@ std::int64_t now() {
   return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
 }
 
+// A terminal that takes nothing must not keep the process.
+void tell_of_giving_up() {
+  pollfd output{STDERR_FILENO, POLLOUT, 0};
+  if (::poll(&output, 1, 0) == 1 && (output.revents & POLLOUT) != 0) {
+    [[maybe_unused]] const ssize_t written =
+        ::write(STDERR_FILENO, kGivenUp.data(), kGivenUp.size());
+  }
+}
+
 void note_interrupt(int signal) {
   const int error = errno;
   std::int64_t first = 0;
   const std::int64_t time = now();
   if (!first_signal.compare_exchange_strong(first, time) && time - first > kSameWish) {
-    [[maybe_unused]] const ssize_t written =
-        ::write(STDERR_FILENO, kGivenUp.data(), kGivenUp.size());
+    tell_of_giving_up();
     std::signal(signal, SIG_DFL);
     std::raise(signal);  // ends the process once this returns
   }

@@ -5,14 +5,26 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <memory>
 #include <mutex>
+#include <utility>
+
+#include "background_writer.h"
 
 namespace avstore::cli {
 namespace {
 
+constexpr std::size_t kMostWaiting = 1 << 20;  // bytes
+
 // Notices may come from the library's threads while the bar is drawn by the main one.
 std::mutex guard;
 std::size_t status_lines = 0;
+
+// While there are PatientMessages, who write what waits here.
+std::unique_ptr<BackgroundWriter> background;
+std::string waiting;
+std::size_t left_out = 0;
+std::vector<std::string> waiting_status;
 
 void put(const std::string& text) {
   std::fputs(text.c_str(), stderr);
@@ -28,11 +40,11 @@ std::string to_first_line() {
   return moves;
 }
 
-void erase_unguarded() {
-  if (status_lines > 0) {
-    put(to_first_line() + "\033[J");
-    status_lines = 0;
-  }
+// What takes the lines off the terminal.
+std::string erasure() {
+  const std::string text = status_lines > 0 ? to_first_line() + "\033[J" : "";
+  status_lines = 0;
+  return text;
 }
 
 // A line that the terminal breaks would be two.
@@ -45,6 +57,42 @@ std::string cut(const std::string& line, int width) {
   return line.substr(0, end);
 }
 
+// What shows lines instead of those shown before.
+std::string drawing(const std::vector<std::string>& lines) {
+  std::string text = to_first_line();
+  for (const std::string& line : lines) {
+    text += (&line == &lines.front() ? "" : "\n") + line + "\033[K";
+  }
+  status_lines = lines.size();
+  return text + "\033[J";
+}
+
+void keep(const std::string& line) {
+  if (waiting.size() + line.size() > kMostWaiting) {
+    ++left_out;
+  } else {
+    waiting += line;
+  }
+  background->notify();
+}
+
+// What the background writes next.
+std::string take_waiting() {
+  const std::lock_guard lock(guard);
+  std::string text;
+  if (!waiting.empty()) {
+    text = erasure() + std::exchange(waiting, {});
+  }
+  if (left_out > 0) {
+    text += "avstore: " + std::to_string(std::exchange(left_out, 0)) +
+            " more messages are left out, because nobody took them\n";
+  }
+  if (!waiting_status.empty()) {
+    text += drawing(std::exchange(waiting_status, {}));
+  }
+  return text;
+}
+
 }  // namespace
 
 void say(const std::string& text) {
@@ -52,20 +100,42 @@ void say(const std::string& text) {
   // One message is one line, whatever a library's own words are.
   std::replace(line.begin(), line.end(), '\n', ' ');
   std::replace(line.begin(), line.end(), '\r', ' ');
+  line += '\n';
   const std::lock_guard lock(guard);
-  erase_unguarded();
-  put(line + "\n");
+  if (background) {
+    keep(line);
+  } else {
+    put(erasure() + line);
+  }
 }
 
 void show_status(const std::vector<std::string>& lines) {
   const int width = terminal_width();
-  const std::lock_guard lock(guard);
-  std::string text = to_first_line();
+  std::vector<std::string> fitting;
   for (const std::string& line : lines) {
-    text += (&line == &lines.front() ? "" : "\n") + cut(line, width) + "\033[K";
+    fitting.push_back(cut(line, width));
   }
-  put(text + "\033[J");
-  status_lines = lines.size();
+  const std::lock_guard lock(guard);
+  if (background) {
+    waiting_status = std::move(fitting);
+    background->notify();
+  } else {
+    put(drawing(fitting));
+  }
+}
+
+PatientMessages::PatientMessages() {
+  const std::lock_guard lock(guard);
+  background = std::make_unique<BackgroundWriter>(STDERR_FILENO, take_waiting);
+}
+
+PatientMessages::~PatientMessages() {
+  std::unique_ptr<BackgroundWriter> last;
+  {
+    const std::lock_guard lock(guard);
+    last = std::move(background);
+    waiting_status.clear();
+  }
 }
 
 int terminal_width() {
@@ -79,7 +149,8 @@ int terminal_width() {
 
 void erase_status() {
   const std::lock_guard lock(guard);
-  erase_unguarded();
+  waiting_status.clear();
+  put(erasure());
 }
 
 }  // namespace avstore::cli

@@ -14,6 +14,17 @@ void say(const std::string& text);
 void show_status(const std::vector<std::string>& lines);
 void erase_status();
 
+// While it lives, nobody who calls these functions waits for whoever reads standard error: messages
+// are kept until they are taken, up to a megabyte of them, and of the lines shown in place only the
+// newest. Its end waits until all messages are taken. There may be one at a time.
+class PatientMessages {
+ public:
+  PatientMessages();
+  ~PatientMessages();
+  PatientMessages(const PatientMessages&) = delete;
+  PatientMessages& operator=(const PatientMessages&) = delete;
+};
+
 // Characters.
 int terminal_width();
 

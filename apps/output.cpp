@@ -66,22 +66,6 @@ void Output::flush() {
   write_all(text.data(), text.size());
 }
 
-bool Output::offer(const std::string& line) {
-  pollfd output{STDOUT_FILENO, POLLOUT, 0};
-  if (::poll(&output, 1, 0) != 1 || (output.revents & POLLOUT) == 0) {
-    return false;
-  }
-  try {
-    write(line);
-    flush();
-    return true;
-  } catch (const ClosedPipe&) {
-    return false;
-  } catch (const Error&) {
-    return false;
-  }
-}
-
 bool Output::wait(double seconds) {
   using std::chrono::steady_clock;
   flush();

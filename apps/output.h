@@ -34,10 +34,6 @@ class Output {
 
   void flush();
 
-  // Write a line if that can be done without waiting for the reader, or else not at all; also
-  // where nobody reads any more. False then. For lines of less than PIPE_BUF bytes.
-  bool offer(const std::string& line);
-
   // Flush, and wait that long. False once a signal has come. Also throws ClosedPipe when the reader
   // stops reading meanwhile.
   bool wait(double seconds);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "messages.h"
@@ -107,11 +108,13 @@ ordered_json as_json(const RecordStatus& status, const CameraStatus& camera) {
 
 }  // namespace
 
-void show_record_status(const RecordStatus& status, StatusKind kind, Output& out) {
+void show_record_status(const RecordStatus& status, StatusKind kind, NewestText& out) {
   if (kind == StatusKind::json) {
+    std::string lines;
     for (const CameraStatus& camera : status.cameras) {
-      out.offer(json_text(as_json(status, camera)) + "\n");
+      lines += json_text(as_json(status, camera)) + "\n";
     }
+    out.offer(std::move(lines));
   } else if (kind == StatusKind::lines) {
     show_status(lines_of(status.cameras));
   }
@@ -134,7 +137,9 @@ nlohmann::ordered_json as_json(const CameraResult& result) {
           {"frames", result.frames},
           {"frames_before", result.frames_before},
           {"seconds", result.seconds},
+          {"dropped_count", result.dropped_count},
           {"dropped", dropped},
+          {"extra_left_out", result.extra_left_out},
           {"undecodable", result.undecodable},
           {"damaged", result.damaged},
           {"gaps", gaps},

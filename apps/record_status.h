@@ -3,6 +3,7 @@
 
 #include <avstore/record.h>
 
+#include "background_writer.h"
 #include "output.h"
 
 namespace avstore::cli {
@@ -13,9 +14,9 @@ enum class StatusKind {
   json,   // one object a camera on standard output, a line each
 };
 
-// Recording goes on whatever becomes of the status: nobody who reads too slowly or no more holds it
-// up.
-void show_record_status(const RecordStatus& status, StatusKind kind, Output& out);
+// JSON goes to `out`. Does not wait for whoever reads it, nor for whoever reads standard error
+// while there are PatientMessages.
+void show_record_status(const RecordStatus& status, StatusKind kind, NewestText& out);
 
 // What became of a camera, as members of --json and --status-json have it.
 nlohmann::ordered_json as_json(const CameraResult& result);

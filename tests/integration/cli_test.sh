@@ -811,6 +811,63 @@ EOF
 )"
 }
 
+# Terminals that take nothing, as after Ctrl-S, keep no recording from ending.
+full_terminal_tests() {
+    cat >full_terminal.py <<'EOF'
+import os, pty, signal, sqlite3, subprocess, sys, time
+avstore, live, store, then = sys.argv[1:]
+
+def until(condition):
+    end = time.monotonic() + 30
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.05)
+    return condition()
+
+def records():
+    try:
+        return sqlite3.connect(f"file:{store}/.index.sqlite?mode=ro", uri=True).execute("SELECT count(*) FROM frames").fetchone()[0] >= 5
+    except sqlite3.OperationalError:
+        return False
+
+ours, theirs = pty.openpty()
+unwaited = os.open(os.ttyname(theirs), os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+try:
+    while True:
+        os.write(unwaited, b".")
+except BlockingIOError:
+    pass
+os.close(unwaited)
+json = then == "killed"
+recorder = subprocess.Popen([avstore, "record", live, store, "--input-format", "lavfi", "--keyframe-interval", "5"] + ["--status-json"] * json,
+                            stdin=subprocess.DEVNULL, stdout=theirs if json else subprocess.DEVNULL, stderr=theirs)
+os.close(theirs)
+print("records" if until(records) else "does not record", end=" ")
+recorder.send_signal(signal.SIGTERM)
+print("closed" if until(lambda: not os.path.exists(store + "/.lock")) else "goes on", end=" ", flush=True)
+if json:
+    time.sleep(2.1)  # what comes sooner is the same wish
+    recorder.send_signal(signal.SIGTERM)
+    print("ended" if until(lambda: recorder.poll() is not None) else "stays", end=" ")
+else:
+    text = b""
+    try:
+        while more := os.read(ours, 65536):
+            text += more
+    except OSError:
+        pass  # the other end is closed
+    print("told" if b"avstore: stopping;" in text else "told nothing", end=" ")
+    until(lambda: recorder.poll() is not None)
+print(recorder.poll())
+recorder.kill()
+EOF
+    same "SIGTERM while the terminal takes no message" "records closed told 0" \
+        "$(python3 full_terminal.py "$avstore" "$live" full1.record read)"
+    works "SIGTERM while the terminal takes no message: well" verify full1.record --deep
+    same "SIGTERM, twice, while the terminal takes no status" "records closed ended -15" \
+        "$(python3 full_terminal.py "$avstore" "$live" full2.record killed)"
+    works "SIGTERM, twice, while the terminal takes no status: well" verify full2.record --deep
+}
+
 rig_tests() {
     cat >rig.yaml <<'EOF'
 store: "rig/{camera}.store"
@@ -850,6 +907,7 @@ print(len(status) >= 4 and all(set(s) == members for s in status),
     fails "record: an address with a password" '^avstore: tcp://127.0.0.1:1:[^@]*$' \
         record tcp://admin:S3cret@127.0.0.1:1 no.record --input-format avstore-raw
     terminal_tests
+    full_terminal_tests
     fails "record: too little room" "GiB free" record "$live" no.record --input-format lavfi --min-free 99.99999%
     nothing_left "record: too little room leaves nothing" no.record
 

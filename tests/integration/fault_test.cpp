@@ -311,3 +311,34 @@ TEST_CASE("A camera whose disk fails tells how many of its frames are in the sto
   }
   CHECK(fewer > 5);
 }
+
+TEST_CASE("A camera whose disk fails lets go of its store while the others go on") {
+  const TemporaryFolder folder;
+  const fs::path disk = folder.path() / "disk";
+  fs::create_directory(disk);
+  // Far more frames come than are encoded: some of which the store has no record yet.
+  CameraOptions camera =
+      lavfi("cam", "testsrc2=size=640x480:rate=200", disk / "store", "mjpeg/avi");
+  camera.writer.when_full = WhenFull::drop;
+  camera.writer.queue_frames = 1;
+  RecordOptions rig = rig_of(
+      {camera, lavfi("well", "testsrc=size=64x48:rate=20,realtime", folder.path() / "well")});
+  bool ended = false;
+  bool let_go = false;
+  rig.status_interval = 0.01;
+  rig.status = [&](const RecordStatus& status) {
+    if (!ended && status.cameras[0].state == CameraState::ended) {
+      ended = true;
+      let_go =
+          status.cameras[1].state == CameraState::recording && !fs::exists(disk / "store/.lock");
+    }
+  };
+  rig.go_on = [&ended] { return !ended; };
+  DiskCalls faults(disk, {DiskCall::write});
+  faults.fail_from(3, ENOSPC);
+  const auto results = avstore::record(rig);
+  CHECK(results[0].end == RecordEnd::failed);
+  CHECK_THAT(results[0].error, Catch::Matchers::Contains("No space left"));
+  CHECK(results[1].end == RecordEnd::stopped);
+  CHECK(let_go);
+}

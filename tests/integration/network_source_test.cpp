@@ -1,6 +1,7 @@
 // Sources on a network: they are lost, and sought again.
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -268,6 +269,15 @@ void check_gaps(const CameraResult& result, std::vector<avstore::Gap> expected) 
                    std::to_string(result.frames_before)) == records);
 }
 
+// Of all chunks, as they lie on the disk.
+std::int64_t chunk_bytes(const fs::path& store) {
+  std::int64_t bytes = 0;
+  for (const std::string& path : sqlite(store, "SELECT chunk_path FROM chunks")) {
+    bytes += static_cast<std::int64_t>(fs::file_size(store / path));
+  }
+  return bytes;
+}
+
 }  // namespace
 
 TEST_CASE("a network source that says nothing is lost too") {
@@ -291,7 +301,13 @@ TEST_CASE("a network source that says nothing is lost too") {
 
   rig.frames = 2;
   RecordStatus last;
-  rig.status = [&last](const RecordStatus& status) { last = status; };
+  std::int64_t fewest_bytes = 0;
+  rig.status = [&](const RecordStatus& status) {
+    last = status;
+    fewest_bytes = std::min(fewest_bytes, status.cameras.at(0).writer.bytes_written);
+  };
+  const std::int64_t before = chunk_bytes(result.store);
+  CHECK(before > 0);
   const CameraResult more = avstore::record(rig).front();
   CHECK(more.frames == 2);
   CHECK(more.frames_before == 4);
@@ -299,6 +315,8 @@ TEST_CASE("a network source that says nothing is lost too") {
   CHECK(last.cameras.at(0).frames_arrived == 2);
   CHECK(last.cameras.at(0).writer.frames_added == 2);
   CHECK(last.cameras.at(0).writer.frames_durable == 2);
+  CHECK(last.cameras.at(0).writer.bytes_written == chunk_bytes(more.store) - before);
+  CHECK(fewest_bytes == 0);
   check_gaps(more, {{FrameIndex(5), 400, 500, ""}});
   check_whole(more.store);
 }

@@ -261,6 +261,39 @@ TEST_CASE("raw frames come through a FIFO and a socket as well") {
   }
 }
 
+TEST_CASE("of what came with frames that were dropped, too much to wait is left out, and counted") {
+  constexpr int kFrames = 120;
+  const TemporaryFolder folder;
+  std::string stream = gray_header();
+  for (int i = 0; i < kFrames; ++i) {
+    stream += raw_frame(i, 1000 + i, 0.5 * i, "{\"trigger\": " + std::to_string(i) + "}");
+  }
+  write_text(folder.path() / "raw", stream);
+  CameraOptions camera = raw_camera(folder.path() / "raw", folder.path() / "store");
+  camera.writer.format = "h264/mkv";
+  camera.writer.encoder.encoder = "libx264";
+  camera.writer.encoder.preset = "placebo";
+  camera.writer.queue_frames = 1;
+  camera.writer.queue_bytes = 1;  // one record waits
+  camera.writer.when_full = avstore::WhenFull::drop;
+  RecordOptions rig = rig_of({camera});
+  std::string told;
+  rig.notice = [&told](const std::string& text) { told += text + "\n"; };
+  const CameraResult result = avstore::record(rig).front();
+  CHECK(result.error == "");  // NOLINT(readability-container-size-empty): shows it
+  CHECK(result.frames + result.dropped_count == kFrames);
+  CHECK(result.extra_left_out > 0);
+  CHECK_THAT(told, Contains("what came with a dropped frame is left out"));
+  CHECK(sqlite(result.store,
+               "SELECT count(*) FROM extra_data WHERE json_extract(json, '$.trigger') >= 0") ==
+        std::vector<std::string>{std::to_string(kFrames - result.extra_left_out)});
+  // Those of frames that are in the store are there, all of them.
+  CHECK(sqlite(result.store,
+               "SELECT count(*) FROM extra_data WHERE json_extract(json, '$.trigger') >= 0 AND "
+               "json_extract(json, '$.of_dropped') IS NULL") ==
+        std::vector<std::string>{std::to_string(result.frames)});
+}
+
 TEST_CASE("what came with frames that were dropped stays, and so does the list of them") {
   constexpr int kFrames = 120;
   const TemporaryFolder folder;

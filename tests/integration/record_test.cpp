@@ -189,6 +189,48 @@ TEST_CASE("cameras stop together when told, or each after the time asked for") {
   }
 }
 
+TEST_CASE("a duration ends cameras too that never had a frame, and they say so") {
+  const TemporaryFolder folder;
+  const fs::path silent = folder.path() / "silent";
+  ::mkfifo(silent.c_str(), 0600);
+  const std::string live = "testsrc=size=64x48:rate=50,realtime";
+  RecordOptions rig = rig_of(
+      {raw_camera(silent, folder.path() / "none"), lavfi("live", live, folder.path() / "live")});
+  rig.duration = 0.5;
+  const auto begin = std::chrono::steady_clock::now();
+  rig.go_on = [begin] {
+    return std::chrono::steady_clock::now() - begin < std::chrono::seconds(60);
+  };
+  int feeder = -1;
+  SECTION("its header came") {
+    feeder = ::open(silent.c_str(), O_RDWR);
+    REQUIRE(feeder >= 0);
+    const std::string header = gray_header();
+    REQUIRE(::write(feeder, header.data(), header.size()) == static_cast<ssize_t>(header.size()));
+  }
+  SECTION("nothing came") {
+    CameraOptions nobody =
+        raw_camera("unix:" + (folder.path() / "socket").string(), folder.path() / "nobody");
+    nobody.name = "nobody";
+    nobody.input_options["listen"] = "1";
+    rig.cameras.push_back(nobody);
+  }
+  const auto results = avstore::record(rig);
+  ::close(feeder);
+  for (const CameraResult& result : results) {
+    CAPTURE(result.camera);
+    if (result.camera == "live") {
+      CHECK(result.end == RecordEnd::duration);
+      CHECK(result.frames > 1);
+      check_whole(result.store);
+    } else {
+      CHECK(result.end == RecordEnd::failed);
+      CHECK_THAT(result.error, Contains("gave no frame in 0.5 s"));
+      CHECK_FALSE(fs::exists(result.store));
+    }
+  }
+}
+
 TEST_CASE("a disk that fills up ends a recording properly") {
   const TemporaryFolder folder;
   const auto free = fs::space(folder.path()).available;

@@ -366,6 +366,125 @@ TEST_CASE("a full queue drops frames, and says which") {
   CHECK(wrong_codes(store).empty());
 }
 
+namespace {
+
+// Half as large as extra data may be that wait.
+constexpr std::size_t kExtraRoom = 4000;
+std::string half_of_room(int number) {
+  return "{\"n\":" + std::to_string(number) + ",\"text\":\"" +
+         std::string(kExtraRoom / 2 - 500, 'x') + "\"}";
+}
+
+}  // namespace
+
+TEST_CASE("extra data wait for room in the queue, and none are lost") {
+  const TemporaryFolder folder;
+  const auto store = folder.path() / "store";
+  WriterOptions options = options_of("png");
+  options.queue_bytes = kExtraRoom;
+  options.when_full = GENERATE(avstore::WhenFull::block, avstore::WhenFull::drop);
+  Drawn first = draw(pixel::gray8, 0);
+  Obstacle obstacle;
+  Writer writer(store, options);
+  writer.add(obstacle.image(first), FrameNumber(0), FrameTime(0));
+  obstacle.wait_until_reached();
+  writer.add_extra(half_of_room(0));
+  CHECK_FALSE(writer.try_add_extra(half_of_room(-1)));  // has half of it only
+  writer.add_extra(half_of_room(1));
+  const std::size_t full = writer.statistics().queue_bytes;
+  CHECK(full <= first.bytes.size() + kExtraRoom);
+  std::atomic<bool> is_in{false};
+  std::thread waiting([&] {
+    writer.add_extra(half_of_room(2));
+    is_in = true;
+  });
+  // Whatever it does: nothing more goes in.
+  for (int i = 0; i < 1000 && !is_in; ++i) {
+    std::this_thread::yield();
+  }
+  CHECK(writer.statistics().queue_bytes == full);
+  obstacle.release();
+  waiting.join();
+  CHECK(is_in);
+  writer.sync();
+  CHECK(writer.try_add_extra(half_of_room(3)));
+  writer.close();
+  CHECK(writer.statistics().queue_bytes == 0);
+  CHECK(sqlite(store, "SELECT group_concat(json_extract(json, '$.n')) FROM extra_data") ==
+        std::vector<std::string>{"0,1,2,3"});
+}
+
+TEST_CASE("extra data for which there is no room are an error if that is to fail") {
+  const TemporaryFolder folder;
+  const auto store = folder.path() / "store";
+  WriterOptions options = options_of("png");
+  options.queue_bytes = kExtraRoom;
+  options.when_full = avstore::WhenFull::fail;
+  Drawn first = draw(pixel::gray8, 0);
+  Obstacle obstacle;
+  Writer writer(store, options);
+  writer.add(obstacle.image(first), FrameNumber(0), FrameTime(0));
+  obstacle.wait_until_reached();
+  writer.add_extra(half_of_room(0));
+  writer.add_extra(half_of_room(1));
+  const avstore::Error error = error_of([&] { writer.add_extra(half_of_room(2)); });
+  CHECK(error.kind() == ErrorKind::io);
+  CHECK_THAT(error.what(), Contains(store.string()) && Contains("queue is full"));
+  obstacle.release();
+  writer.sync();
+  writer.add_extra(half_of_room(3));
+  writer.close();
+  CHECK(sqlite(store, "SELECT group_concat(json_extract(json, '$.n')) FROM extra_data") ==
+        std::vector<std::string>{"0,1,3"});
+}
+
+TEST_CASE("who waits with extra data for a writer that is given up is let go") {
+  const TemporaryFolder folder;
+  WriterOptions options = options_of("png");
+  options.queue_bytes = kExtraRoom;
+  Drawn first = draw(pixel::gray8, 0);
+  Obstacle obstacle;
+  Writer writer(folder.path() / "store", options);
+  writer.add(obstacle.image(first), FrameNumber(0), FrameTime(0));
+  obstacle.wait_until_reached();
+  std::string outcome;
+  std::thread waiting([&] {
+    // More than there is room for, whenever the writer is given up.
+    outcome = avstore::test::outcome_of([&] {
+      for (int i = 0; i < 10; ++i) {
+        writer.add_extra(half_of_room(i));
+      }
+    });
+  });
+  std::thread giving_up([&] { writer.abandon(); });
+  waiting.join();
+  CHECK_THAT(outcome, Contains("the writer is closed"));
+  obstacle.release();
+  giving_up.join();
+}
+
+TEST_CASE("of very many dropped frames the first are listed, and all counted") {
+  const TemporaryFolder folder;
+  WriterOptions options = options_of("png");
+  options.queue_frames = 1;
+  options.when_full = avstore::WhenFull::drop;
+  Drawn first = draw(pixel::gray8, 0);
+  const Drawn second = draw(pixel::gray8, 1);
+  Obstacle obstacle;
+  Writer writer(folder.path() / "store", options);
+  writer.add(obstacle.image(first), FrameNumber(0), FrameTime(0));
+  obstacle.wait_until_reached();
+  for (int i = 1; i <= 10005; ++i) {
+    writer.add(second.view, FrameNumber(i), FrameTime(i));
+  }
+  CHECK(writer.statistics().frames_dropped == 10005);
+  const auto dropped = writer.dropped();
+  REQUIRE(dropped.size() == 10000);
+  CHECK(dropped.back().number == FrameNumber(10000));
+  obstacle.release();
+  writer.close();
+}
+
 TEST_CASE("a full queue fails if it is to, and takes frames again when there is room") {
   const TemporaryFolder folder;
   const auto store = folder.path() / "store";

@@ -88,7 +88,7 @@ struct CameraStatus {
   std::int64_t frames_damaged = 0;      // parts of them were made up: they are in the store
   double frames_per_second = 0;         // that arrived since the status before
   std::int64_t gaps = 0;        // times the source was lost, counted when it is back or at the end
-  WriterStatistics writer;      // of this recording's frames alone
+  WriterStatistics writer;      // of this recording's frames and chunks alone
   std::size_t queue_limit = 0;  // frames
   std::uint64_t disk_free = 0;  // bytes left on the store's file system
   std::uint64_t disk_size = 0;
@@ -109,22 +109,26 @@ struct MinFree {
 struct RecordOptions {
   std::vector<CameraOptions> cameras;
   std::optional<std::int64_t> frames;  // stop each camera after so many in its store
-  std::optional<double> duration;      // and after so many seconds from its first frame
-  MinFree min_free{0.05, 0};           // stop those cameras whose store has less room
+  // And so many seconds after its first frame. While it has none they count from when it could have
+  // taken one, see record(); a camera that ends so has failed.
+  std::optional<double> duration;
+  MinFree min_free{0.05, 0};  // stop those cameras whose store has less room
   // Called from the calling thread: the status every `status_interval` seconds and at the end, and
-  // ten times a second whether to go on; false ends all recordings properly.
+  // ten times a second whether to go on; false ends all recordings properly. What keeps these from
+  // returning keeps recordings from being ended.
   std::function<void(const RecordStatus&)> status;
   double status_interval = 1;
   std::function<bool()> go_on;
   // A line of text for each thing the user should know that is no error. From any thread, one at a
-  // time.
+  // time; a camera may wait for it.
   std::function<void(const std::string&)> notice;
 };
 
 // Frames that were lost are in the extra data of the first frame after them, with their numbers and
 // times: {"undecodable": {"frame_number": [...], "frame_time": [...]}}, and likewise "dropped".
 // What a dropped frame brought as extra data is kept with the frame before it, and says so:
-// {..., "of_dropped": {"frame_number": ..., "frame_time": ...}}. A frame that was damaged has
+// {..., "of_dropped": {"frame_number": ..., "frame_time": ...}}; where too much of that waits to be
+// written, it is left out and counted. A frame that was damaged has
 // {"damaged": true}.
 
 // A time without frames, because the source was lost. The store keeps it as extra data of the first
@@ -144,7 +148,9 @@ struct CameraResult {
   std::int64_t frames = 0;
   std::int64_t frames_before = 0;   // see CameraStatus
   double seconds = 0;               // from the first frame's arrival to the last's
-  std::vector<FrameNames> dropped;  // see WriterOptions::when_full
+  std::int64_t dropped_count = 0;   // see WriterOptions::when_full
+  std::vector<FrameNames> dropped;  // the first ten thousand of them; the store knows all
+  std::int64_t extra_left_out = 0;  // records that came with dropped frames
   std::int64_t undecodable = 0;     // see CameraStatus
   std::int64_t damaged = 0;
   std::vector<Gap> gaps;

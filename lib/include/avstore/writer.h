@@ -65,7 +65,7 @@ enum class Durability {
 // What add() does with a frame for which the queue has no room.
 enum class WhenFull {
   block,  // wait for room
-  drop,   // leave it out: add() returns false, and the frame is listed by dropped()
+  drop,   // leave it out: add() returns false, and the frame is counted, see dropped()
   fail,   // throw
 };
 
@@ -90,8 +90,10 @@ struct WriterOptions {
   // another encoder in place of one that failed. From the thread that adds or the writer's own,
   // without the store's name.
   std::function<void(const std::string&)> on_warning = {};
-  std::size_t queue_frames = 64;                   // at most this many frames wait
-  std::size_t queue_bytes = std::size_t{1} << 28;  // and at most this many bytes, or one frame
+  std::size_t queue_frames = 64;  // at most this many frames wait
+  // And at most this many bytes, or one frame. Extra data that wait count as well; they wait
+  // themselves, or add_extra() throws, while there would be more of them alone, whatever frames do.
+  std::size_t queue_bytes = std::size_t{1} << 28;
   WhenFull when_full = WhenFull::block;
   Durability durability = Durability::process;
 };
@@ -110,10 +112,10 @@ struct WriterStatistics {
   std::int64_t frames_encoded = 0;
   std::int64_t frames_durable = 0;  // as Writer::durable_count()
   std::size_t queue_frames = 0;     // waiting, with the one being encoded
-  std::size_t queue_bytes = 0;
-  Latency encode_latency;          // of converting, encoding and writing a frame
-  Latency total_latency;           // from add() until the frame is durable
-  std::int64_t bytes_written = 0;  // of chunks, in so far as their frames are durable
+  std::size_t queue_bytes = 0;      // of frames and extra data
+  Latency encode_latency;           // of converting, encoding and writing a frame
+  Latency total_latency;            // from add() until the frame is durable
+  std::int64_t bytes_written = 0;   // of the store's chunks, in so far as their frames are durable
   // In use now: libav's name; empty before the first frame or without one.
   std::string encoder;
 };
@@ -125,9 +127,9 @@ struct WriterStatistics {
 // takes over with a new chunk, and no frame is lost; where there is none left, that is a failure. A
 // failure behind the queue (full disk, no encoder) is thrown by the next add(), sync() or close();
 // frames durable by then stay readable, and where there is none nothing stays. Member functions may
-// be called from any thread, one at a time; add_extra(), sync(), durable_count(), dropped() and
-// statistics() also while another thread adds frames, and close() and abandon(), of which an add()
-// or sync() that waits learns by an Error(invalid_argument).
+// be called from any thread, one at a time; add_extra(), try_add_extra(), sync(), durable_count(),
+// dropped() and statistics() also while another thread adds frames, and close() and abandon(), of
+// which an add(), add_extra() or sync() that waits learns by an Error(invalid_argument).
 class Writer {
  public:
   // Makes the store's folder. Nothing else is written before the first frame or close(). A store
@@ -161,8 +163,13 @@ class Writer {
 
   // Tie a record to the newest frame: `json` is a JSON object. Written with the chunk's end. Before
   // the first frame it belongs to none: frame_index -1, kNoFrameNumber, NaN.
-  // Throws Error(invalid_argument) if it is none.
+  // Waits while the queue has no room for it, also where frames are dropped: what is no frame is
+  // never left out. Called by WriterOptions::on_warning it does not wait.
+  // Throws Error: invalid_argument if it is none, io if the queue is full and that is to fail.
   void add_extra(const std::string& json);
+  // The same for what matters less than that nobody waits. False if it is left out, because it
+  // would take more than half the room that extra data have.
+  bool try_add_extra(const std::string& json);
 
   // Make a video file the next chunk, as it is: `names` has the number and time of each of its
   // frames, in presentation order. The chunk that is being written ends before it. Waits until the
@@ -180,7 +187,7 @@ class Writer {
   // or the power cut if that was asked for. While there is room in the queue, a frame is among them
   // at most one keyframe interval and a second after add() took it, or 32 images and a second.
   std::int64_t durable_count() const;
-  // The frames that were dropped, in order.
+  // The first ten thousand frames that were dropped, in order; statistics() has the count of all.
   std::vector<FrameNames> dropped() const;
 
   // Finish the last chunk and close the store. Idempotent.

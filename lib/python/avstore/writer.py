@@ -39,10 +39,10 @@ class WriterStatistics:
     frames_dropped: there was no room for.
     frames_encoded: by the encoder, or as images.
     frames_durable: would survive if this process were killed now; see `durability`.
-    queue_frames: waiting, with the one being encoded. queue_bytes: of their pixels.
+    queue_frames: waiting, with the one being encoded. queue_bytes: of their pixels, and of extra data.
     encode_latency: a `Latency`, of converting, encoding and writing a frame.
     total_latency: a `Latency`, from add() until the frame is durable.
-    bytes_written: of finished chunks.
+    bytes_written: of the store's chunks, as far as their frames are durable.
     encoder: libav's name; empty before the first frame, or without one.
     """
 
@@ -142,7 +142,7 @@ class Writer:
 
     @property
     def dropped(self) -> FrameTable:
-        """Numbers and times of the frames that were dropped, in order."""
+        """Numbers and times of the first ten thousand frames that were dropped, in order."""
         numbers, times = self._writer.dropped()
         return FrameTable(np.array(numbers, np.int64), np.array(times, np.float64))
 

@@ -48,6 +48,7 @@ struct FrameItem {
 };
 struct ExtraItem {
   std::string json;
+  std::size_t bytes = 0;
 };
 struct SyncItem {};
 struct NothingCame {};
@@ -60,6 +61,9 @@ struct InsertItem {
 using Item = std::variant<FrameItem, ExtraItem, SyncItem, InsertItem, NothingCame>;
 
 constexpr Rational kUsualFrameRate{25, 1};
+
+// The names of more dropped frames than that are not kept.
+constexpr std::size_t kMostDropped = 10000;
 
 // In time, as far as the nominal frame rate tells.
 Clock::duration keyframe_interval(const EncoderOptions& encoder) {
@@ -140,6 +144,9 @@ class Writer::Impl {
       added_ = store.index.frame_count();
       statistics_.frames_encoded = added_;
       statistics_.frames_durable = added_;
+      for (const index::ChunkRow& row : store.index.chunks()) {
+        statistics_.bytes_written += row.bytes;
+      }
       appended_to_.emplace(std::move(store.index));
     } catch (...) {
       recording_->remove();
@@ -217,12 +224,34 @@ class Writer::Impl {
   }
 
   void add_extra(const std::string& json) {
-    const std::string normal = imgstore::normalize_extra_json(json);
+    ExtraItem extra = extra_item(json);
+    std::unique_lock lock(mutex_);
+    require_open();
+    const auto has_room = [&] { return has_room_for_extra(extra.bytes, options_.queue_bytes); };
+    // A warning may lead here on the very thread that makes room.
+    const bool may_wait = std::this_thread::get_id() != worker_id_;
+    if (may_wait && options_.when_full != WhenFull::fail) {
+      room_.wait(lock, [&] { return has_room() || failure_ || closed_; });
+      require_open();
+    }
+    throw_failure();
+    if (may_wait && !has_room()) {
+      throw Error(ErrorKind::io,
+                  folder_.string() + ": extra data come too fast: the queue is full");
+    }
+    queue_extra(std::move(extra));
+  }
+
+  bool try_add_extra(const std::string& json) {
+    ExtraItem extra = extra_item(json);
     const std::lock_guard lock(mutex_);
     require_open();
     throw_failure();
-    queue_.emplace_back(ExtraItem{normal});
-    work_.notify_one();
+    if (!has_room_for_extra(extra.bytes, options_.queue_bytes / 2)) {
+      return false;
+    }
+    queue_extra(std::move(extra));
+    return true;
   }
 
   void sync() {
@@ -277,7 +306,7 @@ class Writer::Impl {
     const std::lock_guard lock(mutex_);
     WriterStatistics all = statistics_;
     all.frames_added = added_;
-    all.frames_dropped = static_cast<std::int64_t>(dropped_.size());
+    all.frames_dropped = dropped_count_;
     all.queue_frames = queued_frames_;
     all.queue_bytes = queued_bytes_;
     all.encode_latency = encode_latency_.percentiles();
@@ -299,7 +328,9 @@ class Writer::Impl {
   void start() {
     rules_.emplace(folder_, options_, metadata_, decoded_);
     under_way_.emplace(keyframe_interval(options_.encoder));
+    const std::lock_guard lock(mutex_);
     worker_ = std::thread([this] { work(); });
+    worker_id_ = worker_.get_id();
   }
 
   void make_way() {
@@ -366,7 +397,10 @@ class Writer::Impl {
                                        " comes too fast: the queue is full, " +
                                        std::to_string(queued_frames_) + " frames wait");
       }
-      dropped_.push_back(names);
+      ++dropped_count_;
+      if (dropped_.size() < kMostDropped) {
+        dropped_.push_back(names);
+      }
       return false;
     }
     ++queued_frames_;
@@ -392,6 +426,25 @@ class Writer::Impl {
   bool has_room(std::size_t bytes) const {
     return queued_frames_ == 0 || (queued_frames_ < options_.queue_frames &&
                                    queued_bytes_ + bytes <= options_.queue_bytes);
+  }
+
+  static ExtraItem extra_item(const std::string& json) {
+    ExtraItem extra{imgstore::normalize_extra_json(json)};
+    extra.bytes = sizeof(Item) + extra.json.size();
+    return extra;
+  }
+
+  // Frames do not take this room away: else a queue that they fill would keep extra data waiting
+  // for longer than they wait themselves.
+  bool has_room_for_extra(std::size_t bytes, std::size_t most) const {
+    return queued_extra_bytes_ == 0 || queued_extra_bytes_ + bytes <= most;
+  }
+
+  void queue_extra(ExtraItem extra) {
+    queued_extra_bytes_ += extra.bytes;
+    queued_bytes_ += extra.bytes;
+    queue_.emplace_back(std::move(extra));
+    work_.notify_one();
   }
 
   void require_open() const {
@@ -527,6 +580,10 @@ class Writer::Impl {
   void handle(const ExtraItem& extra) {
     chunks().add_extra(extra.json);
     under_way_->take_extra();
+    const std::lock_guard lock(mutex_);
+    queued_extra_bytes_ -= extra.bytes;
+    queued_bytes_ -= extra.bytes;
+    room_.notify_all();
   }
 
   void handle(const SyncItem& /*sync*/) {
@@ -627,8 +684,9 @@ class Writer::Impl {
   std::condition_variable room_;
   std::condition_variable synced_;
   std::deque<Item> queue_;
-  std::size_t queued_frames_ = 0;  // with the one being encoded
-  std::size_t queued_bytes_ = 0;
+  std::size_t queued_frames_ = 0;       // with the one being encoded
+  std::size_t queued_bytes_ = 0;        // of extra data too
+  std::size_t queued_extra_bytes_ = 0;  // of these alone
   std::int64_t added_ = 0;
   std::int64_t syncs_wanted_ = 0;
   std::int64_t syncs_done_ = 0;
@@ -636,11 +694,13 @@ class Writer::Impl {
   bool closed_ = false;
   bool abandoned_ = false;
   std::exception_ptr failure_;
-  std::vector<FrameNames> dropped_;
+  std::int64_t dropped_count_ = 0;
+  std::vector<FrameNames> dropped_;  // the first of them
   store::LatencyMeter encode_latency_;
   store::LatencyMeter total_latency_;
   WriterStatistics statistics_;  // as the worker sees it
 
+  std::thread::id worker_id_;
   std::thread worker_;
 };
 
@@ -667,6 +727,9 @@ void Writer::insert_chunk(const std::filesystem::path& file, std::span<const Fra
 }
 void Writer::add_extra(const std::string& json) {
   impl_->add_extra(json);
+}
+bool Writer::try_add_extra(const std::string& json) {
+  return impl_->try_add_extra(json);
 }
 void Writer::sync() {
   impl_->sync();

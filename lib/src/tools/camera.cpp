@@ -47,22 +47,29 @@ constexpr std::size_t kMostInRecord = 1000;
 
 void StartLine::arrive() {
   const std::lock_guard lock(mutex_);
-  --missing_;
+  if (--missing_ == 0) {
+    begin_ = std::min(begin_, Clock::now());
+  }
   complete_.notify_all();
 }
 
 void StartLine::wait() {
-  constexpr auto kLongest = std::chrono::seconds(10);
   std::unique_lock lock(mutex_);
-  complete_.wait_for(lock, kLongest, [this] { return missing_ == 0; });
+  complete_.wait_until(lock, begin_, [this] { return missing_ == 0; });
+}
+
+StartLine::Clock::time_point StartLine::begin() const {
+  const std::lock_guard lock(mutex_);
+  return begin_;
 }
 
 Camera::Camera(CameraOptions options, const RigTerms& terms, StartLine& start)
     : options_(std::move(options)),
       terms_(terms),
       name_(source_name(options_)),
-      on_network_(is_on_network(options_)) {
-  thread_ = std::thread([this, &start] { run(start); });
+      on_network_(is_on_network(options_)),
+      start_(start) {
+  thread_ = std::thread([this] { run(); });
 }
 
 Camera::~Camera() {
@@ -101,6 +108,7 @@ CameraStatus Camera::status() const {
     status.writer.frames_added -= frames_before_;
     status.writer.frames_encoded -= frames_before_;
     status.writer.frames_durable -= frames_before_;
+    status.writer.bytes_written -= bytes_before_;
   }
   return status;
 }
@@ -114,19 +122,18 @@ CameraResult Camera::finish() {
 
 // --- The camera's own thread ---
 
-void Camera::run(StartLine& start) {
+void Camera::run() {
   // Writers share the cores when their chunks begin, so all of them are there before a frame is.
   const bool ready = prepare();
-  start.arrive();
+  start_.arrive();
   if (ready) {
-    start.wait();
-    try {
+    start_.wait();
+    keep_error([this] {
       set_state(CameraState::recording);
       record();
-    } catch (const std::exception& error) {
-      end(RecordEnd::failed, error.what());
-    }
+    });
   }
+  tell_of_nothing();
   end_writer();
   source_.reset();
   const std::lock_guard lock(mutex_);
@@ -176,6 +183,7 @@ void Camera::make_writer() {
                                   : Writer(options_.store, writer_options());
   const std::lock_guard lock(mutex_);
   frames_before_ = writer.durable_count();
+  bytes_before_ = writer.statistics().bytes_written;
   writer_.emplace(std::move(writer));
 }
 
@@ -187,8 +195,7 @@ void Camera::record() {
     take(*frame, input);
   }
   if (frames_ == 0 && !over()) {
-    throw Error(ErrorKind::io,
-                name_ + (arrived_ == 0 ? ": gave no frame" : ": no frame of it can be decoded"));
+    throw Error(ErrorKind::io, nothing_text());
   }
   tell_of_loss();
   stop(RecordEnd::source_ended);  // unless it was something else
@@ -319,7 +326,7 @@ void Camera::take(const LiveFrame& frame, PixelInput& input) {
   if (!writer_->add(input.prepare(frame.image), number, time)) {
     lose(dropped_, {number, time});
     if (!frame.extra.empty()) {
-      writer_->add_extra(extra_of_dropped(frame.extra, {number, time}));
+      keep_extra_of_dropped(extra_of_dropped(frame.extra, {number, time}));
     }
     return;
   }
@@ -334,6 +341,15 @@ void Camera::take(const LiveFrame& frame, PixelInput& input) {
   note_gap(time);
   last_added_ = last_arrival_;
   last_time_ = time;
+}
+
+// It comes as fast as frames do for which there is no room.
+void Camera::keep_extra_of_dropped(const std::string& json) {
+  if (!writer_->try_add_extra(json)) {
+    tell_once(++extra_left_out_,
+              "what came with a dropped frame is left out, because too much waits to be written",
+              "such records");
+  }
 }
 
 // If the source was lost between the frame before and this one.
@@ -398,9 +414,9 @@ void Camera::write_losses() {
 }
 
 // All of a bad connection's would be too many.
-void Camera::tell_once(std::int64_t count, const std::string& what) {
+void Camera::tell_once(std::int64_t count, const std::string& what, const std::string& such) {
   if (count == 1 && terms_.notice) {
-    terms_.notice(options_.name + ": " + what + "; from here on such frames are only counted");
+    terms_.notice(options_.name + ": " + what + "; from here on " + such + " are only counted");
   }
 }
 
@@ -420,26 +436,47 @@ void Camera::end_writer() {
   if (!writer_) {
     return;
   }
-  try {
-    if (frames_ == 0) {
-      writer_->abandon();
-    } else {
+  if (frames_ == 0) {
+    writer_->abandon();
+  } else {
+    // A writer that failed takes no record any more, and is to let go of its store all the same.
+    keep_error([this] {
       note_gap_at_end();
       write_losses();
-      writer_->close();
-    }
-  } catch (const std::exception& error) {
-    end(RecordEnd::failed, error.what());
+    });
+    keep_error([this] { writer_->close(); });
   }
   // A failure takes with it what waited in the queue.
   result_.frames = writer_->durable_count() - frames_before_;
+  result_.dropped_count = writer_->statistics().frames_dropped;
   result_.dropped = writer_->dropped();
+  result_.extra_left_out = extra_left_out_;
+}
+
+// The first error of all is the one to tell.
+void Camera::keep_error(const std::function<void()>& work) {
+  try {
+    work();
+  } catch (const std::exception& error) {
+    end(RecordEnd::failed, error.what());
+  }
 }
 
 void Camera::tell_of_loss() {
   const std::string truncation = over() ? "" : source_->truncation();
   if (!truncation.empty() && terms_.notice) {
     terms_.notice(name_ + ": " + truncation);
+  }
+}
+
+std::string Camera::nothing_text() const {
+  return name_ + (arrived_ == 0 ? ": gave no frame" : ": no frame of it can be decoded");
+}
+
+// Whoever wants a recording of some length has none.
+void Camera::tell_of_nothing() {
+  if (frames_ == 0 && ended_for(RecordEnd::duration)) {
+    end(RecordEnd::failed, fmt::format("{} in {:g} s", nothing_text(), *terms_.duration));
   }
 }
 
@@ -473,11 +510,21 @@ std::string Camera::silence_text() const {
 bool Camera::over() {
   if (terms_.frames && frames_ >= *terms_.frames) {
     stop(RecordEnd::frames);
-  } else if (terms_.duration && frames_ > 0 && seconds_since(first_arrival_) >= *terms_.duration) {
+  } else if (terms_.duration && seconds_recorded() >= *terms_.duration) {
     stop(RecordEnd::duration);
   }
   const std::lock_guard lock(mutex_);
   return end_.has_value();
+}
+
+bool Camera::ended_for(RecordEnd why) const {
+  const std::lock_guard lock(mutex_);
+  return end_ == why;
+}
+
+// From the first frame; while there is none, from when it could have come.
+double Camera::seconds_recorded() const {
+  return seconds_since(frames_ > 0 ? first_arrival_ : start_.begin());
 }
 
 // A failure counts more than what ended the recording before it: closing may fail too.

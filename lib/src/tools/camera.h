@@ -32,17 +32,22 @@ struct RigTerms {
 // Where cameras wait for one another, so that they begin together. For any thread.
 class StartLine {
  public:
+  using Clock = std::chrono::steady_clock;
+
   explicit StartLine(std::size_t cameras) : missing_(cameras) {}
 
   void arrive();
   // Returns when all have arrived. One that is not there after some seconds begins later: a source
   // that says nothing must not keep the others from recording.
   void wait();
+  // When wait() returned or will have to.
+  Clock::time_point begin() const;
 
  private:
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable complete_;
   std::size_t missing_;
+  Clock::time_point begin_ = Clock::now() + std::chrono::seconds(10);
 };
 
 class Camera {
@@ -72,7 +77,7 @@ class Camera {
     std::string reason;
   };
 
-  void run(StartLine& start);
+  void run();
   bool prepare();
   void make_writer();
   void record();
@@ -83,6 +88,7 @@ class Camera {
   double next_pause();
   bool wait(double seconds);
   void take(const LiveFrame& frame, PixelInput& input);
+  void keep_extra_of_dropped(const std::string& json);
   void end_loss();
   void note_gap(FrameTime time);
   void note_gap_at_end();
@@ -91,9 +97,11 @@ class Camera {
   void note_undecodable();
   void note_damage();
   void write_losses();
-  void tell_once(std::int64_t count, const std::string& what);
+  void tell_once(std::int64_t count, const std::string& what,
+                 const std::string& such = "such frames");
   FrameTime time_of(const LiveFrame& frame, double arrival);
   void end_writer();
+  void keep_error(const std::function<void()>& work);
   void tell_of_loss();
 
   std::unique_ptr<FrameSource> open();
@@ -103,7 +111,11 @@ class Camera {
   double time_left() const;
   double longest_silence() const;
   std::string silence_text() const;
+  std::string nothing_text() const;
+  void tell_of_nothing();
+  double seconds_recorded() const;
   bool over();
+  bool ended_for(RecordEnd why) const;
   void end(RecordEnd why, const std::string& error = {});
   void set_state(CameraState state, const std::string& trouble = {});
 
@@ -111,6 +123,7 @@ class Camera {
   const RigTerms& terms_;
   const std::string name_;  // of the source, for messages
   const bool on_network_;
+  StartLine& start_;
 
   // Of the recording thread alone.
   std::unique_ptr<FrameSource> source_;
@@ -129,6 +142,7 @@ class Camera {
   std::int64_t frames_ = 0;                // that the writer took since
   LostFrames undecodable_{"undecodable"};  // that the store has no record of yet
   LostFrames dropped_{"dropped"};          // likewise
+  std::int64_t extra_left_out_ = 0;        // records of dropped frames
 
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable stopping_;
@@ -139,6 +153,7 @@ class Camera {
   std::int64_t damaged_count_ = 0;
   std::optional<RecordEnd> end_;
   std::int64_t frames_before_ = 0;  // in the store that is appended to; set once, with the writer
+  std::int64_t bytes_before_ = 0;   // likewise
   std::optional<Writer> writer_;    // set once; its statistics may be asked for at any time
   std::vector<Gap> gaps_;
   CameraResult result_;

@@ -7,6 +7,7 @@
 #include <ctime>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
@@ -187,7 +188,7 @@ void check(const RecordOptions& options) {
 
 class Rig {
  public:
-  explicit Rig(const RecordOptions& options) : options_(options), start_(options.cameras.size()) {
+  explicit Rig(const RecordOptions& options) : options_(options) {
     const std::string time = time_for_names();
     for (CameraOptions& camera : options_.cameras) {
       camera.store = tools::store_name(camera.store.string(), camera.name, time);
@@ -209,8 +210,9 @@ class Rig {
   }
 
   std::vector<CameraResult> run() {
+    start_.emplace(options_.cameras.size());
     for (const CameraOptions& camera : options_.cameras) {
-      cameras_.push_back(std::make_unique<tools::Camera>(camera, terms_, start_));
+      cameras_.push_back(std::make_unique<tools::Camera>(camera, terms_, *start_));
     }
     counted_.resize(cameras_.size());
     watch();
@@ -296,7 +298,7 @@ class Rig {
 
   RecordOptions options_;
   tools::RigTerms terms_;
-  tools::StartLine start_;
+  std::optional<tools::StartLine> start_;  // made when the cameras are
   std::mutex notices_;
   Clock::time_point begin_ = Clock::now();
   double reported_ = 0;
