@@ -94,13 +94,16 @@ class Planner {
   }
 
   // Tags in the order in which their frames are shown.
-  std::vector<std::int64_t> presentation_order() const {
+  std::vector<std::int64_t> presentation_order() {
     std::vector<std::int64_t> order;
     if (demuxer_.timestamps_in_decode_order() && !demuxer_.stream().intra_only) {
       // Only decoding tells; tags of packets that give no frame are not in it.
-      return media::scan(file_, options_.stream,
-                         counting_ ? media::ScanMethod::decode_counting : media::ScanMethod::decode)
-          .pts;
+      order =
+          media::scan(file_, options_.stream,
+                      counting_ ? media::ScanMethod::decode_counting : media::ScanMethod::decode)
+              .pts;
+      plan_.decoded_frames = static_cast<std::int64_t>(order.size());
+      return order;
     }
     for (const SourcePacket& packet : packets_) {
       order.push_back(packet.tag);

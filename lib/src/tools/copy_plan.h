@@ -30,6 +30,8 @@ struct CopyPlan {
   bool count_packets = false;  // see media::DemuxerOptions
   bool hides_frames = false;   // the first chunk has packets that are not shown
   std::string truncation;      // see Demuxer::truncation()
+  // Frames that decoding the file gave, if that was needed.
+  std::optional<std::int64_t> decoded_frames;
 };
 
 // Reads all packets of the stream (and decodes them, where only that tells their order). Chunks get

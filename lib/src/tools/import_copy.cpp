@@ -61,7 +61,7 @@ imgstore::StoreMetadata make_metadata(const media::Demuxer& source,
 // Of files that state none.
 constexpr Rational kUsualFrameRate{25, 1};
 
-// The copied packets cannot be decoded.
+// The copied packets cannot be decoded, or not all of them.
 struct CannotCopy {};
 
 // Copies the packets as planned, chunk by chunk, and makes rows of what each chunk then really
@@ -96,6 +96,7 @@ class Copier {
     }
     require_all_read();
     finish_chunk();
+    require_all_decoded();
     tell_of_long_chunks();
     namer_.require_all_used();
     store::stamp_index_files(index_, store_, metadata_);
@@ -122,6 +123,14 @@ class Copier {
     if (next_packet_ < plan_.packets.size()) {
       fail_as_changed("it had " + std::to_string(plan_.packets.size()) + " packets, and then " +
                       std::to_string(next_packet_));
+    }
+  }
+
+  // A packet of MPEG-4 may say no more than that the frame before is there once more. Decoders make
+  // frames of these only where B-frames are packed, and those were unpacked.
+  void require_all_decoded() const {
+    if (frames_ < plan_.decoded_frames.value_or(0)) {
+      throw CannotCopy();
     }
   }
 
@@ -296,7 +305,7 @@ std::optional<ImportResult> import_copy(const fs::path& file, const fs::path& st
   } catch (const CannotCopy&) {
     store::remove_store(store);
     fs::create_directory(store);
-    return cannot("what is copied into another container cannot be decoded");
+    return cannot("what is copied into another container cannot all be decoded");
   }
 }
 
