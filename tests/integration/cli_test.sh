@@ -222,6 +222,7 @@ usage() {
     misused "--format unknown" "known are .*avc1/mp4.*png" import clip.mp4 no.store --format vhs
     misused "--format and --copy" "excludes" import clip.mp4 no.store --format png --copy
     misused "--quality and --copy" "excludes" import clip.mp4 no.store --quality 5 --copy
+    misused "--timing and --copy" "excludes" import clip.mp4 no.store --timing real --copy
     misused "--times and --numbers" "excludes" import clip.mp4 no.store --times x.csv --numbers 5
     misused "--chunk-size 0" "too small" import clip.mp4 no.store --chunk-size 0
     misused "--chunk-size x" "whole number" import clip.mp4 no.store --chunk-size 1e3
