@@ -209,11 +209,12 @@ std::vector<CLI::Option*> add_encoder_options(CLI::App& arguments, EncoderOption
   return added;
 }
 
-void add_store_options(CLI::App& arguments, WriterOptions& writer) {
+CLI::Option* add_store_options(CLI::App& arguments, WriterOptions& writer) {
   add_parsed(arguments, "--chunk-size", writer.chunk_size, parse_count, "N",
              "Frames a chunk (default: 10000 of video, 200 of images)");
-  add_timing(arguments, writer.timing);
+  CLI::Option* timing = add_timing(arguments, writer.timing);
   add_overwrite(arguments, writer.overwrite, "store");
+  return timing;
 }
 
 CLI::Option* add_format(CLI::App& arguments, std::string& format) {

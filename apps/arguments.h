@@ -95,8 +95,8 @@ CLI::Option* add_timing(CLI::App& arguments, Timing& timing);
 // which is not among those returned.
 std::vector<CLI::Option*> add_encoder_options(CLI::App& arguments, EncoderOptions& encoder);
 
-// --chunk-size, --timing and --overwrite.
-void add_store_options(CLI::App& arguments, WriterOptions& writer);
+// --chunk-size, --timing and --overwrite; --timing is returned.
+CLI::Option* add_store_options(CLI::App& arguments, WriterOptions& writer);
 
 // --format.
 CLI::Option* add_format(CLI::App& arguments, std::string& format);

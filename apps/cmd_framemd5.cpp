@@ -54,8 +54,9 @@ void shuffle(std::vector<FrameIndex>& indices, std::int64_t seed) {
   }
 }
 
-std::vector<FrameIndex> reading_order(const Options& options, std::int64_t frame_count) {
-  std::vector<FrameIndex> indices = indices_of(options.list, frame_count);
+std::vector<FrameIndex> reading_order(const Options& options, const Reader& reader) {
+  std::vector<FrameIndex> indices =
+      indices_of(options.list, reader.frame_count(), reader.info().path.string());
   if (options.order == Order::reverse) {
     std::reverse(indices.begin(), indices.end());
   } else if (options.order == Order::random) {
@@ -72,7 +73,7 @@ void print_frame(const Frame& frame, Output& out) {
 
 int run(const Options& options, Output& out) {
   Reader reader = open_store(options.store, reading(options.no_save));
-  const std::vector<FrameIndex> indices = reading_order(options, reader.frame_count());
+  const std::vector<FrameIndex> indices = reading_order(options, reader);
   catch_interrupts();
   ProgressBar bar(ProgressBar::Beside::streamed_output);
   std::int64_t done = 0;

@@ -70,11 +70,11 @@ void declare(CLI::App& arguments, Options& options) {
              "Which stream of the file, counted from 0 (default: the first of video)");
   declare_names(arguments, options);
   add_description_options(arguments, writer);
-  add_store_options(arguments, writer);
+  CLI::Option* timing = add_store_options(arguments, writer);
   arguments.add_flag("--allow-truncated", options.import.allow_truncated,
                      "Take what there is of a file that is cut off or damaged");
   add_json(arguments, options.json);
-  copy->excludes(format);
+  copy->excludes(format)->excludes(timing);
   for (CLI::Option* encoding : add_encoder_options(arguments, writer.encoder)) {
     copy->excludes(encoding);
   }

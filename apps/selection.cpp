@@ -44,6 +44,12 @@ std::string RangeText::text() const {
   return bound(begin) + ":" + bound(end);
 }
 
+Error no_frame_in(const RangeText& range, const std::string& store, std::int64_t frame_count) {
+  return {ErrorKind::invalid_argument,
+          fmt::format("{}: the range {} holds no frame; the store has {}, from 0 on", store,
+                      range.text(), frame_count)};
+}
+
 RangeText parse_range(const std::string& text) {
   const std::size_t colon = text.find(':');
   if (colon == std::string::npos) {
@@ -62,14 +68,20 @@ std::vector<ListItem> parse_list(const std::string& text) {
   return list;
 }
 
-std::vector<FrameIndex> indices_of(const std::vector<ListItem>& list, std::int64_t frame_count) {
+std::vector<FrameIndex> indices_of(const std::vector<ListItem>& list, std::int64_t frame_count,
+                                   const std::string& store) {
   std::vector<FrameIndex> indices;
   for (const ListItem& item : list) {
     if (item.single) {
-      indices.emplace_back(from_the_end(*item.single, frame_count));
+      const std::int64_t index = from_the_end(*item.single, frame_count);
+      indices.emplace_back(index < 0 ? *item.single : index);
       continue;
     }
     const IndexRange range = item.range.of(frame_count);
+    const bool is_open = !item.range.begin && !item.range.end;
+    if (range.size() == 0 && !is_open) {
+      throw no_frame_in(item.range, store, frame_count);
+    }
     for (std::int64_t index = range.begin; index < range.end; ++index) {
       indices.emplace_back(index);
     }

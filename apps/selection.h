@@ -1,6 +1,7 @@
 // Which frames a command is about: ranges and lists of them, as written on the command line.
 #pragma once
 
+#include <avstore/error.h>
 #include <avstore/types.h>
 
 #include <cstdint>
@@ -20,6 +21,9 @@ struct RangeText {
   std::string text() const;
 };
 
+// What to throw if a range holds no frame of a store.
+Error no_frame_in(const RangeText& range, const std::string& store, std::int64_t frame_count);
+
 // Throws BadValue.
 RangeText parse_range(const std::string& text);
 
@@ -33,7 +37,9 @@ struct ListItem {
 std::vector<ListItem> parse_list(const std::string& text);
 
 // The indices that a list names in a store, in its order. A single index outside the store stays as
-// it is: whoever reads it gets the reader's error.
-std::vector<FrameIndex> indices_of(const std::vector<ListItem>& list, std::int64_t frame_count);
+// it was typed: whoever reads it gets the reader's error. Throws Error(invalid_argument), naming the
+// store, where a range holds no frame, unless it is open at both ends.
+std::vector<FrameIndex> indices_of(const std::vector<ListItem>& list, std::int64_t frame_count,
+                                   const std::string& store);
 
 }  // namespace avstore::cli

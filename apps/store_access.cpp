@@ -48,9 +48,7 @@ IndexRange chosen_range(const Reader& reader, const std::optional<RangeText>& ra
   const std::int64_t count = reader.frame_count();
   const IndexRange chosen = range.value_or(RangeText{}).of(count);
   if (range && chosen.size() == 0) {
-    throw Error(ErrorKind::invalid_argument,
-                fmt::format("{}: the range {} holds no frame; the store has {}, from 0 on",
-                            reader.info().path.string(), range->text(), count));
+    throw no_frame_in(*range, reader.info().path.string(), count);
   }
   return chosen;
 }

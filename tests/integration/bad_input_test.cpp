@@ -28,13 +28,17 @@ using avstore::FrameNumber;
 using avstore::FrameTime;
 using avstore::ImportOptions;
 using avstore::Reader;
+using avstore::test::frame_md5s;
 using avstore::test::import_options;
 using avstore::test::in_child;
 using avstore::test::media_file;
 using avstore::test::names_in;
 using avstore::test::options_of;
 using avstore::test::outcome_of;
+using avstore::test::probe;
+using avstore::test::quoted;
 using avstore::test::read_text;
+using avstore::test::run;
 using avstore::test::TemporaryFolder;
 using avstore::test::write_text;
 using Catch::Matchers::Contains;
@@ -204,6 +208,36 @@ std::vector<std::string> check_rest(const fs::path& file, const fs::path& store,
   return notices;
 }
 
+std::uint32_t number_at(const std::string& bytes, std::size_t at) {
+  std::uint32_t number = 0;
+  for (std::size_t i = 4; i-- > 0;) {
+    number = number << 8 | static_cast<unsigned char>(bytes.at(at + i));
+  }
+  return number;
+}
+
+void add_at(std::string& bytes, std::size_t at, std::uint32_t more) {
+  const std::uint32_t number = number_at(bytes, at) + more;
+  for (std::size_t i = 0; i < 4; ++i) {
+    bytes.at(at + i) = static_cast<char>(number >> 8 * i);
+  }
+}
+
+// Behind the last frame of an AVI file of video only.
+void add_empty_chunks(const fs::path& file, std::uint32_t count) {
+  std::string bytes = read_text(file);
+  const std::size_t movi = bytes.find("movi");
+  const std::size_t end = movi + number_at(bytes, movi - 4);
+  for (std::uint32_t i = 0; i < count; ++i) {
+    bytes.insert(end, std::string("00dc\0\0\0\0", 8));
+  }
+  add_at(bytes, movi - 4, 8 * count);
+  add_at(bytes, 4, 8 * count);  // the whole file's
+  constexpr std::size_t kLengthInHeader = 40;
+  add_at(bytes, bytes.find("strh") + kLengthInHeader, count);
+  write_text(file, bytes);
+}
+
 }  // namespace
 
 TEST_CASE("files that were cut off are refused, unless that is allowed") {
@@ -228,6 +262,48 @@ TEST_CASE("files that were cut off are refused, unless that is allowed") {
         REQUIRE_FALSE(notices.empty());
         CHECK_THAT(notices[0], Contains(file.string()));
       }
+    }
+  }
+}
+
+TEST_CASE("AVI files with empty chunks for dropped frames are whole, and cut off ones are not") {
+  const TemporaryFolder folder;
+  const fs::path file = folder.path() / "gap.avi";
+  constexpr int kShown = 79;
+  run("ffmpeg -loglevel error -f lavfi -i testsrc2=size=64x48:rate=25:duration=4 "
+      "-vf \"select='not(between(n,20,40))'\" -fps_mode vfr -c:v mjpeg " +
+      quoted(file.string()));
+  REQUIRE(probe(file, "-show_entries stream=nb_frames").at(0) == "100");
+  REQUIRE(frame_md5s(file).size() == kShown);
+  const fs::path store = folder.path() / "store";
+  const auto import = [&](bool copy) {
+    ImportOptions options = import_options(copy, "ffv1/mkv");
+    options.writer.overwrite = true;
+    return avstore::import_file(file, store, options).frames;
+  };
+  for (const bool copy : {false, true}) {
+    CAPTURE(copy);
+    CHECK(import(copy) == kShown);
+    Reader reader(store);
+    CHECK(reader.read(FrameIndex(19)).info.time.seconds == Approx(19 / 25.0));
+    CHECK(reader.read(FrameIndex(20)).info.time.seconds == Approx(41 / 25.0));
+  }
+  SECTION("also empty ones behind the last frame") {
+    constexpr int kMore = 5;
+    add_empty_chunks(file, kMore);
+    REQUIRE(probe(file, "-show_entries stream=nb_frames").at(0) == std::to_string(100 + kMore));
+    REQUIRE(frame_md5s(file).size() == kShown);
+    for (const bool copy : {false, true}) {
+      CAPTURE(copy);
+      CHECK(import(copy) == kShown);
+    }
+  }
+  SECTION("cut off") {
+    cut(file, file, 0.9);
+    for (const bool copy : {false, true}) {
+      CAPTURE(copy);
+      CHECK_THAT(outcome_of([&] { import(copy); }),
+                 StartsWith("corrupt: ") && Contains("of 100 frames"));
     }
   }
 }

@@ -220,8 +220,11 @@ usage() {
     misused "unknown option" "--nosuch" --nosuch
     misused "one argument too many" "three" import one two three
     misused "--format unknown" "known are .*avc1/mp4.*png" import clip.mp4 no.store --format vhs
+    fails "--preset unknown" "no preset 'nonsense'" import clip.mp4 no.store --encoder libx264 --preset nonsense
+    same "--preset unknown: told once" 1 "$(wc -l <"$err")"
     misused "--format and --copy" "excludes" import clip.mp4 no.store --format png --copy
     misused "--quality and --copy" "excludes" import clip.mp4 no.store --quality 5 --copy
+    misused "--timing and --copy" "excludes" import clip.mp4 no.store --timing real --copy
     misused "--times and --numbers" "excludes" import clip.mp4 no.store --times x.csv --numbers 5
     misused "--chunk-size 0" "too small" import clip.mp4 no.store --chunk-size 0
     misused "--chunk-size x" "whole number" import clip.mp4 no.store --chunk-size 1e3
@@ -454,6 +457,9 @@ framemd5_tests() {
         not_ok "framemd5 --seed: another order with another seed" "the same"
     fi
     fails "framemd5 --indices past the end" "60" framemd5 copy.store --indices 3,60
+    fails "framemd5 --indices before the beginning: as typed" "frame_index -61;" framemd5 copy.store --indices 3,-61
+    fails "framemd5 --indices of an empty range" "copy.store.*3:1 holds no frame" framemd5 copy.store --indices 3:1,5
+    same "framemd5 --indices of an empty range: prints nothing" "" "$(cat "$out")"
     same "framemd5: what came before an error is written" 3 "$(cut -d , -f 1 "$out")"
     misused "framemd5 --order unknown" "forward, reverse and random" framemd5 copy.store --order sideways
     misused "framemd5 --indices of no numbers" "whole number" framemd5 copy.store --indices 1,,2

@@ -101,6 +101,27 @@ TEST_CASE("copied packets give the frames of the source") {
   }
 }
 
+// Xvid says so of frames that are like the one before. With B-frames packed, decoders make frames
+// of that; without, they do not.
+TEST_CASE("frames that are only said to be there once more are not lost by copying") {
+  const avstore::test::TemporaryFolder folder;
+  const auto file = folder.path() / "not-coded.avi";
+  avstore::test::run(
+      "ffmpeg -loglevel error -f lavfi -i testsrc2=size=64x48:rate=25:duration=4 -c:v libxvid "
+      "-bf 2 -g 20 " +
+      avstore::test::quoted(file.string()));
+  const auto oracle = avstore::test::frame_md5s(file);
+  avstore::ImportOptions options;
+  options.copy = true;
+  std::vector<std::string> notices;
+  options.notice = [&](const std::string& text) { notices.push_back(text); };
+  const auto result = avstore::import_file(file, folder.path() / "store", options);
+  avstore::Reader reader(folder.path() / "store");
+  CHECK(reader.frame_count() == static_cast<std::int64_t>(oracle.size()));
+  CHECK(wrong_frames(reader, oracle).empty());
+  CHECK(notices.size() == (result.copied ? 0 : 1));
+}
+
 // The file is read for the plan, and then for the packets.
 TEST_CASE("a file that changes while its packets are copied is an error") {
   namespace fs = std::filesystem;

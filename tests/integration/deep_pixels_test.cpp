@@ -1,5 +1,6 @@
 // Pixels of 16 bit, of JPEG files, and of stores aligned: what is kept, and what is told of.
 #include <cstring>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,7 @@ using avstore::test::noise;
 using avstore::test::options_of;
 using avstore::test::outcome_of;
 using avstore::test::packed;
+using avstore::test::probe;
 using avstore::test::python;
 using avstore::test::quoted;
 using avstore::test::read_text;
@@ -167,6 +169,145 @@ TEST_CASE("gray of every value and any noise comes back from a JPEG") {
     const double off = avstore::test::mean_difference(packed(store, pixel::gray8), bytes);
     CHECK(off < (quality == 100 ? 6 : 70));
   }
+}
+
+// ---- YUV -----------------------------------------------------------------------------------
+
+namespace {
+
+// The planar format that holds the same samples.
+struct Twins {
+  std::string arranged, planar;
+};
+
+}  // namespace
+
+TEST_CASE("YUV of any arrangement is kept without loss, its planes apart") {
+  const auto twins = GENERATE(Twins{"yuyv422", "yuv422p"}, Twins{"uyvy422", "yuv422p"},
+                              Twins{"yvyu422", "yuv422p"}, Twins{"nv12", "yuv420p"},
+                              Twins{"nv21", "yuv420p"}, Twins{"nv24", "yuv444p"},
+                              Twins{"p010le", "yuv420p10le"}, Twins{"p210le", "yuv422p10le"});
+  const std::string format = GENERATE("ffv1/mkv", "h264-lossless/mkv");
+  CAPTURE(twins.arranged, format);
+  const TemporaryFolder folder;
+  const fs::path raw = folder.path() / "raw";
+  const std::string form = " -f rawvideo -s 66x50 -pix_fmt " + twins.arranged + " ";
+  run("ffmpeg -loglevel error -f lavfi -i testsrc2=size=66x50:rate=25:duration=0.2" + form +
+      quoted(raw.string()));
+  const auto oracle = run("ffmpeg -loglevel error" + form + "-i " + quoted(raw.string()) +
+                          " -pix_fmt " + twins.planar + " -f rawvideo -");
+  REQUIRE(oracle.size() == 5 * avstore::packed_size(PixelFormat::from_name(twins.planar), 66, 50));
+  const fs::path store = folder.path() / "store";
+  const auto check = [&] {
+    const fs::path chunk = store / "000000.mkv";
+    CHECK(probe(chunk, "-show_entries stream=pix_fmt").at(0) == twins.planar);
+    CHECK(
+        (run("ffmpeg -loglevel error -i " + quoted(chunk.string()) + " -f rawvideo -") == oracle));
+  };
+  SECTION("recorded") {
+    avstore::CameraOptions camera;
+    camera.name = "cam";
+    camera.source = raw.string();
+    camera.input_format = "rawvideo";
+    camera.size = {66, 50};
+    camera.pixel_format = PixelFormat::from_name(twins.arranged);
+    camera.store = store;
+    camera.writer.format = format;
+    avstore::RecordOptions recording;
+    recording.cameras = {camera};
+    Lines notices;
+    recording.notice = into(notices);
+    avstore::record(recording);
+    CHECK(notices.empty());
+    check();
+  }
+  // There are tags for these in files.
+  if (twins.planar == "yuv422p" || twins.planar == "yuv420p") {
+    const fs::path source = folder.path() / "source.nut";
+    run("ffmpeg -loglevel error" + form + "-i " + quoted(raw.string()) + " -c copy " +
+        quoted(source.string()));
+    avstore::ImportOptions options;
+    options.writer.format = format;
+    Lines notices;
+    options.notice = into(notices);
+    SECTION("imported") {
+      avstore::import_file(source, store, options);
+      CHECK(notices.empty());
+      check();
+    }
+    SECTION("imported, as it cannot be copied") {
+      options.copy = true;
+      CHECK_FALSE(avstore::import_file(source, store, options).copied);
+      CHECK(notices.size() == 1);
+      check();
+    }
+  }
+}
+
+TEST_CASE("the colorimetry of YUV is kept where its planes are put apart") {
+  const bool full = GENERATE(false, true);
+  const std::string name = GENERATE("yuyv422", "nv16");
+  const TemporaryFolder folder;
+  const auto bytes = noise(std::size_t{2} * kWide * kHigh);
+  ImageView view =
+      avstore::contiguous_view(PixelFormat::from_name(name), kWide, kHigh, bytes.data());
+  view.color = {"bt709", full};
+  write_images(folder.path() / "store", options_of("ffv1/mkv"), view);
+  const auto tags = probe(folder.path() / "store" / "000000.mkv",
+                          "-show_entries stream=pix_fmt,color_range,color_space");
+  CHECK(tags.at(0) == std::string("yuv422p,") + (full ? "pc" : "tv") + ",bt709");
+}
+
+// What swscale cannot read.
+TEST_CASE("rare arrangements of YUV are kept without loss as well") {
+  using Sample = std::function<unsigned(std::size_t channel, std::size_t x, std::size_t y)>;
+  struct Case {
+    std::string arranged, planar;
+    std::size_t sample_bytes, chroma_width, bytes;
+    Sample sample;
+  };
+  static constexpr std::size_t kWidth = kWide;
+  static const auto noisy = noise(std::size_t{4} * kWide * kHigh);
+  const auto one = GENERATE_COPY(
+      Case{"nv16", "yuv422p", 1, kWidth / 2, 2 * kWidth * kHigh,
+           [](std::size_t channel, std::size_t x, std::size_t y) -> unsigned {
+             return channel == 0 ? noisy[y * kWidth + x]
+                                 : noisy[(kHigh + y) * kWidth + 2 * x + channel - 1];
+           }},
+      Case{"uyyvyy411", "yuv411p", 1, kWidth / 4, kWidth * kHigh * 3 / 2,
+           [](std::size_t channel, std::size_t x, std::size_t y) -> unsigned {
+             const std::size_t row = y * kWidth * 3 / 2;
+             return channel == 0   ? noisy[row + x / 2 * 3 + x % 2 + 1]
+                    : channel == 1 ? noisy[row + 6 * x]
+                                   : noisy[row + 6 * x + 3];
+           }},
+      Case{"y210be", "yuv422p10le", 2, kWidth / 2, 4 * kWidth * kHigh,
+           [](std::size_t channel, std::size_t x, std::size_t y) -> unsigned {
+             const std::size_t pair = y * kWidth * 4 + (channel == 0 ? x / 2 : x) * 8;
+             const std::size_t at = pair + (channel == 0 ? 4 * (x % 2) : channel == 1 ? 2 : 6);
+             return (noisy[at] * 256U + noisy[at + 1]) >> 6;
+           }});
+  CAPTURE(one.arranged);
+  std::string expected;
+  for (std::size_t channel = 0; channel < 3; ++channel) {
+    for (std::size_t y = 0; y < kHigh; ++y) {
+      for (std::size_t x = 0; x < (channel == 0 ? kWidth : one.chroma_width); ++x) {
+        const unsigned sample = one.sample(channel, x, y);
+        for (std::size_t i = 0; i < one.sample_bytes; ++i) {
+          expected += static_cast<char>(sample >> 8 * i);
+        }
+      }
+    }
+  }
+  const TemporaryFolder folder;
+  const PixelFormat format = PixelFormat::from_name(one.arranged);
+  REQUIRE(avstore::packed_size(format, kWide, kHigh) == one.bytes);
+  const ImageView view = avstore::contiguous_view(format, kWide, kHigh, noisy.data());
+  write_images(folder.path() / "store", options_of("ffv1/mkv"), view, 1);
+  const fs::path chunk = folder.path() / "store" / "000000.mkv";
+  CHECK(probe(chunk, "-show_entries stream=pix_fmt").at(0) == one.planar);
+  CHECK(
+      (run("ffmpeg -loglevel error -i " + quoted(chunk.string()) + " -f rawvideo -") == expected));
 }
 
 // ---- align ---------------------------------------------------------------------------------

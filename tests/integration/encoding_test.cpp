@@ -406,6 +406,17 @@ TEST_CASE("options that cannot be are errors which name them") {
       CHECK_THAT(error.what(), Contains("preset") || Contains("warpspeed"));
     }
   }
+  SECTION("more B-frames than the encoder makes") {
+    for (const std::string format : {"avc1/mp4", "hevc/mp4", "h264-lossless/mkv"}) {
+      options = options_of(format);
+      options.encoder.encoder = format == "hevc/mp4" ? "libx265" : "libx264";
+      options.encoder.b_frames = 17;
+      const auto error = error_of_options(folder.path() / format.substr(0, 5), options);
+      CAPTURE(format);
+      CHECK(error.kind() == ErrorKind::invalid_argument);
+      CHECK_THAT(error.what(), Contains("at most 16 B-frames"));
+    }
+  }
   SECTION("unknown encoder") {
     options.encoder.encoder = "libx263";
     const auto error = error_of_options(store, options);

@@ -1,7 +1,9 @@
 // Exported videos hold what was asked for, as ffprobe and ffmpeg see them.
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -168,4 +170,140 @@ TEST_CASE("a cut through 10 bit stays 10 bit, or it is told") {
     CHECK_THAT(notices[0], Contains("8 bit"));
     notices.clear();
   }
+}
+
+// ---- Real times ----------------------------------------------------------------------------
+
+namespace {
+
+constexpr double kNever = std::numeric_limits<double>::quiet_NaN();
+
+void write_timed_store(const fs::path& store, const std::vector<double>& times) {
+  auto options = options_of("h264/mkv", 20);
+  options.encoder.keyframe_interval = 6;
+  std::vector<Name> names;
+  for (std::size_t i = 0; i < times.size(); ++i) {
+    names.push_back({static_cast<std::int64_t>(i), times[i]});
+  }
+  write_store(store, options, avstore::pixel::gray8, names);
+}
+
+struct Exported {
+  std::vector<double> times;  // from the first frame on, as ffprobe has them
+  std::vector<std::string> notices;
+};
+
+Exported export_times(const std::vector<double>& times, const std::string& ending) {
+  const TemporaryFolder folder;
+  write_timed_store(folder.path() / "store", times);
+  Exported made;
+  ExportOptions options;
+  options.notice = [&](const std::string& text) { made.notices.push_back(text); };
+  const fs::path video = folder.path() / ("out" + ending);
+  avstore::export_video(folder.path() / "store", video, options);
+  for (const std::string& line : probe(video, "-show_entries packet=pts_time")) {
+    made.times.push_back(std::stod(line));
+  }
+  const double first = made.times.at(0);
+  for (double& time : made.times) {
+    time -= first;
+  }
+  return made;
+}
+
+void check_times(const std::vector<double>& found, const std::vector<double>& expected,
+                 double margin) {
+  CAPTURE(found, expected);
+  REQUIRE(found.size() == expected.size());
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    CHECK(std::abs(found[i] - expected[i]) < margin);
+  }
+}
+
+// `count` times from `first` on.
+std::vector<double> every(double distance, int count, double first = 0) {
+  std::vector<double> times;
+  for (int i = 0; i < count; ++i) {
+    times.push_back(first + i * distance);
+  }
+  return times;
+}
+
+}  // namespace
+
+TEST_CASE("an exported video has the frames' own times") {
+  const std::string ending = GENERATE(".mp4", ".mkv");
+  CAPTURE(ending);
+  const double half_ms = 0.00051;
+  SECTION("as they are") {
+    const std::vector<double> times{5, 5.04, 5.05, 7, 7.0333};
+    const auto made = export_times(times, ending);
+    CHECK(made.notices.empty());
+    check_times(made.times, {0, 0.04, 0.05, 2, 2.0333}, half_ms);
+  }
+  SECTION("that step back: these go on, and keep their distances behind that") {
+    auto times = every(0.04, 30, 1000);
+    const auto again = every(0.04, 30, 1000);
+    times.insert(times.end(), again.begin(), again.end());
+    times.push_back(1000 + 0.04 * 29 + 0.5);
+    const auto made = export_times(times, ending);
+    auto expected = every(0.04, 60);
+    expected.push_back(expected.back() + 0.5);
+    check_times(made.times, expected, half_ms);
+    REQUIRE(made.notices.size() == 1);
+    CHECK_THAT(made.notices[0], Contains("store: times run backwards at frame 30"));
+  }
+  SECTION("that are missing or the same: these are spread") {
+    const auto made =
+        export_times({kNever, 3, 3.04, 3.04, kNever, kNever, 3.2, 3.24, 3.24}, ending);
+    check_times(made.times, {0, 0.04, 0.08, 0.12, 0.16, 0.2, 0.24, 0.28, 0.32}, half_ms);
+    REQUIRE(made.notices.size() == 2);
+    CHECK_THAT(made.notices[0], Contains("no time at frame 0 and 2 more"));
+    CHECK_THAT(made.notices[1], Contains("time of the frame before at frame 3 and 1 more"));
+  }
+  SECTION("that are all the same or none: at the nominal rate") {
+    const double time = GENERATE(7.0, kNever);
+    const auto made = export_times(std::vector<double>(10, time), ending);
+    check_times(made.times, every(0.04, 10), half_ms);
+    CHECK(made.notices.size() == 1);
+  }
+}
+
+TEST_CASE("frames closer than a millisecond keep their times in MP4; in Matroska it is told") {
+  const auto times = every(0.00025, 40, 1700000000);
+  const auto fine = export_times(times, ".mp4");
+  CHECK(fine.notices.empty());
+  check_times(fine.times, every(0.00025, 40), 0.000002);
+  const auto coarse = export_times(times, ".mkv");
+  REQUIRE(coarse.notices.size() == 1);
+  CHECK_THAT(coarse.notices[0], Contains("closer together than the 1 ms") && Contains("MP4"));
+  CHECK(coarse.times.size() == 40);
+}
+
+TEST_CASE("times that no video can have are errors which name them") {
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  const auto export_to = [&](const std::string& name, avstore::Timing timing) {
+    ExportOptions options;
+    options.timing = timing;
+    avstore::export_video(store, folder.path() / name, options);
+  };
+  SECTION("in any") {
+    write_timed_store(store, {0, 1, GENERATE(1e300, -1e300, 1e18)});
+    const auto error = error_of([&] { export_to("out.mkv", avstore::Timing::real); });
+    CHECK(error.kind() == avstore::ErrorKind::invalid_argument);
+    CHECK(says(error, "frame 2 has the time"));
+  }
+  SECTION("in MP4") {
+    write_timed_store(store, {0, 1700000000, 1700000001});
+    const auto error = error_of([&] { export_to("out.mp4", avstore::Timing::real); });
+    CHECK(error.kind() == avstore::ErrorKind::invalid_argument);
+    CHECK(says(error, "between frame 0 and the next"));
+    export_to("out.mkv", avstore::Timing::real);
+    CHECK(probe(folder.path() / "out.mkv", "-show_entries packet=pts_time").at(1) ==
+          "1700000000.000000");
+  }
+  CHECK_FALSE(fs::exists(folder.path() / "out.mp4"));
+  export_to("nominal.mp4", avstore::Timing::nominal);
+  CHECK(decoded_frames(folder.path() / "nominal.mp4") == 3);
 }

@@ -95,7 +95,8 @@ struct ExportResult {
 
 // Write one video file (.mp4 or .mkv) that players can play. Packets are copied; encoded anew are
 // only frames of a keyframe interval that the range cuts through, and stores whose chunks cannot be
-// joined (images, or differing codec settings).
+// joined (images, or differing codec settings). Real times that step back or are missing are mended
+// and told of; times that no video can have are an Error(invalid_argument).
 ExportResult export_video(const std::filesystem::path& store, const std::filesystem::path& file,
                           const ExportOptions& options);
 

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "media/av.h"
+#include "media/planar.h"
 
 namespace avstore::media {
 namespace {
@@ -216,11 +217,8 @@ bool is_gray(AVPixelFormat format) {
 
 // Formats without loss keep the layout, or take one that holds the same values.
 std::optional<EncoderInput> lossless_input(const std::string& encoder, const ImageView& input) {
-  AVPixelFormat format = to_av(input.format);
-  if (format == AV_PIX_FMT_NV12) {
-    format = AV_PIX_FMT_YUV420P;  // the same samples, planes apart
-  }
-  format = without_yuvj(format);
+  // YUV with its planes apart, as encoders want it: the same samples.
+  AVPixelFormat format = to_av(planar_form(input.format).value_or(input.format));
   if (format == AV_PIX_FMT_BGR24 || format == AV_PIX_FMT_RGB24) {
     format = takes(encoder, AV_PIX_FMT_BGR24) ? AV_PIX_FMT_BGR24 : AV_PIX_FMT_BGR0;
   }
@@ -337,6 +335,14 @@ bool is_deep(PixelFormat format) {
 
 bool keeps_depth(const Format& format) {
   return std::any_of(format.lossless_pixels.begin(), format.lossless_pixels.end(), is_deep);
+}
+
+bool keeps_depth(const VideoFormat& format, const ImageView& image) {
+  return keeps_depth(format.format) ||
+         std::any_of(format.encoders.begin(), format.encoders.end(), [&](const EncoderChoice& one) {
+           const auto input = encoder_input(format, one.name, image);
+           return input && is_deep(input->pixel_format);
+         });
 }
 
 std::string depth_loss(PixelFormat format, const std::string& destination) {

@@ -72,6 +72,8 @@ PixelFormat nearest_packed_format(PixelFormat format, bool deep_allowed);
 bool is_deep(PixelFormat format);
 // Whether a format keeps more than 8 bit a channel of pixels that it takes.
 bool keeps_depth(const Format& format);
+// Whether it does of this image.
+bool keeps_depth(const VideoFormat& format, const ImageView& image);
 // What to tell where it does not.
 std::string depth_loss(PixelFormat format, const std::string& destination);
 

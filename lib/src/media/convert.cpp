@@ -7,6 +7,7 @@
 
 #include "media/av.h"
 #include "media/image_copy.h"
+#include "media/planar.h"
 
 namespace avstore::media {
 namespace {
@@ -227,6 +228,9 @@ class Converter::Impl {
     }
     if (find_four_deep(from) != nullptr && find_four_deep(to) != nullptr) {
       return reorder(image, *find_four_deep(from), *find_four_deep(to));
+    }
+    if (sws_isSupportedInput(from) == 0 && planar_form(view.format)) {
+      return convert(make_planar(image), format, target_color);
     }
     Kind kind{from, to, view.width, view.height, view.color, {}};
     kind.target = target_color != nullptr ? *target_color : default_target(view, from, to);

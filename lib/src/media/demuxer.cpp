@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "media/av.h"
+#include "media/avi_chunks.h"
 #include "media/byte_stream.h"
 #include "media/log.h"
 
@@ -126,7 +127,7 @@ class Demuxer::Impl {
     ordinal_timestamps_ =
         options.count_packets || (file_->iformat->flags & AVFMT_NOTIMESTAMPS) != 0;
     // AVI counts frames in decode order and stores no presentation times.
-    decode_order_ = ordinal_timestamps_ || std::string_view(file_->iformat->name) == "avi";
+    decode_order_ = ordinal_timestamps_ || is_avi();
   }
 
   const std::string& url() const { return url_; }
@@ -141,7 +142,7 @@ class Demuxer::Impl {
   std::string truncation() const {
     // An edit list may leave samples out; MP4 reports a cut-off file in its own words instead.
     const bool counts_samples = std::string_view(file_->iformat->name).starts_with("mov");
-    if (!counts_samples && info_.frame_count > packets_read_) {
+    if (!counts_samples && info_.frame_count > packets_read_ + empty_chunks()) {
       return "it ends after " + std::to_string(packets_read_) + " of " +
              std::to_string(info_.frame_count) + " frames";
     }
@@ -171,6 +172,7 @@ class Demuxer::Impl {
       return false;
     }
     ++packets_read_;
+    last_dts_ = packet.get()->dts;
     packet.set_stated_pts(packet.pts());
     identify(*packet.get());
     return true;
@@ -200,6 +202,26 @@ class Demuxer::Impl {
       }
     } while (raw->stream_index != stream_->index || raw->size == 0 || is_useless_part());
     return true;
+  }
+
+  bool is_avi() const { return std::string_view(file_->iformat->name) == "avi"; }
+
+  // AVI counts dropped frames too, for which it has chunks without a byte. Its demuxer passes over
+  // these, and counts them in the DTS of what comes after them. It takes a look at the file to see
+  // those at the end.
+  std::int64_t empty_chunks() const {
+    if (!is_avi()) {
+      return 0;
+    }
+    const bool counted = last_dts_ != AV_NOPTS_VALUE;
+    const std::int64_t passed_over =
+        counted ? std::max<std::int64_t>(0, last_dts_ + 1 - packets_read_) : 0;
+    AVIOContext* const bytes = file_->pb;
+    const bool all_seen = packets_read_ + passed_over >= info_.frame_count;
+    if (all_seen || bytes == nullptr || (bytes->seekable & AVIO_SEEKABLE_NORMAL) == 0) {
+      return passed_over;
+    }
+    return count_empty_avi_chunks(*bytes, stream_->index);
   }
 
   int read_patiently(AVPacket* raw) {
@@ -354,6 +376,7 @@ class Demuxer::Impl {
   bool ordinal_timestamps_ = false;
   bool decode_order_ = false;
   std::int64_t packets_read_ = 0;
+  std::int64_t last_dts_ = AV_NOPTS_VALUE;  // of the packet read last
   std::int64_t seeks_ = 0;
   bool last_is_partial_ = false;
   std::string damage_;  // what libav complained of at the end of the file

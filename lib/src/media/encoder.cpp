@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <mutex>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -139,6 +140,7 @@ class Encoder::Impl {
     const auto prepare = [&] { make_context(codec, format, options, time_base, for_container); };
     prepare();
     require_known(all);
+    require_known_preset(all);
     if (family_ == EncoderFamily::vaapi && !all.contains("low_power")) {
       open_vaapi(all, prepare);
     } else {
@@ -320,6 +322,35 @@ class Encoder::Impl {
     }
     if (name_ == "ffv1" && (width_ < kSmallestFfv1 || height_ < kSmallestFfv1)) {
       throw Error(ErrorKind::unsupported, where_ + ": frames must be at least 8x8 pixels");
+    }
+    constexpr int kMostBFrames = 16;  // x264 silently makes no more
+    if (is_x26x() && context_->max_b_frames > kMostBFrames) {
+      throw Error(ErrorKind::invalid_argument,
+                  where_ + ": makes at most " + std::to_string(kMostBFrames) +
+                      " B-frames between others, not " + std::to_string(context_->max_b_frames));
+    }
+  }
+
+  bool is_x26x() const { return name_.starts_with("libx264") || name_ == "libx265"; }
+
+  // These print what they think of an unknown preset on standard error, where nobody can stop them.
+  void require_known_preset(const Options& all) const {
+    constexpr std::array<std::string_view, 10> kNames{
+        "ultrafast", "superfast", "veryfast", "faster",   "fast",
+        "medium",    "slow",      "slower",   "veryslow", "placebo"};
+    const auto preset = all.find("preset");
+    if (!is_x26x() || preset == all.end()) {
+      return;
+    }
+    const std::string& wanted = preset->second;
+    const bool is_number = wanted.size() == 1 && wanted[0] >= '0' && wanted[0] <= '9';
+    if (!is_number && std::find(kNames.begin(), kNames.end(), wanted) == kNames.end()) {
+      std::string known;
+      for (const std::string_view name : kNames) {
+        known += (known.empty() ? "" : ", ") + std::string(name);
+      }
+      throw Error(ErrorKind::invalid_argument,
+                  where_ + ": no preset '" + wanted + "'; there are " + known);
     }
   }
 

@@ -71,9 +71,9 @@ void FrameRules::require_sensor_data(const ImageView& view) const {
 }
 
 void FrameRules::warn_of_depth(const ImageView& view) const {
-  const Format& format = find_format(options_.format);
-  if (options_.on_warning && media::is_deep(view.format) && !media::keeps_depth(format)) {
-    options_.on_warning(media::depth_loss(view.format, "format " + format.name));
+  const media::VideoFormat& format = media::find_video_format(options_.format);
+  if (options_.on_warning && media::is_deep(view.format) && !media::keeps_depth(format, view)) {
+    options_.on_warning(media::depth_loss(view.format, "format " + format.format.name));
   }
 }
 

@@ -25,6 +25,7 @@
 #include "tools/pixel_input.h"
 #include "tools/progress_meter.h"
 #include "tools/store_copy.h"
+#include "tools/timeline.h"
 
 namespace avstore {
 namespace {
@@ -32,6 +33,7 @@ namespace {
 namespace fs = std::filesystem;
 using tools::ExportPlan;
 using tools::ExportSegment;
+using tools::Timeline;
 
 struct Target {
   std::string muxer;
@@ -49,48 +51,6 @@ Target target_of(const fs::path& file) {
       {{"h264", (muxer == "mp4" ? "avc1/" : "h264/") + container}, {"hevc", "hevc/" + container}}};
 }
 
-// Presentation times of the exported frames, in ticks; each at least one after the one before it.
-class Timeline {
- public:
-  Timeline(Reader& reader, IndexRange range, Timing timing, Rational frame_rate) {
-    const Rational tick = time_base(timing, frame_rate);
-    std::optional<double> first;
-    reader.for_each_info(range, [&](const FrameInfo& info) {
-      first = first.value_or(info.time.seconds);
-      const double seconds = info.time.seconds - *first;
-      std::int64_t pts = static_cast<std::int64_t>(ticks_.size());
-      if (timing == Timing::real) {
-        pts = std::isfinite(seconds) ? std::llround(seconds / tick.value()) : 0;
-      }
-      ticks_.push_back(ticks_.empty() ? pts : std::max(pts, ticks_.back() + 1));
-      return true;
-    });
-  }
-
-  // Milliseconds for real times: what Matroska counts in.
-  static Rational time_base(Timing timing, Rational frame_rate) {
-    return timing == Timing::real ? Rational{1, 1000} : Rational{frame_rate.den, frame_rate.num};
-  }
-
-  std::int64_t pts(std::int64_t frame) const { return ticks_[static_cast<std::size_t>(frame)]; }
-  // Decoding runs `delay` packets ahead; before the first frame it does so at a guessed pace.
-  std::int64_t dts(std::int64_t packet, std::int64_t delay) const {
-    const std::int64_t frame = packet - delay;
-    return frame >= 0 ? pts(frame) : pts(0) + frame * step();
-  }
-  std::int64_t duration(std::int64_t frame) const {
-    return frame + 1 < count() ? pts(frame + 1) - pts(frame) : step();
-  }
-  std::int64_t count() const { return static_cast<std::int64_t>(ticks_.size()); }
-
- private:
-  std::int64_t step() const {
-    return count() > 1 ? std::max<std::int64_t>(1, (ticks_.back() - ticks_[0]) / (count() - 1)) : 1;
-  }
-
-  std::vector<std::int64_t> ticks_;
-};
-
 media::Demuxer open_packets(Reader& reader, const ExportSegment& segment) {
   return tools::open_packets(
       reader, store::IndexedChunk(store::ReaderAccess::index(reader), segment.chunk));
@@ -106,10 +66,15 @@ class Exporter {
         options_(options),
         frame_rate_(frame_rate),
         target_(target_of(file)),
-        timeline_(reader, range, options.timing, frame_rate),
+        timeline_(reader, range, options.timing, frame_rate, target_.muxer),
         meter_(options.progress, range.size(), file.string()),
         plan_(std::move(plan)) {
-    options_.encoder.frame_rate = frame_rate;
+    const Rational real_rate = timeline_.mean_rate();
+    if (options.timing == Timing::real && options.encoder.frame_rate.num == 0 &&
+        real_rate.num > 0) {
+      frame_rate_ = real_rate;
+    }
+    options_.encoder.frame_rate = frame_rate_;
     options_.encoder.b_frames = 0;
     if (!can_join()) {
       choose_codec();
@@ -121,6 +86,11 @@ class Exporter {
 
   ExportResult run(const fs::path& temporary) {
     temporary_ = temporary;
+    for (const std::string& notice : timeline_.notices()) {
+      if (options_.notice) {
+        options_.notice(notice);
+      }
+    }
     for (const ExportSegment& segment : plan_.segments) {
       if (segment.copied) {
         copy(segment);
@@ -195,7 +165,7 @@ class Exporter {
     return media::EncoderLine(format, options_.encoder).open(encoder_time_base(), first);
   }
 
-  Rational encoder_time_base() const { return Timeline::time_base(options_.timing, frame_rate_); }
+  Rational encoder_time_base() const { return timeline_.time_base(); }
 
   void start(const AVCodecParameters* parameters) {
     if (!muxer_) {
@@ -323,11 +293,11 @@ class Exporter {
 // Of the frames' own times where they make sense, else the format's usual one.
 Rational mean_frame_rate(const StoreInfo& info) {
   const double seconds = info.time_max.seconds - info.time_min.seconds;
-  if (info.frame_count < 2 || !(seconds > 0)) {
+  if (info.frame_count < 2 || !(seconds > 0) || !std::isfinite(seconds)) {
     return {25, 1};
   }
   const double rate = static_cast<double>(info.frame_count - 1) / seconds;
-  return {std::clamp<std::int64_t>(std::llround(rate * 1000), 1, 1'000'000), 1000};
+  return {std::llround(std::clamp(rate * 1000, 1.0, 1e6)), 1000};
 }
 
 // What the store was made with; of stores that do not say, what their video says.
@@ -389,9 +359,8 @@ ExportResult export_video(const fs::path& store, const fs::path& file,
   fs::remove(temporary, missing);
   try {
     ExportPlan plan = tools::plan_export(reader, range);
-    const Rational rate = options.encoder.frame_rate.num > 0  ? options.encoder.frame_rate
-                          : options.timing == Timing::nominal ? nominal_frame_rate(reader, plan)
-                                                              : mean_frame_rate(reader.info());
+    const Rational rate = options.encoder.frame_rate.num > 0 ? options.encoder.frame_rate
+                                                             : nominal_frame_rate(reader, plan);
     Exporter exporter(reader, file, range, options, rate, std::move(plan));
     const ExportResult result = exporter.run(temporary);
     base::rename(temporary, file);

@@ -109,6 +109,12 @@ ImportResult import_file(const fs::path& file, const fs::path& store,
                 file.string() + ": video that is copied is no " + options.writer.encoding +
                     " data; leave the encoding out, or import without the option copy");
   }
+  if (options.copy && options.writer.timing == Timing::real) {
+    throw Error(ErrorKind::invalid_argument,
+                file.string() +
+                    ": the timestamps of video that is copied are spaced evenly, not "
+                    "real; import without the option copy");
+  }
   std::optional<ImportResult> result;
   store::make_store(store, options.writer.overwrite, [&](const fs::path& folder) {
     ImportOptions encoding = options;
