@@ -9,15 +9,6 @@
 namespace avstore::media {
 namespace {
 
-CodecParametersPtr clone(const AVCodecParameters* parameters) {
-  CodecParametersPtr copy(avcodec_parameters_alloc());
-  if (!copy) {
-    throw std::bad_alloc();
-  }
-  check(avcodec_parameters_copy(copy.get(), parameters), "codec parameters", "cannot copy");
-  return copy;
-}
-
 bool has_nal_units(const AVCodecParameters& parameters) {
   return parameters.codec_id == AV_CODEC_ID_H264 || parameters.codec_id == AV_CODEC_ID_HEVC;
 }
