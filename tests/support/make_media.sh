@@ -219,6 +219,8 @@ other_codecs() {
     film main 100 h261.mkv "H.261: Matroska takes each packet for a keyframe" -c:v h261 -s 176x144 -q:v 4 -g 25
     film main 100 qtrle.mov "QuickTime animation, which needs what only MOV says" -c:v qtrle -pix_fmt rgb24
     film main 100 flv1.flv "Sorenson H.263 in FLV" -c:v flv -q:v 4 -g 25
+    film main 100 h263.mov "H.263: libavformat takes each packet for a keyframe" -c:v h263 -q:v 4 -g 25
+    film main 100 h263p.avi "H.263+" -c:v h263p -q:v 4 -g 25
 }
 
 two_passes() {

@@ -1078,6 +1078,25 @@ TEST_CASE("decoding starts only where a fresh decoder has the headers that are i
   }
 }
 
+TEST_CASE("H.263 says in each picture whether it needs others") {
+  const auto parameters = parameters_of(AV_CODEC_ID_H263, {});
+  const auto starts = [&](const Bytes& bytes) {
+    avstore::media::Packet packet;
+    packet.replace_bytes(bytes);
+    packet.get()->flags |= AV_PKT_FLAG_KEY;  // as libavformat marks each
+    return starts_of("h263", parameters.get(), {packet}) == std::vector<bool>{true};
+  };
+  // Start code, temporal reference 5, PTYPE: 10000, format 011 (352x288), intra 0 or inter 1.
+  CHECK(starts({0, 0, 0x80, 0x16, 0x0C, 0, 0}));
+  CHECK_FALSE(starts({0, 0, 0x80, 0x16, 0x0E, 0, 0}));
+  // Format 111: UFEP 001, 18 bits of OPPTYPE, then the type 000 or 001; or UFEP 000.
+  CHECK(starts({0, 0, 0x80, 0x16, 0x1C, 0x80, 0, 0x00, 0, 0}));
+  CHECK_FALSE(starts({0, 0, 0x80, 0x16, 0x1C, 0x80, 0, 0x04, 0, 0}));
+  CHECK_FALSE(starts({0, 0, 0x80, 0x16, 0x1C, 0, 0, 0, 0, 0}));
+  CHECK_FALSE(starts({0, 0, 0x80, 0x16}));
+  CHECK_FALSE(starts({1, 2, 3, 4, 5, 6, 7, 8}));
+}
+
 // --- Time ---
 
 TEST_CASE("timestamps from one time base to another") {

@@ -92,11 +92,32 @@ bool begins_with(Bytes packet, int length_size) {
   return start.found();
 }
 
-// Codecs whose keyframes are pictures without references, after which nothing from before is used.
+// A picture that is coded without reference to others, by its header (ITU-T H.263, 5.1).
+bool is_h263_intra(Bytes packet) {
+  constexpr int kStartCode = 22;
+  constexpr int kTemporalReference = 8;
+  constexpr int kUntilFormat = 5;
+  constexpr unsigned kExtended = 7;
+  constexpr int kExtendedFormat = 18;
+  BitReader reader(packet);
+  if (reader.bits(kStartCode) != 32) {
+    return false;
+  }
+  reader.bits(kTemporalReference + kUntilFormat);
+  if (reader.bits(3) != kExtended) {
+    return !reader.at_end() && reader.bit() == 0;
+  }
+  const bool states_format = reader.bits(3) == 1;  // else it is as in a picture before
+  reader.bits(states_format ? kExtendedFormat : 0);
+  return states_format && !reader.at_end() && reader.bits(3) == 0;
+}
+
+// Codecs whose keyframes are pictures without references, after which nothing from before is used,
+// and whose demuxers and parsers know keyframes.
 bool is_known_by_flag(const std::string& codec, const AVCodecParameters& parameters) {
-  constexpr std::array<std::string_view, 12> kNames = {
-      "mpeg1video", "mpeg2video", "mpeg4", "flv1", "h263",   "wmv1",
-      "wmv2",       "vp8",        "vp9",   "av1",  "theora", "ffv1"};
+  constexpr std::array<std::string_view, 11> kNames = {"mpeg1video", "mpeg2video", "mpeg4", "flv1",
+                                                       "wmv1",       "wmv2",       "vp8",   "vp9",
+                                                       "av1",        "theora",     "ffv1"};
   const AVCodecDescriptor* descriptor = avcodec_descriptor_get(parameters.codec_id);
   const bool intra_only =
       descriptor != nullptr && (descriptor->props & AV_CODEC_PROP_INTRA_ONLY) != 0;
@@ -114,6 +135,8 @@ RandomAccess::RandomAccess(const std::string& codec, const AVCodecParameters* pa
     codec_ = Codec::h264;
   } else if (codec == "hevc") {
     codec_ = Codec::hevc;
+  } else if (codec == "h263" || codec == "h263p") {
+    codec_ = Codec::h263;
   } else if (is_known_by_flag(codec, *parameters)) {
     codec_ = Codec::by_flag;
   }
@@ -139,6 +162,8 @@ bool RandomAccess::is_whole(const Packet& packet) const {
       return begins_with<H264Start>(packet.bytes(), headers_.length_size());
     case Codec::hevc:
       return begins_with<HevcStart>(packet.bytes(), headers_.length_size());
+    case Codec::h263:
+      return is_h263_intra(packet.bytes());
     case Codec::by_flag:
       return true;
     case Codec::only_first:

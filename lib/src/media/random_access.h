@@ -16,7 +16,7 @@ namespace avstore::media {
 // beginning does.
 //
 // A container's keyframe flag is not enough: encoders also set it on pictures from which decoding
-// recovers only gradually (intra refresh). So H.264 and HEVC packets are looked into. Of
+// recovers only gradually (intra refresh). So H.264, HEVC and H.263 packets are looked into. Of
 // other codecs only those are trusted whose keyframes are known to need nothing before them; of the
 // rest, decoding starts at the first packet.
 //
@@ -33,7 +33,7 @@ class RandomAccess {
   std::vector<bool> starts() const;
 
  private:
-  enum class Codec { h264, hevc, by_flag, only_first };
+  enum class Codec { h264, hevc, h263, by_flag, only_first };
   bool is_whole(const Packet& packet) const;
 
   Codec codec_ = Codec::only_first;
