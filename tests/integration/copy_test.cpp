@@ -122,6 +122,29 @@ TEST_CASE("frames that are only said to be there once more are not lost by copyi
   CHECK(notices.size() == (result.copied ? 0 : 1));
 }
 
+// Its second half needs parameter sets that come only at its beginning.
+TEST_CASE("keyframes at which decoding cannot start are found, and spoil no frame") {
+  const avstore::test::TemporaryFolder folder;
+  const auto store = folder.path() / "store";
+  const auto oracle = avstore::test::read_lines(avstore::test::media_folder() / "framemd5" /
+                                                "headers-once.h264.md5");
+  avstore::import_file(avstore::test::media_file("headers-once.h264"), store, copy_options(1000));
+  avstore::test::sqlite(store,
+                        "INSERT INTO keyframes SELECT chunk, frame_idx, pts, NULL, -1 FROM frames "
+                        "WHERE frame_idx IN (72, 84, 96, 108)");
+  const auto findings = avstore::verify(store, {.deep = true, .progress = {}}).findings;
+  CHECK(findings.size() == 4);
+  for (const std::string& finding : findings) {
+    CHECK_THAT(finding, Catch::Matchers::Contains("differs when decoding starts at its keyframe"));
+  }
+  avstore::Reader reader(store);
+  for (std::size_t i = oracle.size(); i-- > 0;) {
+    const auto frame = reader.read(avstore::FrameIndex(static_cast<std::int64_t>(i)));
+    CAPTURE(i);
+    CHECK(avstore::md5(frame.image.view()) == oracle[i]);
+  }
+}
+
 // The file is read for the plan, and then for the packets.
 TEST_CASE("a file that changes while its packets are copied is an error") {
   namespace fs = std::filesystem;

@@ -99,6 +99,31 @@ TEST_CASE("export copies every frame where PTS cannot be kept in the store") {
   }
 }
 
+// What a cut falls into is encoded anew, with other headers than what is copied after it.
+TEST_CASE("players can begin at each keyframe of an exported range") {
+  const TemporaryFolder folder;
+  avstore::ImportOptions copy;
+  copy.copy = true;
+  avstore::import_file(media_file("h264-no-bframes.mp4"), folder.path() / "store", copy);
+  const fs::path video = folder.path() / "out.mp4";
+  ExportOptions options;
+  options.range = {8, 120};
+  CHECK(avstore::export_video(folder.path() / "store", video, options).frames_encoded == 17);
+  const auto oracle = frame_md5s(video);
+  REQUIRE(oracle.size() == 112);
+  avstore::import_file(video, folder.path() / "again", copy);
+  avstore::Reader again(folder.path() / "again");
+  const auto infos = again.infos({0, 112});
+  const auto packets = probe(video, "-show_entries packet=flags");
+  CHECK(std::count_if(infos.begin(), infos.end(), [](const auto& i) { return i.keyframe; }) ==
+        std::count_if(packets.begin(), packets.end(), [](const auto& i) { return i[0] == 'K'; }));
+  for (std::int64_t i = 111; i >= 0; --i) {
+    CAPTURE(i);
+    CHECK(avstore::md5(again.read(avstore::FrameIndex(i)).image.view()) ==
+          oracle[static_cast<std::size_t>(i)]);
+  }
+}
+
 TEST_CASE("export of a chunk that has lost its end is an error, not a shorter video") {
   const TemporaryFolder folder;
   const fs::path store = folder.path() / "store";

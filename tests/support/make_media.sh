@@ -219,6 +219,8 @@ other_codecs() {
     film main 100 h261.mkv "H.261: Matroska takes each packet for a keyframe" -c:v h261 -s 176x144 -q:v 4 -g 25
     film main 100 qtrle.mov "QuickTime animation, which needs what only MOV says" -c:v qtrle -pix_fmt rgb24
     film main 100 flv1.flv "Sorenson H.263 in FLV" -c:v flv -q:v 4 -g 25
+    film main 100 h263.mov "H.263: libavformat takes each packet for a keyframe" -c:v h263 -q:v 4 -g 25
+    film main 100 h263p.avi "H.263+" -c:v h263p -q:v 4 -g 25
 }
 
 two_passes() {
@@ -278,6 +280,28 @@ containers_and_times() {
     job part-a encode_part part-a small 60 -pix_fmt yuv420p
     job part-b encode_part part-b main 60 -pix_fmt yuv420p
     job part-c encode_part part-c small 60 -pix_fmt yuv444p
+}
+
+# Two recordings of other headers, each of which states its own only once.
+headers_once() {
+    made headers-once.h264 "parameter sets change midway, and are not repeated at keyframes" joined_once "67 68" h264 \
+        "$(x264 keyint=12:bframes=2:b-adapt=0)" "$(x264 keyint=12:bframes=0:cabac=0:ref=1:8x8dct=0:weightp=0)"
+    made headers-once.hevc "parameter sets change midway, and are not repeated at keyframes" joined_once "40 42 44" hevc \
+        "$(x265 keyint=12:min-keyint=12:bframes=2:b-adapt=0)" "$(x265 keyint=12:min-keyint=12:bframes=0:no-sao=1:ctu=16:no-signhide=1)"
+    made headers-once.m4v "the video object layer changes midway, and is not repeated at keyframes" joined_once "b0 b5 00 2 b2" m4v \
+        "-c:v mpeg4 -q:v 4 -g 12" "-c:v mpeg4 -q:v 4 -g 12 -flags:v +bitexact+qpel"
+    made headers-once.m2v "the sequence header changes midway, and is not repeated at keyframes" joined_once "b3 b51" mpeg2video \
+        "-c:v mpeg2video -q:v 4 -g 12" "-c:v mpeg2video -q:v 4 -g 12 -intra_matrix $(yes 40 | head -63 | sed '1i 8' | paste -sd,)"
+}
+joined_once() {  # joined_once KINDS FORMAT OPTIONS-OF-FIRST OPTIONS-OF-SECOND
+    local kinds=$1 format=$2 name part=0 options; shift 2
+    name=$work/$(basename "$target")
+    for options; do
+        part=$((part + 1))
+        target=$name.$part encode main 60 $options -f "$format"
+        patch once "$name.$part" "$name.once.$part" $kinds
+    done
+    cat "$name.once".[12] > "${name/#"$work"/"$out"}"
 }
 
 no_seeking() {
@@ -412,6 +436,7 @@ bad_files() (
 unordered=(
     mp4-three-edits.mp4 mp4-edits-out-of-order.mp4 mp4-edits-with-gap.mp4 ts-concatenated.ts size-change.h264 size-change.ts
     format-change.h264 corrupt-packet{,-bframes}.mp4 corrupt-packet{,-lost}.avi mpeg4-asp-packed-xvid.avi
+    headers-once.{h264,hevc,m4v,m2v}
     avi-truncated.avi mkv-truncated.mkv  # their last frames depend on frames that are cut off
 )
 
@@ -494,6 +519,7 @@ packets() {  # packets NAME FILTER: number of packets behind a bitstream filter
 coded_h264_and_hevc
 other_codecs
 containers_and_times
+headers_once
 finish
 derived
 finish

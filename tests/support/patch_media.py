@@ -6,10 +6,13 @@ usage: patch_media.py edits    IN OUT START:LENGTH...   replace the edit list of
        patch_media.py no-idx1  IN OUT                   cut an AVI off where its index begins
        patch_media.py pack     IN OUT                   pack the B-frames of an MPEG-4 ASP AVI as the DivX encoder did
        patch_media.py flip     IN OUT POSITION COUNT    flip bits in COUNT bytes from POSITION on
+       patch_media.py once     IN OUT KIND...           drop the headers of an elementary stream but for the first of each KIND
        patch_media.py cut      IN OUT FROM TO           keep the bytes FROM to TO; each a number, or a fraction of the file as 0.7
 
 START and LENGTH of an edit are seconds; an edit whose START is "gap" shows nothing for LENGTH. START counts in the media's
 composition time, which begins at the delay of the B-frames and not at 0.
+
+A KIND is what such a header begins with after its start code, in hexadecimal; for H.264 "67" and "68".
 
 "pack" wants single B-frames at 25 frames/s. A reference frame and the B-frame coded after it go into one chunk, and the next chunk
 holds a VOP that says "not coded", so that a chunk has one time each, though decoding order is not presentation order. Nothing
@@ -178,6 +181,18 @@ def cut(data, start, end):
     return data[start:end]
 
 
+def headers_once(data, kinds):
+    start = b"\0\0\1"
+    before, *units = data.split(start)
+    kept, seen = before, set()
+    for unit in units:
+        kind = next((kind for kind in kinds if unit[:4].hex().startswith(kind)), None)
+        if kind is None or kind not in seen:
+            kept += start + unit
+        seen.add(kind)
+    return kept
+
+
 def main():
     if len(sys.argv) < 4:
         sys.exit(__doc__)
@@ -191,6 +206,7 @@ def main():
         "pack": lambda: pack_bframes(data),
         "flip": lambda: flip(data, int(rest[0]), int(rest[1])),
         "cut": lambda: cut(data, rest[0], rest[1]),
+        "once": lambda: headers_once(data, rest),
     }[action]()
     with open(target, "wb") as file:
         file.write(changed)

@@ -8,6 +8,7 @@
 // beginning.
 #include <deque>
 #include <optional>
+#include <set>
 #include <unordered_map>
 #include <utility>
 
@@ -157,6 +158,10 @@ class VideoReader final : public ChunkReader {
     const std::int64_t start_idx = start ? start->frame_idx : 0;
     const bool many_follow =
         access == Access::stretch || (access == Access::sequential && start_idx == frame_idx);
+    recovers_from_damage_ = access != Access::anew;
+    if (access == Access::anew) {
+      close_decoders();  // they keep more than frames from before
+    }
     use_decoder(many_follow ? Threading::frame : Threading::slice);
     constexpr int kMaxAttempts = 3;
     auto point = start;
@@ -221,6 +226,7 @@ class VideoReader final : public ChunkReader {
     awaited_ = point;
     next_.reset();
     ended_ = false;
+    from_beginning_ = false;
     return true;
   }
 
@@ -249,6 +255,7 @@ class VideoReader final : public ChunkReader {
     awaited_.reset();
     next_ = 0;
     ended_ = false;
+    from_beginning_ = true;
   }
 
   // Decode until that frame. None if what comes out is not what the index says; then we are lost.
@@ -258,8 +265,13 @@ class VideoReader final : public ChunkReader {
         if (frame->pts != awaited_->pts) {
           continue;  // a picture before the keyframe, whose references are missing
         }
+        if (is_suspect(awaited_->frame_idx, frame->damaged)) {
+          break;
+        }
         next_ = awaited_->frame_idx;
         awaited_.reset();
+      } else if (from_beginning_ && frame->damaged) {
+        damaged_.insert(*next_);
       }
       const std::int64_t here = (*next_)++;
       if (frame->pts != map_.pts(here)) {
@@ -272,6 +284,13 @@ class VideoReader final : public ChunkReader {
     }
     next_.reset();
     return std::nullopt;
+  }
+
+  // Whether a keyframe that came out damaged may have done so because decoding cannot start at it.
+  // With threads for frames the decoder's word is not to be taken (media/damage.h).
+  bool is_suspect(std::int64_t frame_idx, bool damaged) const {
+    return damaged && recovers_from_damage_ && decoder_ == &slice_decoder_ &&
+           !damaged_.contains(frame_idx);
   }
 
   std::optional<media::DecodedFrame> next_frame() {
@@ -314,7 +333,10 @@ class VideoReader final : public ChunkReader {
   PassedFrames passed_;
   std::optional<std::int64_t> next_;  // frame_idx of the frame that comes out next; none: unknown
   bool ended_ = false;                // the decoder has been given all packets
-  ReadStatistics statistics_;         // of demuxers closed since
+  bool from_beginning_ = false;       // not from a seek point
+  bool recovers_from_damage_ = true;
+  std::set<std::int64_t> damaged_;  // frame_idx of frames that are so when decoded from there
+  ReadStatistics statistics_;       // of demuxers closed since
 };
 
 }  // namespace

@@ -75,6 +75,15 @@ AvPacket make_packet() {
   return packet;
 }
 
+CodecParametersPtr clone(const AVCodecParameters* parameters) {
+  CodecParametersPtr copy(avcodec_parameters_alloc());
+  if (!copy) {
+    throw std::bad_alloc();
+  }
+  check(avcodec_parameters_copy(copy.get(), parameters), "codec parameters", "cannot copy");
+  return copy;
+}
+
 Dictionary::Dictionary(const std::map<std::string, std::string>& entries) {
   for (const auto& [key, value] : entries) {
     set(key, value);

@@ -68,6 +68,7 @@ int check(int code, const std::string& where, const std::string& what);
 // Never null: throws std::bad_alloc.
 AvFrame make_frame();
 AvPacket make_packet();
+CodecParametersPtr clone(const AVCodecParameters* parameters);
 
 // Options for a libav call; afterwards holds those that it did not know.
 class Dictionary {

@@ -3,6 +3,7 @@
 #include <thread>
 
 #include "media/av.h"
+#include "media/headers_in_force.h"
 #include "media/log.h"
 
 namespace avstore::media {
@@ -16,35 +17,20 @@ constexpr int kWaitingFrames = 2;
 
 class Decoder::Impl {
  public:
-  Impl(const Demuxer& demuxer, const DecoderOptions& options) : where_(demuxer.url()) {
-    const AVCodecParameters* parameters = demuxer.parameters();
-    const AVCodec* codec = avcodec_find_decoder(parameters->codec_id);
-    if (codec == nullptr) {
-      throw Error(ErrorKind::unsupported,
-                  where_ + ": no decoder for codec " + avcodec_get_name(parameters->codec_id));
-    }
-    context_.reset(avcodec_alloc_context3(codec));
-    if (!context_) {
-      throw std::bad_alloc();
-    }
-    check(avcodec_parameters_to_context(context_.get(), parameters), where_,
-          "cannot set up the decoder");
-    context_->pkt_timebase = to_av(demuxer.stream().time_base);
-    set_threads(options);
-    check(avcodec_open2(context_.get(), codec, nullptr), where_, "cannot open the decoder");
+  Impl(const Demuxer& demuxer, const DecoderOptions& options)
+      : where_(demuxer.url()),
+        parameters_(clone(demuxer.parameters())),
+        time_base_(demuxer.stream().time_base),
+        options_(options),
+        headers_(*parameters_) {
+    open();
   }
 
-  void send(const AVPacket* packet) {
-    clear_log();
-    const int code = avcodec_send_packet(context_.get(), packet);
-    // A frame that can't be decoded is the file's fault, not the end of reading: the frames around
-    // it are still wanted. A linear decode by ffmpeg goes on in the same way.
-    if (code == AVERROR_INVALIDDATA || code == AVERROR_PATCHWELCOME) {
-      ++packets_undecodable_;
-    } else if (code < 0 && code != AVERROR_EOF) {
-      check(code, where_, "cannot decode");
-    }
+  void send(const Packet& packet) {
+    headers_.take(packet);
+    send(packet.get());
   }
+  void send_end() { send(nullptr); }
 
   std::optional<DecodedFrame> receive() {
     for (;;) {
@@ -65,24 +51,62 @@ class Decoder::Impl {
     }
   }
 
-  void flush() { avcodec_flush_buffers(context_.get()); }
+  // libav's own flush keeps the headers that came with packets.
+  void flush() {
+    if (headers_.changed()) {
+      open();
+      headers_ = HeadersInForce(*parameters_);
+    } else {
+      avcodec_flush_buffers(context_.get());
+    }
+  }
   std::int64_t frames_decoded() const { return frames_decoded_; }
   std::int64_t packets_undecodable() const { return packets_undecodable_; }
 
  private:
-  void set_threads(const DecoderOptions& options) {
+  void open() {
+    const AVCodec* codec = avcodec_find_decoder(parameters_->codec_id);
+    if (codec == nullptr) {
+      throw Error(ErrorKind::unsupported,
+                  where_ + ": no decoder for codec " + avcodec_get_name(parameters_->codec_id));
+    }
+    context_.reset(avcodec_alloc_context3(codec));
+    if (!context_) {
+      throw std::bad_alloc();
+    }
+    check(avcodec_parameters_to_context(context_.get(), parameters_.get()), where_,
+          "cannot set up the decoder");
+    context_->pkt_timebase = to_av(time_base_);
+    set_threads();
+    check(avcodec_open2(context_.get(), codec, nullptr), where_, "cannot open the decoder");
+  }
+
+  void send(const AVPacket* packet) {
+    clear_log();
+    const int code = avcodec_send_packet(context_.get(), packet);
+    // A frame that can't be decoded is the file's fault, not the end of reading: the frames around
+    // it are still wanted. A linear decode by ffmpeg goes on in the same way.
+    if (code == AVERROR_INVALIDDATA || code == AVERROR_PATCHWELCOME) {
+      ++packets_undecodable_;
+    } else if (code < 0 && code != AVERROR_EOF) {
+      check(code, where_, "cannot decode");
+    }
+  }
+
+  void set_threads() {
     const auto cores = static_cast<int>(std::thread::hardware_concurrency());
-    context_->thread_count = options.threads > 0 ? options.threads : std::max(1, cores);
-    if (options.threading == Threading::frame && context_->thread_count > 1) {
+    context_->thread_count = options_.threads > 0 ? options_.threads : std::max(1, cores);
+    if (options_.threading == Threading::frame && context_->thread_count > 1) {
       // Each frame waits for rows of the one before it, and whoever asks for the frames converts
       // them meanwhile: with more frames under way than threads can run, none of them idles.
       context_->thread_count += kWaitingFrames;
     }
-    context_->thread_type =
-        options.threading == Threading::frame ? FF_THREAD_FRAME | FF_THREAD_SLICE : FF_THREAD_SLICE;
+    context_->thread_type = options_.threading == Threading::frame
+                                ? FF_THREAD_FRAME | FF_THREAD_SLICE
+                                : FF_THREAD_SLICE;
     // dav1d does its own frame threading; this flag is how it is told not to hold frames back. To
     // other decoders it means something else: no reordering.
-    if (context_->codec_id == AV_CODEC_ID_AV1 && options.threading == Threading::slice) {
+    if (context_->codec_id == AV_CODEC_ID_AV1 && options_.threading == Threading::slice) {
       context_->flags |= AV_CODEC_FLAG_LOW_DELAY;
     }
   }
@@ -112,6 +136,10 @@ class Decoder::Impl {
   }
 
   std::string where_;
+  CodecParametersPtr parameters_;
+  Rational time_base_;
+  DecoderOptions options_;
+  HeadersInForce headers_;
   CodecContext context_;
   std::int64_t frames_decoded_ = 0;
   std::int64_t packets_undecodable_ = 0;
@@ -124,10 +152,10 @@ Decoder& Decoder::operator=(Decoder&&) noexcept = default;
 Decoder::~Decoder() = default;
 
 void Decoder::send(const Packet& packet) {
-  impl_->send(packet.get());
+  impl_->send(packet);
 }
 void Decoder::send_end() {
-  impl_->send(nullptr);
+  impl_->send_end();
 }
 std::optional<DecodedFrame> Decoder::receive() {
   return impl_->receive();

@@ -9,15 +9,6 @@
 namespace avstore::media {
 namespace {
 
-CodecParametersPtr clone(const AVCodecParameters* parameters) {
-  CodecParametersPtr copy(avcodec_parameters_alloc());
-  if (!copy) {
-    throw std::bad_alloc();
-  }
-  check(avcodec_parameters_copy(copy.get(), parameters), "codec parameters", "cannot copy");
-  return copy;
-}
-
 bool has_nal_units(const AVCodecParameters& parameters) {
   return parameters.codec_id == AV_CODEC_ID_H264 || parameters.codec_id == AV_CODEC_ID_HEVC;
 }
@@ -45,7 +36,6 @@ class JoinedStream::Impl {
   void change_source(const AVCodecParameters* source) {
     headers_differ_ = headers_differ_ || !same_headers(*source, *source_);
     source_ = clone(source);
-    headers_due_ = headers_differ_;
   }
 
   void fit(Packet& packet) {
@@ -53,14 +43,13 @@ class JoinedStream::Impl {
       return;
     }
     const int framing = nal_length_size(*source_);
-    if (framing == nal_length_size(*first_) && !headers_due_) {
+    if (framing == nal_length_size(*first_) && !(headers_differ_ && packet.key())) {
       return;
     }
     std::vector<Bytes> units = split_nal_units(packet.bytes(), framing);
-    if (headers_due_ && packet.key()) {
+    if (headers_differ_ && packet.key()) {
       const std::vector<Bytes> headers = parameter_sets(*source_);
       units.insert(units.begin(), headers.begin(), headers.end());
-      headers_due_ = false;
     }
     packet.replace_bytes(join_nal_units(units));
   }
@@ -72,7 +61,6 @@ class JoinedStream::Impl {
   CodecParametersPtr first_;
   CodecParametersPtr source_;
   bool headers_differ_ = false;  // any source so far had others than the one before it
-  bool headers_due_ = false;     // the next keyframe must carry its source's headers
 };
 
 JoinedStream::JoinedStream(const AVCodecParameters* first) : impl_(std::make_unique<Impl>(first)) {}

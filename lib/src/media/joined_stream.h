@@ -13,8 +13,8 @@ namespace avstore::media {
 
 // A container states the codec's headers once, at its beginning. H.264 and HEVC can repeat them
 // within the stream, so packets made with other headers may follow one another there: each keyframe
-// after a change of source gets the headers of its own source in front. Other codecs can be joined
-// only if their headers are the same.
+// after a change of headers gets those of its own source in front, as players begin anywhere. Other
+// codecs can be joined only if their headers are the same.
 class JoinedStream {
  public:
   // `first` is what the container will state.

@@ -1,5 +1,7 @@
 #include "media/nal_units.h"
 
+#include <algorithm>
+
 #include "media/av.h"
 
 namespace avstore::media {
@@ -47,12 +49,16 @@ std::vector<Bytes> split_prefixed(Bytes packet, std::size_t length_size) {
 }
 
 std::size_t find_start_code(Bytes data, std::size_t from) {
-  for (std::size_t i = from; i + 3 <= data.size(); ++i) {
-    if (data[i] == 0 && data[i + 1] == 0 && data[i + 2] == 1) {
-      return i;
+  for (auto one = data.begin() + static_cast<std::ptrdiff_t>(std::min(from + 2, data.size()));;
+       ++one) {
+    one = std::find(one, data.end(), 1);
+    if (one == data.end()) {
+      return data.size();
+    }
+    if (one[-1] == 0 && one[-2] == 0) {
+      return static_cast<std::size_t>(one - data.begin()) - 2;
     }
   }
-  return data.size();
 }
 
 std::vector<Bytes> split_annexb(Bytes packet) {

@@ -4,66 +4,13 @@
 #include <array>
 #include <optional>
 #include <string_view>
-#include <utility>
 
 #include "media/av.h"
+#include "media/bit_reader.h"
 #include "media/nal_units.h"
 
 namespace avstore::media {
 namespace {
-
-// Reads bits of a NAL unit's payload, most significant first, passing over emulation prevention
-// bytes (ITU-T H.264, 7.3.1).
-class BitReader {
- public:
-  explicit BitReader(Bytes data) : data_(data) {}
-
-  bool at_end() const { return byte_ >= data_.size(); }
-
-  unsigned bit() {
-    if (at_end()) {
-      return 0;
-    }
-    const unsigned value = data_[byte_] >> (7 - bit_) & 1U;
-    if (++bit_ == 8) {
-      next_byte();
-    }
-    return value;
-  }
-
-  unsigned bits(int count) {
-    unsigned value = 0;
-    while (count-- > 0) {
-      value = value << 1 | bit();
-    }
-    return value;
-  }
-
-  // Exp-Golomb code ue(v), ITU-T H.264, 9.1.
-  unsigned ue() {
-    int zeros = 0;
-    while (zeros < 32 && !at_end() && bit() == 0) {
-      ++zeros;
-    }
-    return zeros >= 32 ? ~0U : (1U << zeros) - 1 + bits(zeros);
-  }
-
- private:
-  void next_byte() {
-    bit_ = 0;
-    zeros_ = data_[byte_] == 0 ? zeros_ + 1 : 0;
-    ++byte_;
-    if (zeros_ >= 2 && byte_ < data_.size() && data_[byte_] == 3) {
-      ++byte_;
-      zeros_ = 0;
-    }
-  }
-
-  Bytes data_;
-  std::size_t byte_ = 0;
-  int bit_ = 0;
-  int zeros_ = 0;
-};
 
 // recovery_frame_cnt of a recovery point message, if the SEI unit has one (ITU-T H.264, D.1.8).
 std::optional<unsigned> recovery_frame_count(Bytes sei) {
@@ -135,7 +82,7 @@ class HevcStart {
 };
 
 template <typename Start>
-bool starts(Bytes packet, int length_size) {
+bool begins_with(Bytes packet, int length_size) {
   Start start;
   for (const Bytes unit : split_nal_units(packet, length_size)) {
     if (!start(unit)) {
@@ -145,11 +92,32 @@ bool starts(Bytes packet, int length_size) {
   return start.found();
 }
 
-// Codecs whose keyframes are pictures without references, after which nothing from before is used.
+// A picture that is coded without reference to others, by its header (ITU-T H.263, 5.1).
+bool is_h263_intra(Bytes packet) {
+  constexpr int kStartCode = 22;
+  constexpr int kTemporalReference = 8;
+  constexpr int kUntilFormat = 5;
+  constexpr unsigned kExtended = 7;
+  constexpr int kExtendedFormat = 18;
+  BitReader reader(packet);
+  if (reader.bits(kStartCode) != 32) {
+    return false;
+  }
+  reader.bits(kTemporalReference + kUntilFormat);
+  if (reader.bits(3) != kExtended) {
+    return !reader.at_end() && reader.bit() == 0;
+  }
+  const bool states_format = reader.bits(3) == 1;  // else it is as in a picture before
+  reader.bits(states_format ? kExtendedFormat : 0);
+  return states_format && !reader.at_end() && reader.bits(3) == 0;
+}
+
+// Codecs whose keyframes are pictures without references, after which nothing from before is used,
+// and whose demuxers and parsers know keyframes.
 bool is_known_by_flag(const std::string& codec, const AVCodecParameters& parameters) {
-  constexpr std::array<std::string_view, 12> kNames = {
-      "mpeg1video", "mpeg2video", "mpeg4", "flv1", "h263",   "wmv1",
-      "wmv2",       "vp8",        "vp9",   "av1",  "theora", "ffv1"};
+  constexpr std::array<std::string_view, 11> kNames = {"mpeg1video", "mpeg2video", "mpeg4", "flv1",
+                                                       "wmv1",       "wmv2",       "vp8",   "vp9",
+                                                       "av1",        "theora",     "ffv1"};
   const AVCodecDescriptor* descriptor = avcodec_descriptor_get(parameters.codec_id);
   const bool intra_only =
       descriptor != nullptr && (descriptor->props & AV_CODEC_PROP_INTRA_ONLY) != 0;
@@ -161,34 +129,55 @@ bool is_known_by_flag(const std::string& codec, const AVCodecParameters& paramet
 RandomAccess::RandomAccess(const Demuxer& demuxer)
     : RandomAccess(demuxer.stream().codec, demuxer.parameters()) {}
 
-RandomAccess::RandomAccess(const std::string& codec, const AVCodecParameters* parameters) {
+RandomAccess::RandomAccess(const std::string& codec, const AVCodecParameters* parameters)
+    : headers_(*parameters) {
   if (codec == "h264") {
     codec_ = Codec::h264;
-    length_size_ = nal_length_size(*parameters);
   } else if (codec == "hevc") {
     codec_ = Codec::hevc;
-    length_size_ = nal_length_size(*parameters);
+  } else if (codec == "h263" || codec == "h263p") {
+    codec_ = Codec::h263;
   } else if (is_known_by_flag(codec, *parameters)) {
     codec_ = Codec::by_flag;
   }
 }
 
-bool RandomAccess::can_start_at(const Packet& packet) {
-  const bool first = !std::exchange(begun_, true);
+void RandomAccess::take(const Packet& packet) {
+  const std::int64_t needed = headers_.take(packet);
+  if (is_whole(packet)) {
+    starts_.push_back(packets_);
+  }
+  while (!starts_.empty() && starts_.back() > needed) {
+    starts_.pop_back();
+  }
+  ++packets_;
+}
+
+bool RandomAccess::is_whole(const Packet& packet) const {
   if (!packet.key()) {
     return false;
   }
   switch (codec_) {
     case Codec::h264:
-      return starts<H264Start>(packet.bytes(), length_size_);
+      return begins_with<H264Start>(packet.bytes(), headers_.length_size());
     case Codec::hevc:
-      return starts<HevcStart>(packet.bytes(), length_size_);
+      return begins_with<HevcStart>(packet.bytes(), headers_.length_size());
+    case Codec::h263:
+      return is_h263_intra(packet.bytes());
     case Codec::by_flag:
       return true;
     case Codec::only_first:
       break;
   }
-  return first;
+  return packets_ == 0;
+}
+
+std::vector<bool> RandomAccess::starts() const {
+  std::vector<bool> can_start(static_cast<std::size_t>(packets_), false);
+  for (const std::int64_t packet : starts_) {
+    can_start[static_cast<std::size_t>(packet)] = true;
+  }
+  return can_start;
 }
 
 }  // namespace avstore::media

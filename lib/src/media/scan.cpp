@@ -20,7 +20,6 @@ struct PacketNote {
   std::int64_t pts = 0;
   std::optional<std::int64_t> dts;
   std::int64_t position = -1;
-  bool can_start = false;
 };
 
 DemuxerOptions demuxer_options(std::optional<int> stream, std::optional<std::int64_t> bytes,
@@ -75,8 +74,8 @@ class Scanner {
 
  private:
   void note(const Packet& packet) {
-    packets_.push_back(
-        {packet.pts().value(), packet.dts(), packet.position(), access_.can_start_at(packet)});
+    access_.take(packet);
+    packets_.push_back({packet.pts().value(), packet.dts(), packet.position()});
     report(packets_.size());
   }
 
@@ -159,14 +158,16 @@ class Scanner {
       }
     }
     std::vector<SeekPoint> points;
+    const std::vector<bool> can_start = access_.starts();
     std::int64_t latest_presented = -1;  // greatest frame_idx among the packets so far
-    for (const PacketNote& packet : packets_) {
+    for (std::size_t i = 0; i < packets_.size(); ++i) {
+      const PacketNote& packet = packets_[i];
       const auto found = place.find(packet.pts);
       if (found == place.end() || found->second < 0) {
         continue;
       }
       const std::int64_t frame_idx = found->second;
-      if (packet.can_start && latest_presented < frame_idx) {
+      if (can_start[i] && latest_presented < frame_idx) {
         points.push_back({frame_idx, packet.pts, packet.dts, packet.position});
       }
       latest_presented = std::max(latest_presented, frame_idx);

@@ -64,9 +64,13 @@ class Planner {
       if (!packet.pts()) {
         return false;
       }
-      packets_.push_back({*packet.pts(), packet.stated_pts(), packet.discard(),
-                          access.can_start_at(packet), 0, true});
+      access.take(packet);
+      packets_.push_back({*packet.pts(), packet.stated_pts(), packet.discard()});
       progress_();
+    }
+    const std::vector<bool> can_start = access.starts();
+    for (std::size_t i = 0; i < packets_.size(); ++i) {
+      packets_[i].can_start = can_start[i];
     }
     // Neither muxers nor decoders take a part of AV1's; other codecs make something of theirs.
     if (!packets_.empty() && demuxer_.ends_with_partial_packet() &&

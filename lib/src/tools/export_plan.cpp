@@ -57,7 +57,6 @@ class ChunkCuts {
   void read(media::Demuxer& demuxer, const std::unordered_map<std::int64_t, std::int64_t>& place) {
     media::RandomAccess access(demuxer);
     std::vector<std::int64_t> order;  // frame_idx of each packet
-    std::vector<bool> can_start;
     media::Packet packet;
     while (demuxer.read(packet)) {
       const auto found = packet.pts() ? place.find(*packet.pts()) : place.end();
@@ -67,10 +66,10 @@ class ChunkCuts {
       }
       delay_ = std::max(delay_, static_cast<std::int64_t>(order.size()) - found->second);
       order.push_back(found->second);
-      can_start.push_back(access.can_start_at(packet));
+      access.take(packet);
     }
     copyable_ = static_cast<std::int64_t>(order.size()) == frame_count_;
-    find_cuts(order, can_start);
+    find_cuts(order, access.starts());
   }
 
   void find_cuts(const std::vector<std::int64_t>& order, const std::vector<bool>& can_start) {
