@@ -37,8 +37,8 @@ struct ListItem {
 std::vector<ListItem> parse_list(const std::string& text);
 
 // The indices that a list names in a store, in its order. A single index outside the store stays as
-// it was typed: whoever reads it gets the reader's error. Throws Error(invalid_argument), naming the
-// store, where a range holds no frame, unless it is open at both ends.
+// it was typed: whoever reads it gets the reader's error. Throws Error(invalid_argument), naming
+// the store, where a range holds no frame, unless it is open at both ends.
 std::vector<FrameIndex> indices_of(const std::vector<ListItem>& list, std::int64_t frame_count,
                                    const std::string& store);
 
