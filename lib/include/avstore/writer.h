@@ -90,7 +90,9 @@ struct WriterOptions {
   // another encoder in place of one that failed. From the thread that adds or the writer's own,
   // without the store's name.
   std::function<void(const std::string&)> on_warning = {};
-  std::size_t queue_frames = 64;  // at most this many frames wait
+  // At most this many frames wait. Memory for copies of them all is made ready with the first ones,
+  // up to 64 MiB.
+  std::size_t queue_frames = 64;
   // And at most this many bytes, or one frame. Extra data that wait count as well; they wait
   // themselves, or add_extra() throws, while there would be more of them alone, whatever frames do.
   std::size_t queue_bytes = std::size_t{1} << 28;
