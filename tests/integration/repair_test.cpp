@@ -70,6 +70,20 @@ bool has_extra_ahead(const fs::path& store) {
   return ahead;
 }
 
+// One of kFrames frames, with the piece of its chunk that begins with frame 20.
+struct KilledRecording {
+  explicit KilledRecording(const std::string& format)
+      : store(folder.path() / "store"), file(chunk_file(store, format, 0)) {
+    record_and_die(store, format);
+    piece = piece_of(store, 20);
+  }
+
+  TemporaryFolder folder;
+  fs::path store;
+  fs::path file;
+  Piece piece;
+};
+
 bool any_contains(const std::vector<std::string>& lines, const std::string& text) {
   return std::any_of(lines.begin(), lines.end(), [&text](const std::string& line) {
     return line.find(text) != std::string::npos;
@@ -168,12 +182,10 @@ TEST_CASE("what was told before the first frame of a recording that goes on is n
 }
 
 TEST_CASE("damage in the midst of a chunk is told of by repair, and by verify from then on") {
-  const std::string format = GENERATE("avc1/mp4", "h264/mkv", "mjpeg/avi");
-  const TemporaryFolder folder;
-  const fs::path store = folder.path() / "store";
-  record_and_die(store, format);
-  const Piece piece = piece_of(store, 20);
-  const fs::path file = chunk_file(store, format, 0);
+  const KilledRecording recording(GENERATE("avc1/mp4", "h264/mkv", "mjpeg/avi"));
+  const fs::path& store = recording.store;
+  const fs::path& file = recording.file;
+  const Piece& piece = recording.piece;
   // Coded pixels, as far behind the piece's headers as can be.
   flip_bit(file, static_cast<std::uintmax_t>(8 * (piece.position + piece.bytes - 40)));
   CHECK(!verify(store, {}).findings.empty());
@@ -191,12 +203,10 @@ TEST_CASE("damage in the midst of a chunk is told of by repair, and by verify fr
 }
 
 TEST_CASE("a chunk that cannot be read behind a hole is finished before it, and kept aside") {
-  const std::string format = GENERATE("avc1/mp4", "h264/mkv", "mjpeg/avi");
-  const TemporaryFolder folder;
-  const fs::path store = folder.path() / "store";
-  record_and_die(store, format);
-  const Piece piece = piece_of(store, 20);
-  const fs::path file = chunk_file(store, format, 0);
+  const KilledRecording recording(GENERATE("avc1/mp4", "h264/mkv", "mjpeg/avi"));
+  const fs::path& store = recording.store;
+  const fs::path& file = recording.file;
+  const Piece& piece = recording.piece;
   {
     std::fstream stream(file, std::ios::in | std::ios::out | std::ios::binary);
     stream.seekp(piece.position);
