@@ -12,6 +12,7 @@
 
 #include "avstore/reader.h"
 #include "avstore/tools.h"
+#include "media/demuxer.h"
 #include "support/catch.h"
 #include "support/drawn_store.h"
 #include "support/media_folder.h"
@@ -23,14 +24,18 @@ namespace {
 
 namespace fs = std::filesystem;
 
+using avstore::ErrorKind;
 using avstore::FrameIndex;
 using avstore::FrameNumber;
 using avstore::FrameTime;
 using avstore::ImportOptions;
 using avstore::Reader;
+using avstore::media::Demuxer;
+using avstore::media::DemuxerOptions;
 using avstore::test::frame_md5s;
 using avstore::test::import_options;
 using avstore::test::in_child;
+using avstore::test::kind_of_error;
 using avstore::test::media_file;
 using avstore::test::names_in;
 using avstore::test::options_of;
@@ -43,10 +48,6 @@ using avstore::test::TemporaryFolder;
 using avstore::test::write_text;
 using Catch::Matchers::Contains;
 using Catch::Matchers::StartsWith;
-
-}  // namespace
-
-namespace {
 
 // A copy of the first part of a file.
 fs::path cut(const fs::path& from, const fs::path& to, double part) {
@@ -385,4 +386,24 @@ TEST_CASE("too few or too many names, and an import that is stopped") {
       CHECK(names_in(folder.path()).empty());
     }
   }
+}
+
+TEST_CASE("a video that only names other files is refused, and those are not read") {
+  const TemporaryFolder folder;
+  fs::copy_file(fs::path(AVSTORE_DATA) / "clip.mp4", folder.path() / "clip.mp4");
+  const fs::path list = folder.path() / "000000.mp4";
+  for (const std::string text :
+       {"ffconcat version 1.0\nfile clip.mp4\n",
+        "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nclip.mp4\n#EXT-X-ENDLIST\n",
+        "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\n"
+        "m=video 9 RTP/AVP 96\na=rtpmap:96 H264/90000\n"}) {
+    write_text(list, text);
+    CAPTURE(text);
+    CHECK(kind_of_error([&] { const Demuxer demuxer(list.string()); }) == ErrorKind::unsupported);
+  }
+  // Whoever records names the source, and may name a list of them.
+  write_text(list, "ffconcat version 1.0\nfile clip.mp4\n");
+  DemuxerOptions options;
+  options.leads_elsewhere = true;
+  CHECK(Demuxer(list.string(), options).container() == "concat");
 }

@@ -21,6 +21,7 @@
 #include "avstore/writer.h"
 #include "support/catch.h"
 #include "support/drawn_store.h"
+#include "support/image_bytes.h"
 #include "support/media_folder.h"
 #include "support/outcome.h"
 #include "support/programs.h"
@@ -61,6 +62,7 @@ using avstore::test::options_of;
 using avstore::test::plain_names;
 using avstore::test::python;
 using avstore::test::quoted;
+using avstore::test::random_bytes;
 using avstore::test::read_text;
 using avstore::test::run;
 using avstore::test::shuffled_indices;
@@ -203,13 +205,6 @@ struct ArrayKind {
   std::size_t item_bytes;
   std::vector<std::int64_t> shape;
 };
-
-std::vector<std::uint8_t> random_bytes(std::size_t count, unsigned seed) {
-  std::mt19937 dice(seed);
-  std::vector<std::uint8_t> bytes(count);
-  std::generate(bytes.begin(), bytes.end(), [&dice] { return static_cast<std::uint8_t>(dice()); });
-  return bytes;
-}
 
 ImageView array_view(const ArrayKind& kind, const std::vector<std::uint8_t>& bytes,
                      std::ptrdiff_t row_padding = 0) {

@@ -1,0 +1,304 @@
+// Images in files: against what the ffmpeg program and NumPy make of the same files.
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "avstore/error.h"
+#include "avstore/image.h"
+#include "imgstore/npy.h"
+#include "support/catch.h"
+#include "support/image_bytes.h"
+#include "support/media_folder.h"
+#include "support/outcome.h"
+#include "support/programs.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+namespace pixel = avstore::pixel;
+
+using avstore::ErrorKind;
+using avstore::Image;
+using avstore::ImageView;
+using avstore::PixelFormat;
+using avstore::test::by_ffmpeg;
+using avstore::test::Bytes;
+using avstore::test::converted;
+using avstore::test::ffmpeg_name;
+using avstore::test::kind_of_error;
+using avstore::test::quoted;
+using avstore::test::random_bytes;
+using avstore::test::read_bytes;
+using avstore::test::run;
+using avstore::test::TemporaryFolder;
+using avstore::test::view_of;
+using avstore::test::write_bytes;
+using Catch::Matchers::Contains;
+
+// Kinds of pixels that a kind of file keeps exactly.
+const std::map<std::string, std::vector<PixelFormat>>& exact_formats() {
+  static const std::map<std::string, std::vector<PixelFormat>> kFormatsOf{
+      {".png", {pixel::gray8, pixel::gray16, pixel::bgr24, pixel::rgb24, pixel::bgra}},
+      {".tif", {pixel::gray8, pixel::gray16, pixel::bgr24, pixel::rgb24, pixel::bgra}},
+      {".bmp", {pixel::gray8, pixel::bgr24, pixel::rgb24}},
+      {".ppm", {pixel::bgr24, pixel::rgb24}},
+      {".pgm", {pixel::gray8, pixel::gray16}},
+      {".npy", {pixel::gray8, pixel::gray16, pixel::bgr24, pixel::rgb24, pixel::bgra}},
+  };
+  return kFormatsOf;
+}
+
+}  // namespace
+
+TEST_CASE("image files keep their pixels, and ffmpeg reads and writes the same") {
+  for (const auto& [extension, formats] : exact_formats()) {
+    for (const PixelFormat format : formats) {
+      DYNAMIC_SECTION(extension << " " << format.name()) {
+        const TemporaryFolder folder;
+        for (const auto& [width, height] :
+             std::vector<std::pair<int, int>>{{1, 1}, {7, 5}, {97, 65}, {256, 3}}) {
+          const fs::path file = folder.path() / ("image" + extension);
+          const Bytes bytes = random_bytes(avstore::packed_size(format, width, height), 6);
+          avstore::write_image(file, view_of(format, width, height, bytes));
+          CAPTURE(width, height);
+          const Image image = avstore::read_image(file);
+          CHECK(image.width() == width);
+          CHECK(image.height() == height);
+          const bool same = converted(image.view(), format) == bytes;
+          CHECK(same);
+          if (extension == ".npy") {
+            continue;
+          }
+          // The program goes from a palette to gray by way of colour, and misses some values by
+          // one.
+          const PixelFormat compared =
+              extension == ".bmp" && format == pixel::gray8 ? pixel::bgr24 : format;
+          const bool ffmpeg_reads_same = by_ffmpeg("-i " + quoted(file), compared) ==
+                                         converted(view_of(format, width, height, bytes), compared);
+          CHECK(ffmpeg_reads_same);
+          const fs::path raw = folder.path() / "raw";
+          const fs::path theirs = folder.path() / ("theirs" + extension);
+          write_bytes(raw, bytes);
+          run("ffmpeg -v error -y -f rawvideo -pix_fmt " + ffmpeg_name(format) + " -s " +
+              std::to_string(width) + "x" + std::to_string(height) + " -i " + quoted(raw) + " " +
+              quoted(theirs));
+          const bool reads_theirs = converted(avstore::read_image(theirs).view(), compared) ==
+                                    by_ffmpeg("-i " + quoted(theirs), compared);
+          CHECK(reads_theirs);
+        }
+        CHECK_FALSE(fs::exists(folder.path() / ("image" + extension + ".tmp")));
+      }
+    }
+  }
+}
+
+TEST_CASE("16 bits of gray are kept whole") {
+  Bytes values;
+  for (int i = 0; i < 65536; ++i) {
+    values.push_back(static_cast<std::uint8_t>(i & 255));
+    values.push_back(static_cast<std::uint8_t>(i >> 8));
+  }
+  const TemporaryFolder folder;
+  for (const std::string extension : {".png", ".tif", ".pgm", ".npy"}) {
+    const fs::path file = folder.path() / ("image" + extension);
+    avstore::write_image(file, view_of(pixel::gray16, 256, 256, values));
+    const bool same = converted(avstore::read_image(file).view(), pixel::gray16) == values;
+    CAPTURE(extension);
+    CHECK(same);
+  }
+  CHECK(run("/usr/bin/python3 -c 'import sys, numpy as n; a = n.load(sys.argv[1]); "
+            "print(a.dtype, a.shape, (a == n.arange(65536).reshape(256, 256)).all())' " +
+            quoted(folder.path() / "image.npy")) == "uint16 (256, 256) True\n");
+  for (const std::string extension : {".bmp", ".jpg"}) {
+    const fs::path file = folder.path() / ("image" + extension);
+    CHECK(kind_of_error([&] {
+            avstore::write_image(file, view_of(pixel::gray16, 256, 256, values));
+          }) == ErrorKind::unsupported);
+    CHECK_FALSE(fs::exists(file));
+  }
+}
+
+TEST_CASE("every gray value survives in every kind of file that keeps gray") {
+  Bytes ramp(256);
+  for (std::size_t i = 0; i < ramp.size(); ++i) {
+    ramp[i] = static_cast<std::uint8_t>(i);
+  }
+  const TemporaryFolder folder;
+  for (const std::string extension : {".png", ".tif", ".bmp", ".pgm", ".npy"}) {
+    const fs::path file = folder.path() / ("image" + extension);
+    avstore::write_image(file, view_of(pixel::gray8, 256, 1, ramp));
+    CAPTURE(extension);
+    CHECK(converted(avstore::read_image(file).view(), pixel::gray8) == ramp);
+  }
+}
+
+TEST_CASE("colour as arrays is in B, G, R") {
+  const TemporaryFolder folder;
+  const fs::path file = folder.path() / "image.npy";
+  const std::string print =
+      "/usr/bin/python3 -c 'import sys, numpy as n; a = n.load(sys.argv[1]); "
+      "print(a.dtype, a.shape, a.tolist())' " +
+      quoted(file);
+  avstore::write_image(file, view_of(pixel::rgb24, 1, 2, {10, 20, 30, 40, 50, 60}));
+  CHECK(run(print) == "uint8 (2, 1, 3) [[[30, 20, 10]], [[60, 50, 40]]]\n");
+  avstore::write_image(file, view_of(pixel::bgra, 1, 1, {10, 20, 30, 40}));
+  CHECK(run(print) == "uint8 (1, 1, 4) [[[10, 20, 30, 40]]]\n");
+}
+
+TEST_CASE("arrays without pixels, or of more than a picture can have, are no images") {
+  const TemporaryFolder folder;
+  const fs::path file = folder.path() / "image.npy";
+  using Shape = std::vector<std::int64_t>;
+  for (const Shape& shape : {Shape{0, 4}, Shape{4, 0}, Shape{0, 3'000'000'000}, Shape{2, 2, 0},
+                             Shape{3'000'000'000, 1, 0}, Shape{1'000'000, 3'000'000'000, 0}}) {
+    const Bytes header = avstore::imgstore::npy_header("|u1", shape);
+    std::ofstream(file, std::ios::binary)
+        .write(reinterpret_cast<const char*>(header.data()),
+               static_cast<std::streamsize>(header.size()));
+    CAPTURE(shape);
+    CHECK(kind_of_error([&] { avstore::read_image(file); }) == ErrorKind::corrupt);
+  }
+}
+
+TEST_CASE("JPEG keeps pictures nearly") {
+  const TemporaryFolder folder;
+  for (const PixelFormat format : {pixel::gray8, pixel::bgr24, pixel::yuv420p, pixel::bgra}) {
+    Bytes bytes(avstore::packed_size(format, 97, 65), 255);
+    for (std::size_t i = 0; i < bytes.size(); ++i) {
+      if (format != pixel::bgra || i % 4 != 3) {
+        bytes[i] = static_cast<std::uint8_t>(90 + i * 70 / bytes.size());
+      }
+    }
+    const fs::path file = folder.path() / "image.jpg";
+    const ImageView view = view_of(format, 97, 65, bytes);
+    avstore::write_image(file, view);
+    const Bytes written = converted(view, pixel::bgr24);
+    for (const Bytes& read : {converted(avstore::read_image(file).view(), pixel::bgr24),
+                              by_ffmpeg("-i " + quoted(file), pixel::bgr24)}) {
+      REQUIRE(read.size() == written.size());
+      double sum = 0;
+      for (std::size_t i = 0; i < read.size(); ++i) {
+        sum += std::abs(int{read[i]} - int{written[i]});
+      }
+      CAPTURE(format.name());
+      CHECK(sum / static_cast<double>(read.size()) < 3);
+    }
+  }
+}
+
+TEST_CASE("the extension tells the kind, in any spelling") {
+  const TemporaryFolder folder;
+  const Bytes bytes = random_bytes(35, 7);
+  const ImageView view = view_of(pixel::gray8, 7, 5, bytes);
+  for (const auto& [name, magic] : std::map<std::string, std::string>{
+           {"a.PNG", "\x89PNG"}, {"a.Tiff", "II"}, {"a.jpeg", "\xff\xd8"}, {"a.b.pgm", "P5"}}) {
+    avstore::write_image(folder.path() / name, view);
+    const Bytes written = read_bytes(folder.path() / name);
+    CAPTURE(name);
+    CHECK(std::string(written.begin(),
+                      written.begin() + static_cast<std::ptrdiff_t>(magic.size())) == magic);
+    CHECK(avstore::read_image(folder.path() / name).width() == 7);
+  }
+  for (const char* name : {"a", "a.xyz", "png", ".png.", "a.mp4"}) {
+    CAPTURE(name);
+    const fs::path file = folder.path() / name;
+    CHECK(kind_of_error([&] { avstore::write_image(file, view); }) == ErrorKind::unsupported);
+    CHECK_FALSE(fs::exists(file));
+  }
+  // Expected: upper case for arrays as for all others.
+  avstore::write_image(folder.path() / "b.npy", view);
+  fs::rename(folder.path() / "b.npy", folder.path() / "b.NPY");
+  CHECK_NOTHROW(avstore::read_image(folder.path() / "b.NPY"));
+}
+
+TEST_CASE("image files that cannot be read or written") {
+  const TemporaryFolder folder;
+  const Bytes bytes = random_bytes(35, 7);
+  const ImageView view = view_of(pixel::gray8, 7, 5, bytes);
+  for (const char* extension : {".png", ".tif", ".bmp", ".ppm", ".pgm", ".jpg", ".npy"}) {
+    CAPTURE(extension);
+    const auto path = [&](const std::string& name) { return folder.path() / (name + extension); };
+    CHECK(kind_of_error([&] { avstore::read_image(path("missing")); }) == ErrorKind::not_found);
+    write_bytes(path("empty"), {});
+    CHECK(kind_of_error([&] { avstore::read_image(path("empty")); }) == ErrorKind::corrupt);
+    write_bytes(path("text"), Bytes(500, 'x'));
+    CHECK(kind_of_error([&] { avstore::read_image(path("text")); }) == ErrorKind::corrupt);
+    fs::create_directory(path("folder"));
+    CHECK(kind_of_error([&] { avstore::read_image(path("folder")); }) == ErrorKind::io);
+    CHECK(kind_of_error([&] { avstore::write_image(path("folder"), view); }) == ErrorKind::io);
+    CHECK(kind_of_error([&] { avstore::write_image(path("no/such/folder"), view); }) ==
+          ErrorKind::not_found);
+    CHECK(kind_of_error([&] {
+            avstore::write_image(path("empty") / ("x" + std::string(extension)), view);
+          }) == ErrorKind::io);
+    // An empty image.
+    CHECK(kind_of_error([&] { avstore::write_image(path("new"), ImageView()); }) != ErrorKind::io);
+    CHECK_FALSE(fs::exists(path("new")));
+  }
+  // What fails leaves the file that was there, and nothing else.
+  const fs::path file = folder.path() / "kept.bmp";
+  avstore::write_image(file, view);
+  const Bytes before = read_bytes(file);
+  const Bytes wide(70);
+  CHECK(kind_of_error([&] { avstore::write_image(file, view_of(pixel::gray16, 7, 5, wide)); }) ==
+        ErrorKind::unsupported);
+  CHECK(read_bytes(file) == before);
+  for (const auto& entry : fs::directory_iterator(folder.path())) {
+    CHECK_THAT(entry.path().filename().string(), !Contains(".tmp"));
+  }
+}
+
+TEST_CASE("damaged image files are errors or images, never a crash") {
+  const TemporaryFolder folder;
+  const Bytes pixels = random_bytes(7 * 5 * 3, 8);
+  for (const char* extension : {".png", ".tif", ".bmp", ".ppm", ".jpg", ".npy"}) {
+    const fs::path good = folder.path() / (std::string("good") + extension);
+    const fs::path bad = folder.path() / (std::string("bad") + extension);
+    avstore::write_image(good, view_of(pixel::bgr24, 7, 5, pixels));
+    const Bytes bytes = read_bytes(good);
+    const auto check = [&](const Bytes& damaged) {
+      write_bytes(bad, damaged);
+      try {
+        const Image image = avstore::read_image(bad);
+        CHECK(avstore::pack(image.view()).size() == avstore::packed_size(image.view()));
+      } catch (const avstore::Error& error) {
+        CHECK((error.kind() == ErrorKind::corrupt || error.kind() == ErrorKind::unsupported));
+        CHECK_THAT(error.what(), Contains(bad.string()));
+      }
+    };
+    CAPTURE(extension);
+    for (std::size_t size = 0; size < bytes.size(); ++size) {
+      check(Bytes(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size)));
+    }
+    std::mt19937 dice(9);
+    for (int i = 0; i < 400; ++i) {
+      Bytes damaged = bytes;
+      for (int n = 0; n < 3; ++n) {
+        damaged[dice() % std::min<std::size_t>(damaged.size(), 120)] =
+            static_cast<std::uint8_t>(dice());
+      }
+      check(damaged);
+    }
+  }
+}
+
+TEST_CASE("files that claim more pixels than they can have") {
+  const TemporaryFolder folder;
+  const std::map<std::string, std::string> files{
+      {"a.ppm", "P6\n30000 30000\n255\nxyz"},
+      {"b.ppm", "P6\n2000000000 2000000000\n255\nxyz"},
+      {"c.pgm", "P5\n-5 7\n255\nxyz"},
+      {"d.pgm", "P5\n0 0\n255\n"},
+      {"e.pgm", "P5\n99999999999999999999 1\n255\n"},
+  };
+  for (const auto& [name, text] : files) {
+    write_bytes(folder.path() / name, Bytes(text.begin(), text.end()));
+    CAPTURE(name);
+    CHECK(kind_of_error([&, name = name] { avstore::read_image(folder.path() / name); }) ==
+          ErrorKind::corrupt);
+  }
+}
