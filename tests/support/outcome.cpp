@@ -70,6 +70,13 @@ bool is_an_error(const std::string& outcome) {
   return kKinds.contains(outcome.substr(0, outcome.find(':')));
 }
 
+ReaderOptions Warned::options(bool save_index) {
+  ReaderOptions made;
+  made.save_index = save_index;
+  made.on_warning = [this](const std::string& line) { lines.push_back(line); };
+  return made;
+}
+
 std::map<std::string, std::string> tree(const fs::path& folder) {
   std::map<std::string, std::string> files;
   for (const auto& entry : fs::recursive_directory_iterator(folder)) {

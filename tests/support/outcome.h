@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "avstore/error.h"
+#include "avstore/reader.h"
 #include "support/catch.h"
 
 namespace avstore::test {
@@ -30,6 +31,12 @@ std::string outcome_of(const std::function<void()>& call);
 
 // Whether outcome_of() speaks of an avstore::Error: not of another type, a crash or a hang.
 bool is_an_error(const std::string& outcome);
+
+// What a reader warns of. Must outlive the readers that were opened with its options.
+struct Warned {
+  std::vector<std::string> lines;
+  ReaderOptions options(bool save_index = true);
+};
 
 // Everything below a folder: relative path to contents.
 std::map<std::string, std::string> tree(const std::filesystem::path& folder);
