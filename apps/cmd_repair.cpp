@@ -53,9 +53,10 @@ int run(const Options& options, Output& out) {
                     {"dry_run", options.dry_run},
                     {"frames", result.frames},
                     {"steps", result.steps},
-                    {"put_aside", result.put_aside.string()}});
+                    {"put_aside", result.put_aside.string()},
+                    {"whole", result.is_whole}});
   } else {
-    report(options, result, warned, out);
+    report(options, result, warned || !result.is_whole, out);
   }
   return kDone;
 }

@@ -100,7 +100,8 @@ py::tuple repair_store(const std::string& store, bool dry_run) {
     options.notice = std::move(notice);
     return repair(store, options);
   });
-  return py::make_tuple(result.frames, to_list(result.steps), to_str(result.put_aside.string()));
+  return py::make_tuple(result.frames, to_list(result.steps), to_str(result.put_aside.string()),
+                        result.is_whole);
 }
 
 std::int64_t rebuild(const std::string& store) {

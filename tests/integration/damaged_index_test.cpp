@@ -1,10 +1,13 @@
 // Stores whose index, or the names of frames beside it, is lost, damaged or another one's: it is
 // made anew from the chunks, and what is wrong is told.
+#include <sqlite3.h>
+
 #include <algorithm>
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <set>
 #include <sstream>
 #include <string>
@@ -39,6 +42,7 @@ using avstore::test::add;
 using avstore::test::check_names;
 using avstore::test::check_places;
 using avstore::test::code_of;
+using avstore::test::flip_bit;
 using avstore::test::in_child;
 using avstore::test::is_an_error;
 using avstore::test::kWidth;
@@ -47,6 +51,7 @@ using avstore::test::options_of;
 using avstore::test::outcome_of;
 using avstore::test::plain_names;
 using avstore::test::read_text;
+using avstore::test::run;
 using avstore::test::shuffled_indices;
 using avstore::test::sqlite;
 using avstore::test::TemporaryFolder;
@@ -249,6 +254,75 @@ TEST_CASE("a database that is damaged is made anew") {
       }
     }
   }
+}
+
+TEST_CASE("of a damaged database that is made anew a copy is kept") {
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  write_store(store, options_of("avc1/mp4"), 23);
+  flip_bit(store / ".index.sqlite", 8 * 108);
+  const std::string damaged = read_text(store / ".index.sqlite");
+  SECTION("by a reader") {
+    CHECK_THAT(read_everything(store, 23), StartsWith("warned: "));
+  }
+  SECTION("by rebuild_index") {
+    CHECK(avstore::rebuild_index(store, {}) == 23);
+  }
+  CHECK(read_everything(store, 23) == "right");
+  CHECK(read_text(store / ".put-aside" / "index" / ".index.sqlite") == damaged);
+}
+
+TEST_CASE("the damaged database of a recording that was killed is left as it is") {
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  const int status = avstore::test::run_child([&] {
+    Writer writer(store, options_of("avc1/mp4", 7));
+    for (int i = 0; i < 10; ++i) {
+      add(writer, i);
+    }
+    writer.sync();
+    return std::raise(SIGKILL);
+  });
+  REQUIRE(status == -SIGKILL);
+  // Into the file that is damaged, what the log beside it has.
+  run("sqlite3 " + avstore::test::quoted(store / ".index.sqlite") +
+      " 'PRAGMA wal_checkpoint(TRUNCATE)'");
+  flip_bit(store / ".index.sqlite", 8 * 108);
+  const std::string damaged = read_text(store / ".index.sqlite");
+  Warned warned;
+  CHECK(Reader(store, warned.options()).frame_count() == 7);
+  REQUIRE_FALSE(warned.lines.empty());
+  CHECK_THAT(warned.lines.back(), Contains("left as it is") && Contains("avstore index"));
+  const auto refused = outcome_of([&] { avstore::repair(store, {}); });
+  CHECK_THAT(refused, StartsWith("corrupt: ") && Contains("avstore index"));
+  CHECK(read_text(store / ".index.sqlite") == damaged);
+  CHECK(fs::exists(store / ".lock"));
+
+  CHECK(avstore::rebuild_index(store, {}) == 7);
+  CHECK(read_text(store / ".put-aside" / "index" / ".index.sqlite") == damaged);
+  const std::string chunk = read_text(store / "000001.mp4");
+  CHECK(avstore::repair(store, {}).frames == 7);
+  CHECK(read_text(store / ".put-aside" / "000001.mp4") == chunk);
+  CHECK(wrong_codes(store).empty());
+}
+
+TEST_CASE("a database that somebody has locked is not taken for a damaged one") {
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  write_store(store, options_of("avc1/mp4"), 23);
+  {
+    sqlite3* connection = nullptr;
+    REQUIRE(sqlite3_open((store / ".index.sqlite").c_str(), &connection) == SQLITE_OK);
+    const std::unique_ptr<sqlite3, int (*)(sqlite3*)> closing(connection, &sqlite3_close);
+    REQUIRE(sqlite3_exec(connection,
+                         "PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE;"
+                         "UPDATE chunks SET bytes = bytes; COMMIT",
+                         nullptr, nullptr, nullptr) == SQLITE_OK);
+    CHECK_THAT(outcome_of([&] { avstore::rebuild_index(store, {}); }),
+               StartsWith("io: ") && Contains("locked"));
+  }
+  CHECK(read_everything(store, 23) == "right");
+  CHECK_FALSE(fs::exists(store / ".put-aside"));
 }
 
 TEST_CASE("a database that is damaged, where nothing is left to make it anew from") {

@@ -33,7 +33,9 @@ constexpr int kFrames = 40;
 void record_and_die(const fs::path& store, const std::string& format) {
   const int status = run_child([&] {
     WriterOptions options = options_of(format, 100);
-    options.encoder.keyframe_interval = 5;
+    if (is_video(format)) {
+      options.encoder.keyframe_interval = 5;
+    }
     Writer writer(store, options);
     for (int i = 0; i < kFrames; ++i) {
       add(writer, i);
@@ -56,6 +58,12 @@ Piece piece_of(const fs::path& store, int frame) {
       " FROM checksums WHERE frame_idx = " + std::to_string(frame) + " ORDER BY bytes DESC LIMIT 1";
   return {std::stoll(sqlite(store, "SELECT position" + where).front()),
           std::stoll(sqlite(store, "SELECT bytes" + where).front())};
+}
+
+// Bytes before those of the first frame.
+std::int64_t header_bytes(const fs::path& store) {
+  return std::stoll(
+      sqlite(store, "SELECT min(position) FROM checksums WHERE position > 0").front());
 }
 
 // Whether there are records of frames that have no row.
@@ -220,12 +228,143 @@ TEST_CASE("a chunk that cannot be read behind a hole is finished before it, and 
   CHECK(wrong_codes(store).empty());
   CHECK(verify(store, {true, {}}).findings.empty());
   CHECK(read_text(store / ".put-aside" / file.filename()) == damaged);
+  const auto dropped = run_lines(
+      "cat " + quoted(store / ".put-aside" / (file.filename().string() + ".dropped.csv")));
+  CHECK(dropped.size() == 21);
   {
     Writer writer = Writer::append(store, {});
     add(writer, 20);
     writer.close();
   }
   CHECK(Reader(store).info().frame_count == 21);
+  CHECK(wrong_codes(store).empty());
+}
+
+TEST_CASE("a damaged end of a chunk is told of like damage elsewhere") {
+  const KilledRecording recording(GENERATE("avc1/mp4", "h264/mkv", "mjpeg/avi"));
+  const fs::path& store = recording.store;
+  const Piece piece = piece_of(store, kFrames - 5);
+  flip_bit(recording.file, static_cast<std::uintmax_t>(8 * (piece.position + piece.bytes - 40)));
+  const std::vector<std::string> planned = verify(store, {}).repairs;
+  CHECK(any_contains(planned, "frames 35 to 39 are not as they were written"));
+  const RepairResult result = repair(store, {});
+  CHECK(result.steps == planned);
+  CHECK(!result.is_whole);
+  CHECK(result.frames == kFrames);
+  CHECK(result.put_aside.empty());
+  CHECK(any_contains(verify(store, {}).findings, "frames 35 to 39"));
+}
+
+TEST_CASE(
+    "an image that was flipped at the end of a chunk stays, and verify goes on telling of it") {
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  record_and_die(store, "png");
+  flip_bit(store / "000000" / "000039.png", 8 * 60);
+  CHECK(repair(store, {}).frames == kFrames);
+  CHECK(any_contains(verify(store, {}).findings, "frame 39 is not as it was written"));
+}
+
+TEST_CASE("a damaged header is told of by repair, and by verify before and after") {
+  const std::string format = GENERATE("avc1/mp4", "h264/mkv", "mjpeg/avi");
+  const KilledRecording recording(format);
+  const fs::path& store = recording.store;
+  const std::int64_t header = header_bytes(store);
+  // Where no demuxer looks: MP4's name of the handler, Matroska's of the program, AVI's padding.
+  const std::string all = read_text(recording.file);
+  const std::size_t place = all.find(format == "avc1/mp4"   ? "VideoHandler"
+                                     : format == "h264/mkv" ? "Lavf"
+                                                            : "JUNK");
+  REQUIRE(static_cast<std::int64_t>(place) < header);
+  flip_bit(recording.file, 8 * (place + (format == "mjpeg/avi" ? 12 : 1)));
+  CHECK(any_contains(verify(store, {}).findings, "they are the file's header"));
+  const std::vector<std::string> planned = verify(store, {}).repairs;
+  CHECK(any_contains(planned, "its header is not as it was written"));
+  const RepairResult result = repair(store, {});
+  CHECK(result.steps == planned);
+  CHECK(!result.is_whole);
+  CHECK(result.frames == kFrames);
+  CHECK(any_contains(verify(store, {}).findings, "they are the file's header"));
+  CHECK(wrong_codes(store).empty());
+}
+
+TEST_CASE("a chunk without a header is put aside with the names of its frames") {
+  const KilledRecording recording(GENERATE("avc1/mp4", "h264/mkv", "mjpeg/avi"));
+  const fs::path& store = recording.store;
+  {
+    std::fstream stream(recording.file, std::ios::in | std::ios::out | std::ios::binary);
+    stream << std::string(static_cast<std::size_t>(header_bytes(store)), '\0');
+  }
+  const std::string damaged = read_text(recording.file);
+  const std::string name = recording.file.filename().string();
+  const std::vector<std::string> planned = verify(store, {}).repairs;
+  CHECK(any_contains(planned, "is damaged at its beginning"));
+  CHECK(any_contains(planned, "its last 40 frames"));
+  const RepairResult result = repair(store, {});
+  CHECK(result.steps == planned);
+  CHECK(result.frames == 0);
+  CHECK(read_text(result.put_aside / name) == damaged);
+  const auto names = run_lines("cat " + quoted(result.put_aside / (name + ".dropped.csv")));
+  REQUIRE(names.size() == kFrames + 1);
+  CHECK(names[0] == "frame_index,frame_number,frame_time,frame_idx,pts");
+  const auto last = plain_names(kFrames).back();
+  CHECK_THAT(names.back(), Catch::Matchers::StartsWith("39," + std::to_string(last.number) + ","));
+  CHECK(repair(store, {}).steps.empty());
+  {
+    Writer writer = Writer::append(store, {});
+    add(writer, 0);
+    writer.close();
+  }
+  CHECK(wrong_codes(store).empty());
+  CHECK(verify(store, {}).findings.empty());
+}
+
+TEST_CASE("a chunk that is gone before it was finished keeps its frames' names") {
+  const std::string format = GENERATE("avc1/mp4", "h264/mkv", "mjpeg/avi", "png");
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  record_and_die(store, format);
+  const fs::path file = is_video(format) ? chunk_file(store, format, 0) : store / "000000";
+  fs::rename(file, folder.path() / "away");
+  const std::vector<std::string> planned = verify(store, {}).repairs;
+  CHECK(any_contains(planned, "is gone; its 40 frames keep"));
+  const RepairResult result = repair(store, {});
+  CHECK(result.steps == planned);
+  CHECK(!result.is_whole);
+  CHECK(result.frames == kFrames);
+  CHECK(any_contains(verify(store, {}).findings, "its 40 frames are lost"));
+  CHECK(repair(store, {}).steps.empty());
+  {
+    Writer writer = Writer::append(store, {});
+    add(writer, kFrames);
+    writer.close();
+  }
+  CHECK(code_of(Reader(store).read(FrameIndex(kFrames)).image.view()) == kFrames);
+  fs::rename(folder.path() / "away", file);
+  CHECK(wrong_codes(store).empty());
+}
+
+TEST_CASE("a chunk of which there is nothing but an empty row goes") {
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  write_store(store, options_of("avc1/mp4", 7), 10);
+  {
+    auto index = index::Index::open_for_writing(store / ".index.sqlite");
+    index::ChunkRow row;
+    row.chunk = 2;
+    row.path = "000002.mp4";
+    row.first_frame_index = 10;
+    row.state = index::ChunkState::open;
+    index.put_chunk(row);
+    index.close();
+  }
+  CHECK(any_contains(verify(store, {}).repairs, "000002.mp4: has no frame and is not there"));
+  CHECK(repair(store, {}).is_whole);
+  CHECK(sqlite(store, "SELECT count(*) FROM chunks").front() == "2");
+  CHECK(verify(store, {}).findings.empty());
+  Writer writer = Writer::append(store, {});
+  add(writer, 10);
+  writer.close();
   CHECK(wrong_codes(store).empty());
 }
 

@@ -132,18 +132,24 @@ struct RepairResult {
   std::int64_t frames = 0;         // in the store
   std::vector<std::string> steps;  // a line for each thing done
   // Where the bytes, images, chunks and extra data lie that had no row, chunks as they were that
-  // had to be cut, and index files that could not be read; empty if there were none.
+  // had to be cut, numbers and times of frames whose rows were dropped, and index files that could
+  // not be read; empty if there were none.
   std::filesystem::path put_aside;
+  // Whether all frames that were durable are in the chunk that was finished, as they were written.
+  // Where not, steps say which.
+  bool is_whole = true;
 };
 
 // Complete a store whose writer failed or was killed: the last chunk is finished, with its index
 // files, and .lock removed. Frames without a row are no frames of the store; what there is of them
 // is kept in the store's folder `put_aside`. Frames whose bytes are not as they were written stay
 // as they are, and verify() goes on telling of them; if no demuxer gets past them, the chunk ends
-// before the first, and is kept there as it was. Index files of chunks that are gone or cannot be
-// read are written anew from the database. Nothing is done to a store that is complete. If this is
-// killed, what is left is a store as before or as after, to be repaired like any. Throws Error:
-// not_found (no store), exists (it is being recorded), corrupt, io.
+// before the first, and is kept there as it was. The last chunk may be gone: its frames stay
+// listed. A database that is damaged is left alone, Error(corrupt): rebuild_index() makes another,
+// and keeps it. Index files of chunks that are gone or cannot be read are written anew from the
+// database. Nothing is done to a store that is complete. If this is killed, what is left is a store
+// as before or as after, to be repaired like any. Throws Error: not_found (no store), exists (it is
+// being recorded), corrupt, io.
 RepairResult repair(const std::filesystem::path& store, const RepairOptions& options);
 
 // Remove all frames and extra data of a store for good; its metadata stays. Throws Error: not_found

@@ -101,11 +101,13 @@ class RepairResult(NamedTuple):
     frames: in the store.
     steps: a line for each thing done.
     put_aside: folder of what had no row, and of index files that could not be read; empty if there was nothing.
+    whole: all frames that were durable are in the chunk that was finished, as they were written.
     """
 
     frames: int
     steps: List[str]
     put_aside: str
+    whole: bool
 
 
 class ReindexResult(NamedTuple):

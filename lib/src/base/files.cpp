@@ -235,6 +235,27 @@ std::uint32_t crc32_of_file(const std::filesystem::path& path, std::int64_t offs
   return sum;
 }
 
+bool has_unwritten_sector(const std::filesystem::path& path, std::int64_t offset,
+                          std::int64_t size) {
+  constexpr std::int64_t kSector = 512;
+  // What lies in a sector at the borders may be short, and zeros by chance.
+  constexpr std::int64_t kLeast = 64;
+  const File file(path, path, O_RDONLY | O_NONBLOCK);
+  std::vector<std::uint8_t> sector(static_cast<std::size_t>(kSector));
+  for (std::int64_t place = offset; place < offset + size;) {
+    const std::int64_t end = std::min(offset + size, (place / kSector + 1) * kSector);
+    const auto part = std::span(sector).first(static_cast<std::size_t>(end - place));
+    const std::size_t n = file.read_at(place, part);
+    const auto is_zero = [](std::uint8_t byte) { return byte == 0; };
+    if (n == part.size() && end - place >= std::min(kLeast, size) &&
+        std::all_of(part.begin(), part.end(), is_zero)) {
+      return true;
+    }
+    place = end;
+  }
+  return false;
+}
+
 void sync_file(const std::filesystem::path& path) {
   const File file(path, path, O_RDONLY | O_NONBLOCK);
   file.sync();

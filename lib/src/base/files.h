@@ -53,6 +53,11 @@ std::int64_t file_size(const std::filesystem::path& path);
 std::uint32_t crc32_of_file(const std::filesystem::path& path, std::int64_t offset,
                             std::int64_t size);
 
+// Whether in bytes [offset, offset + size) of a file there is a part that looks as if it had never
+// reached the disk: in one of its sectors nothing but zeros. Throws Error: not_found, io.
+bool has_unwritten_sector(const std::filesystem::path& path, std::int64_t offset,
+                          std::int64_t size);
+
 // Make what is in a file last through a power cut. Throws Error: not_found, io.
 void sync_file(const std::filesystem::path& path);
 

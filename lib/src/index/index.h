@@ -126,6 +126,7 @@ class Index {
   void append_keyframe(const KeyframeRow& row);
   void append_extra(const ExtraRow& row);
   void put_checksum(const ChecksumRow& row);  // insert or replace
+  void remove_checksum(std::int64_t chunk, std::int64_t frame_idx, std::int64_t position);
   void remove_checksums(std::int64_t chunk);
   // Insert or replace. The names that the index keeps itself are refused (invalid_argument).
   void set_information(const std::string& name, const std::string& value);
@@ -141,8 +142,8 @@ class Index {
   void survive_power_cuts();
   // Remove frames (with keyframes, checksums and extra data) from frame_index `frame_count` on, and
   // the chunks that begin there or later; the chunk that is cut gets its new frame_count. At once
-  // on this connection, at commit() for all others. Nothing happens if there are no more frames
-  // than that.
+  // on this connection, at commit() for all others. Nothing happens if there are fewer frames than
+  // that.
   void truncate(std::int64_t frame_count);
   // Extra data and checksums may be committed before the frames that they belong to. Of a writer
   // that was killed meanwhile they are left without, and would pass to whatever frames come next.

@@ -167,6 +167,14 @@ void Index::put_checksum(const ChecksumRow& row) {
   });
 }
 
+void Index::remove_checksum(std::int64_t chunk, std::int64_t frame_idx, std::int64_t position) {
+  impl_->write([&] {
+    impl_->database().run(
+        "DELETE FROM checksums WHERE chunk = ?1 AND frame_idx = ?2 AND position = ?3", chunk,
+        frame_idx, position);
+  });
+}
+
 void Index::remove_checksums(std::int64_t chunk) {
   impl_->write([&] { impl_->database().run("DELETE FROM checksums WHERE chunk = ?1", chunk); });
 }
@@ -207,7 +215,7 @@ void Index::truncate(std::int64_t frame_count) {
   if (frame_count < 0) {
     impl.database().fail(ErrorKind::invalid_argument, "cannot be cut to a negative frame count");
   }
-  if (frame_count >= impl.given()) {
+  if (frame_count > impl.given()) {
     return;
   }
   impl.write([&] {

@@ -24,6 +24,13 @@ std::vector<chunk::Checksum> checksums_of_file(const std::filesystem::path& file
   return pieces;
 }
 
+bool may_have_changed(const index::ChunkRow& row, const index::ChecksumRow& piece,
+                      std::int64_t file_bytes) {
+  constexpr std::int64_t kPart = std::int64_t{1} << 30;
+  return row.state == index::ChunkState::open && piece.position == 0 && file_bytes > kPart &&
+         std::filesystem::path(row.path).extension() == ".avi";
+}
+
 std::uint32_t joined_checksum(std::span<const chunk::Checksum> pieces) {
   std::uint32_t sum = 0;
   for (const chunk::Checksum& piece : pieces) {

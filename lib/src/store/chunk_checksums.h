@@ -18,6 +18,12 @@ namespace avstore::store {
 std::vector<chunk::Checksum> checksums_of_file(const std::filesystem::path& file,
                                                const media::Scan& scan);
 
+// Whether a piece of a chunk that is not finished may be another than it was when its checksum was
+// taken, though nothing is wrong. AVI's muxer writes into the beginning of a file with each GiB;
+// when other chunks are finished, the checksum of their beginning is withdrawn before.
+bool may_have_changed(const index::ChunkRow& row, const index::ChecksumRow& piece,
+                      std::int64_t file_bytes);
+
 // Of all pieces one after another.
 std::uint32_t joined_checksum(std::span<const chunk::Checksum> pieces);
 

@@ -166,6 +166,7 @@ void ChunkSequence::encode(const Unencoded& frame) {
 }
 
 void ChunkSequence::fail_over(const std::string& why) {
+  withdraw_checksum_of_header();
   std::vector<Image> images = chunk_->end_after_failure();
   record_frames();
   if (stored_ > chunk_first_frame_) {
@@ -355,9 +356,19 @@ void ChunkSequence::write_encoders() {
 }
 
 void ChunkSequence::finish_chunk() {
+  withdraw_checksum_of_header();
   chunk_->finish();
   record_stored();
   close_chunk();
+}
+
+// Finishing a video file writes into its beginning. Killed amidst that, it is not as it was, though
+// nothing is wrong with it.
+void ChunkSequence::withdraw_checksum_of_header() {
+  if (format_.format.video) {
+    index_.remove_checksum(chunk_number_, 0, 0);
+    index_.commit();
+  }
 }
 
 void ChunkSequence::close_chunk() {

@@ -96,6 +96,7 @@ class ChunkSequence {
   void write_encoders();
   void next_chunk();
   void finish_chunk();
+  void withdraw_checksum_of_header();
   void close_chunk();
   void discard_chunk();
   void record_stored();

@@ -17,16 +17,26 @@ Rational frame_rate_of(const index::Index& index, Rational otherwise) {
   return rate.num > 0 ? rate : otherwise;
 }
 
+// A database that can be written to, made anew if need be.
+void require_index_in_store(const std::filesystem::path& folder,
+                            const imgstore::StoreMetadata& metadata,
+                            const std::function<void(const std::string&)>& warn) {
+  const OpenedIndex opened = open_index(
+      folder, metadata, true, warn ? warn : [](const std::string&) {});
+  if (!opened.left_alone.empty()) {
+    throw Error(ErrorKind::corrupt, opened.left_alone);
+  }
+  if (opened.in_memory) {
+    throw Error(ErrorKind::io, (folder / kIndexFile).string() + ": cannot be written");
+  }
+}
+
 }  // namespace
 
 ClosedStore open_closed_store(const std::filesystem::path& folder,
                               const std::function<void(const std::string&)>& warn) {
   imgstore::StoreMetadata metadata = imgstore::read_metadata(folder);
-  if (open_index(
-          folder, metadata, true, warn ? warn : [](const std::string&) {})
-          .in_memory) {
-    throw Error(ErrorKind::io, (folder / kIndexFile).string() + ": cannot be written");
-  }
+  require_index_in_store(folder, metadata, warn);
   index::Index index = index::Index::open_for_writing(folder / kIndexFile);
   const auto chunks = index.chunks();
   if (std::any_of(chunks.begin(), chunks.end(),

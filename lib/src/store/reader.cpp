@@ -117,8 +117,7 @@ class Reader::Impl {
       : options_(std::move(options)),
         folder_(store::existing_folder(store)),
         metadata_(imgstore::read_metadata(folder_)),
-        index_(store::open_index(folder_, metadata_, options_.save_index, warn()), folder_,
-               options_.save_index),
+        index_(open_index(), folder_, options_.save_index),
         // The other half decodes on.
         converter_(std::max(1, threads() / 2)) {
     std::for_each(metadata_.doubts.begin(), metadata_.doubts.end(), warn());
@@ -245,6 +244,14 @@ class Reader::Impl {
   }
 
  private:
+  store::OpenedIndex open_index() const {
+    store::OpenedIndex opened = store::open_index(folder_, metadata_, options_.save_index, warn());
+    if (!opened.left_alone.empty()) {
+      warn()(opened.left_alone);
+    }
+    return opened;
+  }
+
   void describe_store() {
     info_ = index_.with(
         [this](const index::Index& index) { return describe(folder_, metadata_, index); });

@@ -12,6 +12,7 @@
 #include "imgstore/chunk_index.h"
 #include "index/reference.h"
 #include "media/scan.h"
+#include "store/aside.h"
 #include "store/index_files.h"
 #include "store/layout.h"
 #include "store/recording_lock.h"
@@ -139,20 +140,6 @@ std::optional<index::Index> open_saved(const fs::path& folder,
   return std::nullopt;
 }
 
-bool try_to_save(const fs::path& folder, index::Index& index, const Warn& warn) {
-  try {
-    index.close();  // makes secondary indexes where numbers or times are out of order
-    index.save_as(folder / kIndexFile);
-    return true;
-  } catch (const Error& error) {
-    // A store on read-only media is the normal case here.
-    if (error.kind() != ErrorKind::io) {
-      warn(error.what());
-    }
-    return false;
-  }
-}
-
 void append_chunk(index::Index& index, const imgstore::StoreMetadata& metadata,
                   const imgstore::ChunkFile& file, const imgstore::ChunkIndex& frames) {
   const std::int64_t first = index.frame_count();
@@ -168,16 +155,63 @@ void append_chunk(index::Index& index, const imgstore::StoreMetadata& metadata,
   index.commit();
 }
 
-// The database that is there; none where there is nothing to read. Throws Error(unsupported) for a
-// newer avstore's: what it alone has would be lost to one made anew.
-std::optional<index::Index> open_if_readable(const fs::path& file) {
+// The database that is replaced. What it alone has would be lost to one made anew, so nothing but
+// damage passes for a database without contents: other errors are thrown, such as of one that is
+// locked or a newer avstore's.
+struct OldIndex {
+  std::optional<index::Index> index;
+  bool is_damaged = false;  // something of it cannot be read
+};
+
+OldIndex open_old(const fs::path& file) {
   try {
-    return index::Index::open(file);
+    return {index::Index::open(file), false};
   } catch (const Error& error) {
-    if (error.kind() == ErrorKind::unsupported) {
+    if (error.kind() != ErrorKind::not_found && error.kind() != ErrorKind::corrupt) {
       throw;
     }
-    return std::nullopt;
+    return {std::nullopt, error.kind() == ErrorKind::corrupt};
+  }
+}
+
+// A copy of a damaged database with the files beside it, which somebody may read more of than we.
+void keep_damaged(const fs::path& folder, const Warn& warn) {
+  const fs::path kept = free_name(make_aside_folder(folder) / "index");
+  base::make_folders(kept);
+  for (const std::string suffix : {"", "-wal", "-journal"}) {
+    const std::string name = kIndexFile + suffix;
+    std::error_code missing;
+    if (fs::exists(folder / name, missing)) {
+      base::copy_end_of_file(folder / name, 0, kept / name);
+    }
+  }
+  warn((folder / kIndexFile).string() + ": a copy of the damaged one is kept in " + kept.string());
+}
+
+bool lists_all_chunks(const fs::path& folder, const imgstore::StoreMetadata& metadata,
+                      const index::Index& index) {
+  const auto chunks = imgstore::find_chunks(folder, metadata);
+  return std::all_of(chunks.begin(), chunks.end(), [&index](const imgstore::ChunkFile& file) {
+    return index.chunk(file.chunk).has_value();
+  });
+}
+
+// In place of what is there, of which a copy is kept if it is damaged.
+bool try_to_replace(const fs::path& folder, const OldIndex& old, index::Index& index,
+                    const Warn& warn) {
+  try {
+    if (old.is_damaged) {
+      keep_damaged(folder, warn);
+    }
+    index.close();  // makes secondary indexes where numbers or times are out of order
+    index.save_as(folder / kIndexFile);
+    return true;
+  } catch (const Error& error) {
+    // A store on read-only media is the normal case here.
+    if (error.kind() != ErrorKind::io) {
+      warn(error.what());
+    }
+    return false;
   }
 }
 
@@ -191,22 +225,33 @@ std::int64_t ticks(const fs::path& folder, std::int64_t value) {
   return value;
 }
 
+// As far as it can be read. Returns whether that was all.
+template <typename Copy>
+bool copy_readable(const Copy& copy) {
+  try {
+    copy();
+    return true;
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::corrupt) {
+      throw;
+    }
+    return false;
+  }
+}
+
 // What a database says of numbers and times, by chunk. Reads all rows; of a damaged one, those
 // before the damage.
-std::map<std::int64_t, imgstore::ChunkIndex> all_names(const index::Index& saved) {
+std::map<std::int64_t, imgstore::ChunkIndex> all_names(OldIndex& old) {
   std::map<std::int64_t, imgstore::ChunkIndex> names;
-  try {
-    saved.for_each({0, saved.frame_count()}, [&names](const index::FrameRow& frame) {
+  const bool is_all = copy_readable([&] {
+    old.index->for_each({0, old.index->frame_count()}, [&names](const index::FrameRow& frame) {
       imgstore::ChunkIndex& chunk = names[frame.chunk];
       chunk.frame_number.push_back(frame.frame_number);
       chunk.frame_time.push_back(frame.frame_time);
       return true;
     });
-  } catch (const Error& error) {
-    if (error.kind() != ErrorKind::corrupt) {
-      throw;
-    }
-  }
+  });
+  old.is_damaged |= !is_all;
   return names;
 }
 
@@ -228,8 +273,8 @@ std::map<std::int64_t, imgstore::ChunkIndex> reference_names(const fs::path& fil
 // Numbers and times of a chunk's frames: its own index file's, or else the database's.
 class Names {
  public:
-  Names(const fs::path& folder, const index::Index* saved, const Warn& warn)
-      : folder_(folder), saved_(saved), warn_(warn) {}
+  Names(const fs::path& folder, OldIndex& old, const Warn& warn)
+      : folder_(folder), old_(old), warn_(warn) {}
 
   std::optional<imgstore::ChunkIndex> find(const imgstore::ChunkFile& file) {
     std::string why;
@@ -248,29 +293,17 @@ class Names {
  private:
   std::optional<imgstore::ChunkIndex> saved_names(std::int64_t chunk) {
     if (!by_chunk_) {
-      by_chunk_ = saved_ ? all_names(*saved_) : reference_names(folder_ / kIndexFile);
+      by_chunk_ = old_.index ? all_names(old_) : reference_names(folder_ / kIndexFile);
     }
     const auto found = by_chunk_->find(chunk);
     return found == by_chunk_->end() ? std::nullopt : std::optional(found->second);
   }
 
   const fs::path& folder_;
-  const index::Index* saved_;
+  OldIndex& old_;
   const Warn& warn_;
   std::optional<std::map<std::int64_t, imgstore::ChunkIndex>> by_chunk_;
 };
-
-// As far as it can be read.
-template <typename Copy>
-void copy_readable(const Copy& copy) {
-  try {
-    copy();
-  } catch (const Error& error) {
-    if (error.kind() != ErrorKind::corrupt) {
-      throw;
-    }
-  }
-}
 
 void copy_extra(const index::Index& from, index::Index& to) {
   from.for_each_extra([&to](const index::ExtraRow& row) {
@@ -359,6 +392,35 @@ void try_to_finish_change(const fs::path& folder, const Warn& warn) {
   }
 }
 
+// As index_from_chunks(), with what can be read of the database that was there.
+index::Index make_index(const fs::path& folder, const imgstore::StoreMetadata& metadata,
+                        OldIndex& old, const Warn& warn) {
+  index::Index index = index::Index::create(":memory:");
+  Names names(folder, old, warn);
+  const auto chunks = imgstore::find_chunks(folder, metadata);
+  note_stamp(index, stamp_of(folder, chunks));
+  for (const imgstore::ChunkFile& file : chunks) {
+    if (const auto found = names.find(file)) {
+      append_chunk(index, metadata, file, *found);
+    }
+  }
+  for (const std::int64_t chunk : imgstore::find_lost_chunks(folder, metadata)) {
+    warn((folder / imgstore::chunk_path(metadata, chunk)).string() +
+         ": is gone, though its index is there; its frames are left out");
+  }
+  if (old.index) {
+    const index::Index& from = *old.index;
+    bool is_all = copy_readable([&] { copy_extra(from, index); });
+    if (from.information(kUuidEntry).value_or(metadata.uuid) == metadata.uuid) {
+      copy_information(from, index);
+      is_all &= copy_readable([&] { copy_checksums(from, index); });
+    }
+    old.is_damaged |= !is_all;
+  }
+  index.commit();
+  return index;
+}
+
 }  // namespace
 
 std::optional<std::string> why_without_names(const fs::path& folder,
@@ -374,29 +436,9 @@ std::optional<std::string> why_without_names(const fs::path& folder,
 }
 
 index::Index index_from_chunks(const fs::path& folder, const imgstore::StoreMetadata& metadata,
-                               const index::Index* saved, const Warn& warn) {
-  index::Index index = index::Index::create(":memory:");
-  Names names(folder, saved, warn);
-  const auto chunks = imgstore::find_chunks(folder, metadata);
-  note_stamp(index, stamp_of(folder, chunks));
-  for (const imgstore::ChunkFile& file : chunks) {
-    if (const auto found = names.find(file)) {
-      append_chunk(index, metadata, file, *found);
-    }
-  }
-  for (const std::int64_t chunk : imgstore::find_lost_chunks(folder, metadata)) {
-    warn((folder / imgstore::chunk_path(metadata, chunk)).string() +
-         ": is gone, though its index is there; its frames are left out");
-  }
-  if (saved != nullptr) {
-    copy_readable([&] { copy_extra(*saved, index); });
-    if (saved->information(kUuidEntry).value_or(metadata.uuid) == metadata.uuid) {
-      copy_information(*saved, index);
-      copy_readable([&] { copy_checksums(*saved, index); });
-    }
-  }
-  index.commit();
-  return index;
+                               const Warn& warn) {
+  OldIndex none;
+  return make_index(folder, metadata, none, warn);
 }
 
 OpenedIndex open_index(const fs::path& folder, const imgstore::StoreMetadata& metadata, bool save,
@@ -408,20 +450,28 @@ OpenedIndex open_index(const fs::path& folder, const imgstore::StoreMetadata& me
   if (auto saved = open_saved(folder, metadata, save,
                               [&](const std::string& text) { warnings.push_back(text); })) {
     std::for_each(warnings.begin(), warnings.end(), warn);
-    return {std::move(*saved), false};
+    return {std::move(*saved), false, {}};
   }
   // One at a time: to replace a database that others just made and opened would pull its log from
   // under their feet.
   const base::FileLock lock(folder);
   if (auto saved = open_saved(folder, metadata, save, warn)) {
-    return {std::move(*saved), false};
+    return {std::move(*saved), false, {}};
   }
-  const auto replaced = open_if_readable(folder / kIndexFile);
-  index::Index made = index_from_chunks(folder, metadata, replaced ? &*replaced : nullptr, warn);
-  if (save && try_to_save(folder, made, warn)) {
-    return {index::Index::open(folder / kIndexFile), false};
+  OldIndex old = open_old(folder / kIndexFile);
+  index::Index made = make_index(folder, metadata, old, warn);
+  if (old.is_damaged && !lists_all_chunks(folder, metadata, made)) {
+    // Such as of the chunk that a killed writer did not finish: its rows are nowhere else.
+    return {std::move(made), true,
+            (folder / kIndexFile).string() +
+                ": is damaged, and is left as it is, since nothing else has the frames "
+                "of some chunks; avstore index makes it anew without them, and keeps a "
+                "copy"};
   }
-  return {std::move(made), true};
+  if (save && try_to_replace(folder, old, made, warn)) {
+    return {index::Index::open(folder / kIndexFile), false, {}};
+  }
+  return {std::move(made), true, {}};
 }
 
 std::int64_t rebuild_index(const fs::path& folder, const Warn& warn) {
@@ -429,9 +479,12 @@ std::int64_t rebuild_index(const fs::path& folder, const Warn& warn) {
   const base::FileLock lock(folder);
   require_not_recording(folder);
   finish_staged_change(folder);
-  const auto saved = open_if_readable(folder / kIndexFile);
-  index::Index made = index_from_chunks(folder, metadata, saved ? &*saved : nullptr, warn);
-  SharedIndex index({std::move(made), true}, folder, true);
+  OldIndex old = open_old(folder / kIndexFile);
+  index::Index made = make_index(folder, metadata, old, warn);
+  if (old.is_damaged) {
+    keep_damaged(folder, warn);
+  }
+  SharedIndex index({std::move(made), true, {}}, folder, true);
   if (metadata.is_video()) {
     scan_chunks(index, warn);
   }

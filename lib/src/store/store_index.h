@@ -24,28 +24,33 @@ using Warn = std::function<void(const std::string&)>;
 // Open FOLDER/.index.sqlite. Where it is missing, damaged, or lacks chunks that are in the folder,
 // make one from the chunks' own index files (and from what can be read of the database, for chunks
 // without one) and say so through `warn` (missing is normal and not mentioned); with `save` it is
-// put in the store, if the folder can be written. Throws Error(unsupported) for one of a newer
-// version, Error(corrupt) where the chunks do not allow.
+// put in the store, if the folder can be written. Of a damaged one a copy is put aside then; where
+// a chunk cannot be listed without it, it is left alone.
+// Throws Error: unsupported for one of a newer version, corrupt where the chunks do not allow, io
+// (also: locked).
 struct OpenedIndex {
   index::Index index;
   bool in_memory = false;
+  // Of a damaged one that was left alone: what is to be said of that. Else empty.
+  std::string left_alone;
 };
 OpenedIndex open_index(const std::filesystem::path& folder, const imgstore::StoreMetadata& metadata,
                        bool save, const Warn& warn);
 
 // A database in memory made from the chunks' index files. Chunks without a readable one (the last,
-// where the writer was killed) have their rows from `saved`, if that is given and knows them; else
-// they are left out. Warns of both. PTS of video chunks are not known yet.
+// where the writer was killed) are left out, unless a reference's database knows them. Warns of
+// both. PTS of video chunks are not known yet.
 index::Index index_from_chunks(const std::filesystem::path& folder,
-                               const imgstore::StoreMetadata& metadata, const index::Index* saved,
-                               const Warn& warn);
+                               const imgstore::StoreMetadata& metadata, const Warn& warn);
 
 // Why no frames can be listed from a chunk's own index file, however often the database is made
 // anew: there is none, or it is damaged. None if they can.
 std::optional<std::string> why_without_names(const std::filesystem::path& folder,
                                              const imgstore::ChunkFile& file);
 
-// Make the database anew, with the PTS of all chunks, and save it. Returns the number of frames.
+// Make the database anew, with the PTS of all chunks, and save it. Chunks without a readable index
+// file have their rows from the one that was there; if that was damaged, a copy of it is put aside.
+// Returns the number of frames. Throws Error as open_index() does.
 std::int64_t rebuild_index(const std::filesystem::path& folder, const Warn& warn);
 
 // What reading through a video chunk found.

@@ -43,7 +43,7 @@ class Reindexer {
       : folder_(std::move(folder)),
         options_(options),
         metadata_(imgstore::read_metadata(folder_)),
-        index_(store::open_index(folder_, metadata_, true, warn()).index) {}
+        index_(open_index()) {}
 
   ReindexResult run() {
     ReindexResult result = look();
@@ -60,6 +60,14 @@ class Reindexer {
   }
 
  private:
+  index::Index open_index() const {
+    store::OpenedIndex opened = store::open_index(folder_, metadata_, true, warn());
+    if (!opened.left_alone.empty()) {
+      throw Error(ErrorKind::corrupt, opened.left_alone);
+    }
+    return std::move(opened.index);
+  }
+
   store::Warn warn() const {
     return [this](const std::string& text) {
       if (options_.notice) {

@@ -3,6 +3,8 @@
 // What has no row is copied aside first, and so are index files that cannot be read. Then all files
 // that change are made anew beside the store's and put in place together (store/staged_change.h).
 // What is left to be moved or removed after that the next repair would find again.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <string>
 #include <utility>
@@ -42,7 +44,9 @@ class Repair {
     require_not_in_use();
     if (options_.dry_run) {
       const index::Index index = open_index(false);
-      result_.steps = plan(index).steps();
+      const tools::RepairPlan planned = plan(index);
+      result_.steps = planned.steps();
+      result_.is_whole = planned.is_whole();
       result_.frames = index.frame_count();
       return std::move(result_);
     }
@@ -68,11 +72,16 @@ class Repair {
   }
 
   index::Index open_index(bool save) const {
-    return std::move(store::open_index(folder_, metadata_, save, [this](const std::string& text) {
-                       if (options_.notice) {
-                         options_.notice(text);
-                       }
-                     }).index);
+    const auto warn = [this](const std::string& text) {
+      if (options_.notice) {
+        options_.notice(text);
+      }
+    };
+    store::OpenedIndex opened = store::open_index(folder_, metadata_, save, warn);
+    if (!opened.left_alone.empty()) {
+      throw Error(ErrorKind::corrupt, opened.left_alone);
+    }
+    return std::move(opened.index);
   }
 
   // So that nothing is written into a store that is complete, not even for a moment.
@@ -90,8 +99,10 @@ class Repair {
     }
     index::Index index = open_index(true);
     const tools::RepairPlan planned = plan(index);
+    result_.is_whole = planned.is_whole();
     for (const tools::OpenChunk& chunk : planned.open) {
       put_rest_aside(chunk);
+      put_names_aside(chunk, index);
     }
     for (const fs::path& path : planned.damaged_index) {
       copy_aside(path, 0, path);
@@ -157,11 +168,33 @@ class Repair {
   }
 
   void put_extra_aside(const std::vector<imgstore::ExtraRecord>& records) {
+    put_text_aside("extra.json", imgstore::extra_json_text(records));
+  }
+
+  // Of the frames whose rows are dropped. Nothing else has them.
+  void put_names_aside(const tools::OpenChunk& chunk, const index::Index& index) {
+    if (chunk.frames_dropped() == 0) {
+      return;
+    }
+    std::string text = "frame_index,frame_number,frame_time,frame_idx,pts\n";
+    const std::int64_t first = chunk.row.first_frame_index;
+    index.for_each({first + chunk.frames_kept, first + chunk.row.frame_count},
+                   [&text](const index::FrameRow& frame) {
+                     text += fmt::format("{},{},{},{},{}\n", frame.frame_index, frame.frame_number,
+                                         frame.frame_time, frame.frame_idx,
+                                         frame.pts ? std::to_string(*frame.pts) : "");
+                     return true;
+                   });
+    put_text_aside(chunk.row.path + ".dropped.csv", text);
+  }
+
+  // A repair that was killed may have done so before.
+  void put_text_aside(const fs::path& name, const std::string& text) {
     result_.put_aside = store::make_aside_folder(folder_);
-    const fs::path file = result_.put_aside / "extra.json";
+    const fs::path file = result_.put_aside / name;
     std::error_code missing;
-    if (!fs::exists(file, missing) || base::read_text(file) != imgstore::extra_json_text(records)) {
-      imgstore::write_extra_json(store::free_name(file), records);
+    if (!fs::exists(file, missing) || base::read_text(file) != text) {
+      base::write_file_atomically(store::free_name(file), text);
     }
   }
 
@@ -175,7 +208,9 @@ class Repair {
     made.remove_orphans();  // while it is still known which chunk is open
     for (const tools::OpenChunk& chunk : plan.open) {
       made.truncate(chunk.row.first_frame_index + chunk.frames_kept);
-      if (chunk.frames_kept > 0) {
+      if (chunk.is_gone) {
+        close_lost(chunk, made, staged);
+      } else if (chunk.frames_kept > 0) {
         finish(chunk, made, staged);
       }
     }
@@ -208,6 +243,20 @@ class Repair {
     write_names(row, made, staged);
   }
 
+  // Its rows are all that there is of it, and all that is needed if it comes back.
+  void close_lost(const tools::OpenChunk& chunk, index::Index& made,
+                  const store::StagedChange& staged) const {
+    if (chunk.frames_kept == 0) {
+      return;
+    }
+    index::ChunkRow row = chunk.row;
+    row.state = index::ChunkState::closed;
+    made.put_chunk(row);
+    if (metadata_.is_video()) {
+      write_names(row, made, staged);
+    }
+  }
+
   void finish_video(index::ChunkRow& row, const tools::OpenChunk& chunk, index::Index& made,
                     const store::StagedChange& staged) const {
     const fs::path file = staged.place(row.path);
@@ -218,7 +267,7 @@ class Repair {
     row.packet_count = scan.packet_count;
     made.remove_checksums(row.chunk);
     auto pieces = store::checksums_of_file(file, scan);
-    spoil_damaged(pieces, chunk.damage, row.frame_count);
+    spoil_damaged(pieces, chunk, row.frame_count);
     for (const chunk::Checksum& piece : pieces) {
       made.put_checksum({row.chunk, piece.frame_idx, piece.offset, piece.size, piece.crc32});
     }
@@ -228,15 +277,16 @@ class Repair {
 
   // The file's new bytes are what there is, not what was recorded. Their checksums are made such as
   // these bytes do not have, so that verify finds them.
-  static void spoil_damaged(std::vector<chunk::Checksum>& pieces,
-                            const std::vector<tools::OpenChunk::Damage>& damage,
+  static void spoil_damaged(std::vector<chunk::Checksum>& pieces, const tools::OpenChunk& chunk,
                             std::int64_t frame_count) {
     for (auto piece = pieces.begin(); piece != pieces.end(); ++piece) {
       const auto next = std::next(piece);
       const std::int64_t end = next == pieces.end() ? frame_count : next->frame_idx;
-      if (std::any_of(damage.begin(), damage.end(), [&](const auto& frames) {
+      const bool is_damaged = std::any_of(
+          chunk.damage.begin(), chunk.damage.end(), [&](const tools::OpenChunk::Damage& frames) {
             return piece->frame_idx <= frames.last && frames.first < end;
-          })) {
+          });
+      if (is_damaged || (piece->offset == 0 && chunk.is_header_damaged)) {
         piece->crc32 = ~piece->crc32;
       }
     }

@@ -13,6 +13,7 @@
 #include "base/same_number.h"
 #include "chunk/image_file.h"
 #include "imgstore/chunk_index.h"
+#include "store/chunk_checksums.h"
 #include "store/extra_records.h"
 #include "store/layout.h"
 #include "store/replaced_store.h"
@@ -55,10 +56,14 @@ class Planner {
   void plan_chunk(const index::ChunkRow& row) {
     const bool last = row.chunk == chunks_.back().chunk;
     std::error_code error;
+    const bool is_open = row.state == index::ChunkState::open && last;
     if (!fs::exists(folder_ / row.path, error)) {
-      return;  // gone, and nothing to be done about it
+      if (is_open) {
+        plan_.open.push_back(gone(row));
+      }
+      return;  // else there is nothing to be done about it
     }
-    if (row.state == index::ChunkState::open && last) {
+    if (is_open) {
       plan_.open.push_back(is_video() ? open_video(row) : open_images(row));
       return;
     }
@@ -94,6 +99,12 @@ class Planner {
     }
   }
 
+  static OpenChunk gone(const index::ChunkRow& row) {
+    OpenChunk chunk{row, row.frame_count, 0, 0};
+    chunk.is_gone = true;
+    return chunk;
+  }
+
   // A power cut may have taken bytes whose rows are there: what was promised is only that a killed
   // process loses none.
   OpenChunk open_video(const index::ChunkRow& row) const {
@@ -101,7 +112,8 @@ class Planner {
     Pieces pieces = index_.checksums(row.chunk);
     std::sort(pieces.begin(), pieces.end(),
               [](const auto& a, const auto& b) { return a.position < b.position; });
-    while (!pieces.empty() && !is_there(folder_ / row.path, chunk.bytes, pieces.back())) {
+    const fs::path file = folder_ / row.path;
+    while (!pieces.empty() && !has_reached_disk(file, chunk, pieces.back())) {
       chunk.frames_kept = std::min(chunk.frames_kept, pieces.back().frame_idx);
       pieces.pop_back();
     }
@@ -111,34 +123,55 @@ class Planner {
     return chunk;
   }
 
-  // Before the end. A frame with wrong bytes still has its place; but where a demuxer cannot get
-  // past them, what is behind is out of reach.
+  // A frame with wrong bytes still has its place; but where a demuxer cannot get past them, what is
+  // behind is out of reach.
   void find_damage(OpenChunk& chunk, const Pieces& pieces) const {
     const fs::path file = folder_ / chunk.row.path;
     std::optional<index::ChecksumRow> first;
     for (auto piece = pieces.begin(); piece != pieces.end(); ++piece) {
-      if (is_there(file, chunk.bytes, *piece)) {
+      if (is_as_written(file, chunk, *piece)) {
+        continue;
+      }
+      const auto next = std::next(piece);
+      if (piece->position == 0 && next != pieces.end() && next->frame_idx == 0) {
+        chunk.is_header_damaged = true;
         continue;
       }
       first = first ? first : *piece;
-      const auto next = std::next(piece);
       const std::int64_t end = next == pieces.end() ? chunk.frames_kept : next->frame_idx;
       chunk.damage.push_back({piece->frame_idx, std::max(piece->frame_idx, end - 1)});
     }
-    if (first &&
-        !has_frames(file, chunk.bytes_kept, pts_of(index_, chunk.row, chunk.frames_kept))) {
-      chunk.is_cut_at_damage = true;
+    const auto is_readable = [&] {
+      return has_frames(file, chunk.bytes_kept, chunk.row.time_base,
+                        pts_of(index_, chunk.row, chunk.frames_kept));
+    };
+    if ((!first && !chunk.is_header_damaged) || is_readable()) {
+      return;
+    }
+    chunk.is_cut_at_damage = true;
+    chunk.damage.clear();
+    if (first) {
       chunk.frames_kept = std::min(chunk.frames_kept, first->frame_idx);
       chunk.bytes_kept = first->position;
-      chunk.damage.clear();
+    }
+    if (chunk.is_header_damaged && (!first || !is_readable())) {
+      chunk.frames_kept = 0;
     }
   }
 
-  // The end of a chunk changes the beginning of its file.
-  static bool is_there(const fs::path& file, std::int64_t size, const index::ChecksumRow& piece) {
-    return piece.position + piece.bytes <= size &&
-           (piece.position == 0 ||
+  static bool is_as_written(const fs::path& file, const OpenChunk& chunk,
+                            const index::ChecksumRow& piece) {
+    return store::may_have_changed(chunk.row, piece, chunk.bytes) ||
+           (piece.position + piece.bytes <= chunk.bytes &&
             base::crc32_of_file(file, piece.position, piece.bytes) == piece.crc32);
+  }
+
+  // Whether all of it has been there, right or wrong.
+  static bool has_reached_disk(const fs::path& file, const OpenChunk& chunk,
+                               const index::ChecksumRow& piece) {
+    return is_as_written(file, chunk, piece) ||
+           (piece.position + piece.bytes <= chunk.bytes &&
+            !base::has_unwritten_sector(file, piece.position, piece.bytes));
   }
 
   OpenChunk open_images(const index::ChunkRow& row) {
@@ -173,7 +206,8 @@ class Planner {
       return other.frame_idx == frame_idx;
     });
     return piece == pieces.end() || (base::file_size(file) == piece->bytes &&
-                                     base::crc32_of_file(file, 0, piece->bytes) == piece->crc32);
+                                     (base::crc32_of_file(file, 0, piece->bytes) == piece->crc32 ||
+                                      !base::has_unwritten_sector(file, 0, piece->bytes)));
   }
 
   bool is_image_before(const std::string& name, std::int64_t count) const {
@@ -286,6 +320,10 @@ class Planner {
   }
 
   bool is_kept(std::int64_t chunk) const {
+    if (!is_video() && !plan_.open.empty() && plan_.open.front().is_gone &&
+        plan_.open.front().row.chunk == chunk) {
+      return false;  // there is no folder for them
+    }
     const auto row = std::find_if(chunks_.begin(), chunks_.end(),
                                   [chunk](const auto& other) { return other.chunk == chunk; });
     return row != chunks_.end() && row->first_frame_index < frames_kept();
@@ -312,7 +350,7 @@ class Planner {
   // last chunk's images.
   void find_temporary_files() {
     find_temporary_files_in("");
-    if (!is_video() && !plan_.open.empty()) {
+    if (!is_video() && !plan_.open.empty() && !plan_.open.front().is_gone) {
       find_temporary_files_in(plan_.open.front().row.path);
     }
     std::sort(plan_.temporary.begin(), plan_.temporary.end());
@@ -342,30 +380,46 @@ std::string frames_text(std::int64_t count) {
 std::vector<std::string> RepairPlan::steps() const {
   std::vector<std::string> steps;
   for (const OpenChunk& chunk : open) {
+    const std::string& path = chunk.row.path;
+    if (chunk.is_gone) {
+      steps.push_back(
+          chunk.row.frame_count == 0
+              ? path + ": has no frame and is not there, its row is removed"
+              : fmt::format("{}: is gone; its {} keep their numbers and times, and cannot be read",
+                            path, frames_text(chunk.row.frame_count)));
+      continue;
+    }
     if (chunk.is_cut_at_damage) {
+      const std::string where =
+          chunk.frames_kept > 0
+              ? fmt::format("is damaged at frame {}, and nothing behind that", chunk.frames_kept)
+              : "is damaged at its beginning, and nothing in it";
+      steps.push_back(fmt::format("{}: {} can be read; it is put aside as it is", path, where));
+    }
+    if (chunk.frames_dropped() > 0) {
       steps.push_back(fmt::format(
-          "{}: is damaged at frame {}, and nothing behind that can be read; it is put aside as it "
-          "is, and {} are dropped",
-          chunk.row.path, chunk.frames_kept,
-          frames_text(chunk.row.frame_count - chunk.frames_kept)));
-    } else if (chunk.frames_kept < chunk.row.frame_count) {
-      steps.push_back(fmt::format("{}: its last {} are not in it; their rows are dropped",
-                                  chunk.row.path,
-                                  frames_text(chunk.row.frame_count - chunk.frames_kept)));
+          "{}: its last {} are {}; their rows are dropped, numbers and times are put aside", path,
+          frames_text(chunk.frames_dropped()),
+          chunk.is_cut_at_damage ? "those that cannot be read" : "not in it"));
     }
     if (chunk.frames_kept > 0) {
       steps.push_back(
-          fmt::format("{}: is finished, with {}", chunk.row.path, frames_text(chunk.frames_kept)));
+          fmt::format("{}: is finished, with {}", path, frames_text(chunk.frames_kept)));
+    }
+    if (chunk.is_header_damaged && chunk.frames_kept > 0) {
+      steps.push_back(path +
+                      ": its header is not as it was written, any frame may be wrong; what "
+                      "is there stays, and verify goes on telling of it");
     }
     for (const OpenChunk::Damage& damage : chunk.damage) {
       steps.push_back(fmt::format(
           "{}: frames {} to {} are not as they were written; what is there stays, and verify goes "
           "on telling of it",
-          chunk.row.path, damage.first, damage.last));
+          path, damage.first, damage.last));
     }
     if (!chunk.is_cut_at_damage && chunk.frames_kept > 0 && chunk.bytes > chunk.bytes_kept) {
       steps.push_back(fmt::format("{}: its last {} bytes, of frames without a row, are put aside",
-                                  chunk.row.path, chunk.bytes - chunk.bytes_kept));
+                                  path, chunk.bytes - chunk.bytes_kept));
     }
   }
   for (const fs::path& path : damaged_index) {

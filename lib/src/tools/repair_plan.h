@@ -1,6 +1,7 @@
 // What is to be done to complete a store whose writer failed or was killed.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -28,8 +29,14 @@ struct OpenChunk {
     std::int64_t last = 0;
   };
   std::vector<Damage> damage{};
+  // Video: what comes before the first frame is not as it was written, on which all frames depend.
+  bool is_header_damaged = false;
   // Behind damage no frame can be read: what was there is kept aside, with the rest of the file.
   bool is_cut_at_damage = false;
+  // There is no such file or folder. The frames keep their rows: they may come back.
+  bool is_gone = false;
+
+  std::int64_t frames_dropped() const { return row.frame_count - frames_kept; }
 };
 
 // A chunk whose records of extra data only the database has, or whose file has some of frames that
@@ -64,6 +71,13 @@ struct RepairPlan {
   bool is_empty() const {
     return !changes_files() && without_row.empty() && temporary.empty() && !has_lock &&
            !has_replaced_left;
+  }
+  // Whether all frames with a row will be there, as they were written.
+  bool is_whole() const {
+    return std::all_of(open.begin(), open.end(), [](const OpenChunk& chunk) {
+      return !chunk.is_header_damaged && chunk.damage.empty() && chunk.frames_dropped() == 0 &&
+             (!chunk.is_gone || chunk.row.frame_count == 0);
+    });
   }
   // A line for each thing to be done.
   std::vector<std::string> steps() const;

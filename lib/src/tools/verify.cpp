@@ -21,6 +21,7 @@
 #include "media/decoder.h"
 #include "media/demuxer.h"
 #include "media/scan.h"
+#include "store/chunk_checksums.h"
 #include "store/frame_size.h"
 #include "store/layout.h"
 #include "store/recording_lock.h"
@@ -145,7 +146,7 @@ class Verifier {
       if (!damage.empty()) {
         find(std::string(store::kIndexFile) + ": damaged: " + damage);
       }
-      return {std::move(saved), false};
+      return {std::move(saved), false, {}};
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::corrupt) {
         find(error.what());
@@ -154,9 +155,10 @@ class Verifier {
       }
     }
     made_from_chunks_ = true;
-    return {store::index_from_chunks(folder_, metadata_, nullptr,
+    return {store::index_from_chunks(folder_, metadata_,
                                      [this](const std::string& text) { find(text); }),
-            true};
+            true,
+            {}};
   }
 
   // Each check stands for itself: what one cannot get over is not to hide what others would find.
@@ -290,9 +292,11 @@ class Verifier {
       return fs::exists(file, missing) && base::file_size(file) == piece.bytes &&
              base::crc32_of_file(file, 0, piece.bytes) == piece.crc32;
     }
-    // The end of a chunk changes the beginning of its file.
-    const bool is_changing = row.state == index::ChunkState::open && piece.position == 0;
-    return is_changing || base::crc32_of_file(path, piece.position, piece.bytes) == piece.crc32;
+    // A writer may be changing the beginning of a file just now.
+    const bool is_changing = row.state == index::ChunkState::open && piece.position == 0 &&
+                             store::recording_state(folder_).recording == store::Recording::yes;
+    return is_changing || store::may_have_changed(row, piece, base::file_size(path)) ||
+           base::crc32_of_file(path, piece.position, piece.bytes) == piece.crc32;
   }
 
   static std::string describe_damaged_images(const index::ChecksumRow& first,

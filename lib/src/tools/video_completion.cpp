@@ -96,13 +96,16 @@ void require_same(const media::Scan& scan, const std::filesystem::path& from, Ra
 
 }  // namespace
 
-bool has_frames(const std::filesystem::path& file, std::int64_t bytes,
+bool has_frames(const std::filesystem::path& file, std::int64_t bytes, Rational time_base,
                 const std::vector<std::int64_t>& pts) {
   std::vector<std::int64_t> sorted = pts;
   std::sort(sorted.begin(), sorted.end());
   std::size_t found = 0;
   try {
     media::Demuxer source(file.string(), first_bytes(bytes));
+    if (source.stream().time_base != time_base) {
+      return false;
+    }
     media::Packet packet;
     while (found < sorted.size() && source.read(packet)) {
       found += is_among(packet, sorted) ? 1 : 0;
