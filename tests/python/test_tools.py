@@ -305,7 +305,7 @@ os.kill(os.getpid(), 9)
     planned = avstore.repair(folder / "s", dry_run=True)
     assert planned.steps == avstore.verify(folder / "s").repairs != []
     done = avstore.repair(folder / "s")
-    assert (done.frames, len(done.steps)) == (40, len(planned.steps))
+    assert (done.frames, len(done.steps), done.whole) == (40, len(planned.steps), True)
     assert avstore.verify(folder / "s", deep=True) == (40, 3, [], []) and not (folder / "s/.lock").exists()
     assert np.load(folder / "s/000002.npz")["frame_number"].tolist() == list(range(30, 40))
     with pytest.raises(FileNotFoundError):

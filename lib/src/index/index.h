@@ -128,6 +128,8 @@ class Index {
   void put_checksum(const ChecksumRow& row);  // insert or replace
   void remove_checksum(std::int64_t chunk, std::int64_t frame_idx, std::int64_t position);
   void remove_checksums(std::int64_t chunk);
+  // The row of a chunk without frames, with its checksums.
+  void remove_chunk(std::int64_t chunk);
   // Insert or replace. The names that the index keeps itself are refused (invalid_argument).
   void set_information(const std::string& name, const std::string& value);
   // Set pts of frames [first, first + pts.size()), all of one chunk, and replace the chunk's
@@ -142,8 +144,8 @@ class Index {
   void survive_power_cuts();
   // Remove frames (with keyframes, checksums and extra data) from frame_index `frame_count` on, and
   // the chunks that begin there or later; the chunk that is cut gets its new frame_count. At once
-  // on this connection, at commit() for all others. Nothing happens if there are fewer frames than
-  // that.
+  // on this connection, at commit() for all others. Nothing happens if there are no more frames
+  // than that.
   void truncate(std::int64_t frame_count);
   // Extra data and checksums may be committed before the frames that they belong to. Of a writer
   // that was killed meanwhile they are left without, and would pass to whatever frames come next.

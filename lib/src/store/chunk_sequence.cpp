@@ -166,8 +166,8 @@ void ChunkSequence::encode(const Unencoded& frame) {
 }
 
 void ChunkSequence::fail_over(const std::string& why) {
-  withdraw_checksum_of_header();
-  std::vector<Image> images = chunk_->end_after_failure();
+  std::vector<Image> images;
+  finish_with_header_in_doubt([&] { images = chunk_->end_after_failure(); });
   record_frames();
   if (stored_ > chunk_first_frame_) {
     record_checksums();
@@ -356,19 +356,35 @@ void ChunkSequence::write_encoders() {
 }
 
 void ChunkSequence::finish_chunk() {
-  withdraw_checksum_of_header();
-  chunk_->finish();
+  finish_with_header_in_doubt([this] { chunk_->finish(); });
   record_stored();
   close_chunk();
 }
 
-// Finishing a video file writes into its beginning. Killed amidst that, it is not as it was, though
-// nothing is wrong with it.
-void ChunkSequence::withdraw_checksum_of_header() {
-  if (format_.format.video) {
+// Finishing a video file may write into its beginning. Killed amidst that, it is not as it was,
+// though nothing is wrong with it: its checksum is withdrawn before. The chunk hands over another
+// one if it has written there.
+template <typename Finish>
+void ChunkSequence::finish_with_header_in_doubt(const Finish& finish) {
+  const auto sums = index_.checksums(chunk_number_);
+  const bool has_header =
+      format_.format.video && !sums.empty() && sums[0].frame_idx == 0 && sums[0].position == 0;
+  if (has_header) {
     index_.remove_checksum(chunk_number_, 0, 0);
     index_.commit();
   }
+  const auto put_back = [&] {
+    if (has_header) {
+      index_.put_checksum(sums[0]);
+    }
+  };
+  try {
+    finish();
+  } catch (const media::EncoderFailure&) {
+    put_back();  // before it came to that
+    throw;
+  }
+  put_back();
 }
 
 void ChunkSequence::close_chunk() {

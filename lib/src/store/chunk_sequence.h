@@ -96,7 +96,8 @@ class ChunkSequence {
   void write_encoders();
   void next_chunk();
   void finish_chunk();
-  void withdraw_checksum_of_header();
+  template <typename Finish>
+  void finish_with_header_in_doubt(const Finish& finish);
   void close_chunk();
   void discard_chunk();
   void record_stored();

@@ -208,9 +208,11 @@ class Repair {
     made.remove_orphans();  // while it is still known which chunk is open
     for (const tools::OpenChunk& chunk : plan.open) {
       made.truncate(chunk.row.first_frame_index + chunk.frames_kept);
-      if (chunk.is_gone) {
+      if (chunk.frames_kept == 0) {
+        made.remove_chunk(chunk.row.chunk);
+      } else if (chunk.is_gone) {
         close_lost(chunk, made, staged);
-      } else if (chunk.frames_kept > 0) {
+      } else {
         finish(chunk, made, staged);
       }
     }
@@ -246,9 +248,6 @@ class Repair {
   // Its rows are all that there is of it, and all that is needed if it comes back.
   void close_lost(const tools::OpenChunk& chunk, index::Index& made,
                   const store::StagedChange& staged) const {
-    if (chunk.frames_kept == 0) {
-      return;
-    }
     index::ChunkRow row = chunk.row;
     row.state = index::ChunkState::closed;
     made.put_chunk(row);
