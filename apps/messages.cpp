@@ -42,7 +42,7 @@ std::string to_first_line() {
 
 // What takes the lines off the terminal.
 std::string erasure() {
-  const std::string text = status_lines > 0 ? to_first_line() + "\033[J" : "";
+  std::string text = status_lines > 0 ? to_first_line() + "\033[J" : "";
   status_lines = 0;
   return text;
 }
@@ -111,10 +111,9 @@ void say(const std::string& text) {
 
 void show_status(const std::vector<std::string>& lines) {
   const int width = terminal_width();
-  std::vector<std::string> fitting;
-  for (const std::string& line : lines) {
-    fitting.push_back(cut(line, width));
-  }
+  std::vector<std::string> fitting(lines.size());
+  std::transform(lines.begin(), lines.end(), fitting.begin(),
+                 [width](const std::string& line) { return cut(line, width); });
   const std::lock_guard lock(guard);
   if (background) {
     waiting_status = std::move(fitting);

@@ -68,7 +68,7 @@ for golden in "$root/data/golden" ${AVSTORE_GOLDEN:+"$AVSTORE_GOLDEN"}; do
 done
 python3 "$root/tests/fuzz/make_seeds.py" "$build/seeds" "$build/tests/fuzz_seeds" "${stores[@]}"
 
-export ASAN_OPTIONS=quarantine_size_mb=64 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+export ASAN_OPTIONS=quarantine_size_mb=64:suppressions=$root/tests/support/memory.supp UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 export LSAN_OPTIONS=suppressions=$root/tests/support/leaks.supp:print_suppressions=0
 passed=0 failed=0
 for (( i = 0; i < ${#targets[@]}; i += 2 )); do

@@ -275,7 +275,8 @@ if ! $quick; then
     echo "Testing with the address and undefined behaviour sanitizers (some minutes)"
     # An exit status that the program has for nothing else, so that no test of a refusal takes it for one.
     # libhdf5 asks for as much memory as a damaged file says, and copes when there is not so much.
-    export ASAN_OPTIONS=exitcode=86:allocator_may_return_null=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1:exitcode=86
+    export ASAN_OPTIONS=exitcode=86:allocator_may_return_null=1:suppressions=$root/tests/support/memory.supp
+    export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1:exitcode=86
     # Optimizing sanitized code takes the compiler four times as long, and saves the tests less than that.
     export LSAN_OPTIONS=suppressions=$root/tests/support/leaks.supp:print_suppressions=0
     check "build with sanitizers" build_tree "$sanitized" -Dbuildtype=debug -Dtests=enabled -Dpython=disabled \

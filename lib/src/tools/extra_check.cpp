@@ -345,7 +345,8 @@ class Checker {
     }
     std::size_t back = 0;
     while (back < both - front &&
-           is_same_record(file, *(file.records.rbegin() + back), *(rows.rbegin() + back))) {
+           is_same_record(file, file.records[file.records.size() - 1 - back],
+                          rows[rows.size() - 1 - back])) {
       ++back;
     }
     const bool fewer = rows.size() - back > front;
