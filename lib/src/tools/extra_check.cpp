@@ -344,9 +344,8 @@ class Checker {
       ++front;
     }
     std::size_t back = 0;
-    while (back < both - front &&
-           is_same_record(file, file.records[file.records.size() - 1 - back],
-                          rows[rows.size() - 1 - back])) {
+    while (back < both - front && is_same_record(file, file.records[file.records.size() - 1 - back],
+                                                 rows[rows.size() - 1 - back])) {
       ++back;
     }
     const bool fewer = rows.size() - back > front;
