@@ -64,6 +64,8 @@ struct ExtraRow {
   std::int64_t frame_number = 0;
   double frame_time = 0;
   std::string json;  // one object
+  // Its number: from 1, in the order given. What append_extra() is given of it does not count.
+  std::int64_t record = 0;
 };
 
 // Whether a column never decreases, never mind repeats. Decides how numbers and times are searched.
@@ -138,6 +140,8 @@ class Index {
   void append_extra(const ExtraRow& row);
   void put_checksum(const ChecksumRow& row);  // insert or replace
   void remove_checksums(std::int64_t chunk);
+  // The row of a chunk without frames, with its checksums.
+  void remove_chunk(std::int64_t chunk);
   // Insert or replace. The names that the index keeps itself are refused (invalid_argument).
   void set_information(const std::string& name, const std::string& value);
   // Set pts of frames [first, first + pts.size()), all of one chunk, and replace the chunk's
@@ -209,8 +213,14 @@ class Index {
                                                    std::int64_t frame_idx) const;
   std::vector<KeyframeRow> keyframes(std::int64_t chunk) const;
   std::vector<ChecksumRow> checksums(std::int64_t chunk) const;  // by frame_idx and position
-  // In the order given; `visit` returning false stops.
-  void for_each_extra(const std::function<bool(const ExtraRow&)>& visit) const;
+  // From record `first` on, in the order given, a block of some MB in memory at a time; `visit`
+  // returning false stops.
+  void for_each_extra(const std::function<bool(const ExtraRow&)>& visit,
+                      std::int64_t first = 1) const;
+  // Whether there are any of frames [range.begin, range.end).
+  bool has_extra(IndexRange range) const;
+  // The number that the next record will have.
+  std::int64_t next_extra() const;
   // Those of one frame, in the order given.
   std::vector<ExtraRow> extra_of(std::int64_t frame_index) const;
 

@@ -171,6 +171,11 @@ void Index::remove_checksums(std::int64_t chunk) {
   impl_->write([&] { impl_->database().run("DELETE FROM checksums WHERE chunk = ?1", chunk); });
 }
 
+void Index::remove_chunk(std::int64_t chunk) {
+  remove_checksums(chunk);
+  impl_->write([&] { impl_->database().run("DELETE FROM chunks WHERE chunk = ?1", chunk); });
+}
+
 void Index::set_information(const std::string& name, const std::string& value) {
   if (is_reserved(name)) {
     impl_->database().fail(ErrorKind::invalid_argument, "'" + name + "' is kept by the index");
