@@ -87,8 +87,9 @@ struct WriterOptions {
   // Whether frames handed in are colour. Taken from the first frame if not set.
   std::optional<bool> color;
   // Told of what is done otherwise than asked for, such as sizes that a format cannot hold or
-  // another encoder in place of one that failed. From the thread that adds or the writer's own,
-  // without the store's name.
+  // another encoder in place of one that failed, and when another program keeps the store's index
+  // database locked for more than a second, and then when it is free. From the thread that adds or
+  // the writer's own, without the store's name.
   std::function<void(const std::string&)> on_warning = {};
   // At most this many frames wait. Memory for copies of them all is made ready with the first ones,
   // up to 64 MiB.
@@ -128,7 +129,9 @@ struct WriterStatistics {
 // All frames must have the size and pixel format of the first. Where an encoder fails, the next one
 // takes over with a new chunk, and no frame is lost; where there is none left, that is a failure. A
 // failure behind the queue (full disk, no encoder) is thrown by the next add(), sync() or close();
-// frames durable by then stay readable, and where there is none nothing stays. Member functions may
+// frames durable by then stay readable, and where there is none nothing stays. While another
+// program has the index database locked nothing becomes durable, and frames wait in the queue, for
+// as long as it takes; close(), sync() and insert_chunk() wait too. Member functions may
 // be called from any thread, one at a time; add_extra(), try_add_extra(), sync(), durable_count(),
 // dropped() and statistics() also while another thread adds frames, and close() and abandon(), of
 // which an add(), add_extra() or sync() that waits learns by an Error(invalid_argument).
@@ -196,7 +199,8 @@ class Writer {
   void close();
 
   // Close at once: frames not durable yet are thrown away. A store that has no frame by then is
-  // removed. Never throws; nothing happens if the writer is closed already.
+  // removed. Never throws; nothing happens if the writer is closed already. A close() that another
+  // thread is in waits no more for a database that is locked: it throws Error(io).
   void abandon() noexcept;
 
   std::filesystem::path path() const;

@@ -112,6 +112,15 @@ std::vector<ExtraRecord> read_records(const std::string& text) {
   return records;
 }
 
+std::string record_text(const ExtraRecord& record) {
+  std::vector<JsonMember> members = users_members(parse_object(record.json));
+  members.push_back({std::string(kTime), json_number(record.frame_time)});
+  const bool none = record.frame_number == kNoFrameNumber.value;
+  members.push_back({std::string(kNumber), none ? "NaN" : std::to_string(record.frame_number)});
+  members.push_back({std::string(kIndex), std::to_string(record.frame_index)});
+  return json_object(members);
+}
+
 }  // namespace
 
 std::string normalize_extra_json(const std::string& json) {
@@ -132,19 +141,34 @@ std::vector<std::string> users_json(const std::string& text) {
 std::string extra_json_text(const std::vector<ExtraRecord>& records) {
   std::string text = "[";
   for (const ExtraRecord& record : records) {
-    std::vector<JsonMember> members = users_members(parse_object(record.json));
-    members.push_back({std::string(kTime), json_number(record.frame_time)});
-    const bool none = record.frame_number == kNoFrameNumber.value;
-    members.push_back({std::string(kNumber), none ? "NaN" : std::to_string(record.frame_number)});
-    members.push_back({std::string(kIndex), std::to_string(record.frame_index)});
     text += text.size() > 1 ? ", " : "";
-    text += json_object(members);
+    text += record_text(record);
   }
   return text + ']';
 }
 
+void ExtraJsonFile::add(const ExtraRecord& record) {
+  constexpr std::size_t kBlock = std::size_t{1} << 18;
+  text_ += is_first_ ? "" : ", ";
+  text_ += record_text(record);
+  is_first_ = false;
+  if (text_.size() >= kBlock) {
+    file_.write(text_);
+    text_.clear();
+  }
+}
+
+void ExtraJsonFile::finish() {
+  file_.write(text_ + ']');
+  file_.put_in_place();
+}
+
 void write_extra_json(const std::filesystem::path& file, const std::vector<ExtraRecord>& records) {
-  base::write_file_atomically(file, extra_json_text(records));
+  ExtraJsonFile written(file);
+  for (const ExtraRecord& record : records) {
+    written.add(record);
+  }
+  written.finish();
 }
 
 std::vector<ExtraRecord> read_extra_json(const std::filesystem::path& file) {

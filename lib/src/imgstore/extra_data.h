@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "base/atomic_file.h"
+
 namespace avstore::imgstore {
 
 // One record, tied to the newest frame when it was added. Before the first: frame_index -1,
@@ -28,7 +30,21 @@ std::string extra_json_text(const std::vector<ExtraRecord>& records);
 // What each object of a JSON array of records says beside these three, in normal form. Throws
 // JsonError.
 std::vector<std::string> users_json(const std::string& text);
-// Write such a file, atomically. Throws Error: invalid_argument, io.
+// Writes such a file record by record, atomically: it is there once finish() has returned. What is
+// in memory meanwhile is a record and a block of text. Member functions throw Error:
+// invalid_argument (for a record's json), io.
+class ExtraJsonFile {
+ public:
+  explicit ExtraJsonFile(const std::filesystem::path& file) : file_(file) {}
+  void add(const ExtraRecord& record);
+  void finish();
+
+ private:
+  base::AtomicFile file_;
+  std::string text_ = "[";  // not in the file yet
+  bool is_first_ = true;
+};
+// All of it at once. Throws Error: invalid_argument, io.
 void write_extra_json(const std::filesystem::path& file, const std::vector<ExtraRecord>& records);
 // Records from before the first frame say NaN of it (null, once pandas wrote them): those have
 // frame_index -1, kNoFrameNumber and NaN, here as when they are written.

@@ -314,6 +314,18 @@ void Database::set_lock_timeout(int milliseconds) {
   sqlite3_busy_timeout(handle_.get(), milliseconds);
 }
 
+bool Database::begin_writing(int wait_milliseconds) {
+  Statement& statement = cached("BEGIN IMMEDIATE");
+  set_lock_timeout(wait_milliseconds);
+  const int code = statement.step_code();
+  set_lock_timeout(lock_timeout_ms);
+  statement.reset();
+  if (code != SQLITE_DONE && primary_code(code) != SQLITE_BUSY) {
+    fail(code);
+  }
+  return code == SQLITE_DONE;
+}
+
 std::string Database::pragma(std::string_view sql) {
   Statement statement(*this, sql);
   return statement.step() ? statement.text(0) : std::string();

@@ -46,6 +46,7 @@ class Statement {
   bool is_null(int column) const;
 
  private:
+  friend class Database;
   struct Finalize {
     void operator()(sqlite3_stmt* statement) const noexcept;
   };
@@ -139,6 +140,10 @@ class Database {
 
   // How long to wait for other connections' locks before SQLite reports "database is locked".
   void set_lock_timeout(int milliseconds);
+
+  // Begins a transaction that writes. False if another connection is writing, and still is after so
+  // long. Throws for all else.
+  bool begin_writing(int wait_milliseconds);
 
   // The first pragma's result that is text, such as the journal mode that is now in force.
   std::string pragma(std::string_view sql);

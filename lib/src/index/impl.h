@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <utility>
 
 #include "index/chunk_rows.h"
 #include "index/database.h"
@@ -23,6 +24,7 @@ class Index::Impl {
   Database& database() { return *opened_.database; }
   void enable_writing();
   void survive_power_cuts();
+  void wait_for_lock(LockWait wait) { lock_wait_ = std::move(wait); }
   void require_writable() const;  // throws Error(invalid_argument)
 
   // What readers on this connection see; rows given after the last commit do not count.
@@ -65,12 +67,14 @@ class Index::Impl {
 
  private:
   void begin();
+  void take_write_lock();
   void forget_if_rolled_back() noexcept;
   void forget_keys();
 
   std::unique_ptr<ChunkRows> chunk_rows_;  // outlives the connection that has it as a table
   OpenedDatabase opened_;
   bool writable_ = false;
+  LockWait lock_wait_;  // empty: as long as the connection's own timeout
   Commits commits_ = Commits::written;
   bool finished_ = false;          // closed, and not written since
   std::int64_t data_version_ = 0;  // SQLite's count of others' commits that we have seen

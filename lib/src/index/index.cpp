@@ -4,6 +4,7 @@
 
 #include <unistd.h>
 
+#include <chrono>
 #include <system_error>
 #include <utility>
 
@@ -125,7 +126,31 @@ void Index::Impl::begin() {
     use_write_ahead_log(database(), commits_);
     finished_ = false;
   }
-  database().run("BEGIN IMMEDIATE");
+  take_write_lock();
+}
+
+// With the log on, this is the one lock that others can be in the way of.
+void Index::Impl::take_write_lock() {
+  if (!lock_wait_.goes_on) {
+    database().run("BEGIN IMMEDIATE");
+    return;
+  }
+  using Clock = std::chrono::steady_clock;
+  constexpr int a_look_ms = 100;
+  const Clock::time_point begin = Clock::now();
+  const auto waited = [begin] {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begin);
+  };
+  bool was_locked = false;
+  while (!database().begin_writing(a_look_ms)) {
+    was_locked = true;
+    if (!lock_wait_.goes_on(waited())) {
+      database().fail(ErrorKind::io, "another program has it locked");
+    }
+  }
+  if (was_locked) {
+    lock_wait_.over(waited());
+  }
 }
 
 void Index::Impl::survive_power_cuts() {
@@ -230,6 +255,10 @@ Index Index::open_for_writing(const fs::path& path) {
 
 void Index::survive_power_cuts() {
   impl_->survive_power_cuts();
+}
+
+void Index::wait_for_lock(LockWait wait) {
+  impl_->wait_for_lock(std::move(wait));
 }
 
 void Index::commit() {

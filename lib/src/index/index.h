@@ -4,6 +4,7 @@
 // reference implementation's queries work on it unchanged. See lib/README.md, "The index database".
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -63,6 +64,8 @@ struct ExtraRow {
   std::int64_t frame_number = 0;
   double frame_time = 0;
   std::string json;  // one object
+  // Its number: from 1, in the order given. What append_extra() is given of it does not count.
+  std::int64_t record = 0;
 };
 
 // Whether a column never decreases, never mind repeats. Decides how numbers and times are searched.
@@ -87,11 +90,21 @@ struct ChecksumRow {
   std::uint32_t crc32 = 0;
 };
 
+// What becomes of a change while another connection is writing. Both are called by the thread that
+// makes the change, and must not use the Index.
+struct LockWait {
+  // Asked several times a second: whether to wait on. If not, the change throws Error(io).
+  std::function<bool(std::chrono::milliseconds waited)> goes_on;
+  // The lock is had, after a wait in which `goes_on` was asked.
+  std::function<void(std::chrono::milliseconds waited)> over;
+};
+
 // One connection to one database. For one thread at a time, and not to be carried over a fork.
 //
 // Errors are avstore::Error: not_found (no file, or not a database of avstore's), corrupt (SQLite
 // says malformed, or tables or rows are missing), unsupported (a newer schema), invalid_argument
-// (also: writing to one opened for reading), io (also: full disk, locked by another writer).
+// (also: writing to one opened for reading), io (also: full disk, locked by another writer for 5 s,
+// unless wait_for_lock() says otherwise).
 // Messages carry the path and SQLite's words.
 class Index {
  public:
@@ -142,6 +155,8 @@ class Index {
   // What is committed from now on survives a power cut as well, which costs a wait for the disk
   // each time. Only on this connection.
   void survive_power_cuts();
+  // Changes from now on wait for another connection that is writing as long as `wait` says.
+  void wait_for_lock(LockWait wait);
   // Remove frames (with keyframes, checksums and extra data) from frame_index `frame_count` on, and
   // the chunks that begin there or later; the chunk that is cut gets its new frame_count. At once
   // on this connection, at commit() for all others. Nothing happens if there are no more frames
@@ -199,8 +214,14 @@ class Index {
                                                    std::int64_t frame_idx) const;
   std::vector<KeyframeRow> keyframes(std::int64_t chunk) const;
   std::vector<ChecksumRow> checksums(std::int64_t chunk) const;  // by frame_idx and position
-  // In the order given; `visit` returning false stops.
-  void for_each_extra(const std::function<bool(const ExtraRow&)>& visit) const;
+  // From record `first` on, in the order given, a block of some MB in memory at a time; `visit`
+  // returning false stops.
+  void for_each_extra(const std::function<bool(const ExtraRow&)>& visit,
+                      std::int64_t first = 1) const;
+  // Whether there are any of frames [range.begin, range.end).
+  bool has_extra(IndexRange range) const;
+  // The number that the next record will have.
+  std::int64_t next_extra() const;
   // Those of one frame, in the order given.
   std::vector<ExtraRow> extra_of(std::int64_t frame_index) const;
 

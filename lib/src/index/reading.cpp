@@ -66,7 +66,8 @@ std::vector<ExtraRow> extra_rows(Database& database, std::int64_t& record) {
     rows.push_back({.frame_index = query.integer(1),
                     .frame_number = query.integer(2),
                     .frame_time = query.real(3),
-                    .json = query.text(4)});
+                    .json = query.text(4),
+                    .record = record});
   }
   return rows;
 }
@@ -284,8 +285,9 @@ std::map<std::string, std::string> Index::all_information() const {
   return all;
 }
 
-void Index::for_each_extra(const std::function<bool(const ExtraRow&)>& visit) const {
-  std::int64_t record = 0;
+void Index::for_each_extra(const std::function<bool(const ExtraRow&)>& visit,
+                           std::int64_t first) const {
+  std::int64_t record = first - 1;
   while (true) {
     const auto rows = extra_rows(impl_->database(), record);
     if (rows.empty() || !std::all_of(rows.begin(), rows.end(), std::cref(visit))) {
@@ -296,14 +298,27 @@ void Index::for_each_extra(const std::function<bool(const ExtraRow&)>& visit) co
 
 std::vector<ExtraRow> Index::extra_of(std::int64_t frame_index) const {
   Query query = impl_->database().query(
-      "SELECT frame_number, frame_time, json FROM extra_data WHERE frame_index = ?1 "
+      "SELECT frame_number, frame_time, json, record FROM extra_data WHERE frame_index = ?1 "
       "ORDER BY record",
       frame_index);
   std::vector<ExtraRow> rows;
   while (query.next()) {
-    rows.push_back({frame_index, query.integer(0), query.real(1), query.text(2)});
+    rows.push_back({frame_index, query.integer(0), query.real(1), query.text(2), query.integer(3)});
   }
   return rows;
+}
+
+bool Index::has_extra(IndexRange range) const {
+  Query query = impl_->database().query(
+      "SELECT EXISTS (SELECT 1 FROM extra_data WHERE frame_index >= ?1 AND frame_index < ?2)",
+      range.begin, range.end);
+  return query.next() && query.integer(0) != 0;
+}
+
+std::int64_t Index::next_extra() const {
+  Query query = impl_->database().query("SELECT coalesce(max(record), 0) + 1 FROM extra_data");
+  query.next();
+  return query.integer(0);
 }
 
 bool Index::has_orphans() const {

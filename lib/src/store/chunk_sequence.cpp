@@ -7,6 +7,7 @@
 #include "avstore/error.h"
 #include "base/files.h"
 #include "chunk/image_file.h"
+#include "imgstore/extra_data.h"
 #include "store/aside.h"
 #include "store/chunk_checksums.h"
 #include "store/extra_records.h"
@@ -81,8 +82,9 @@ ChunkSequence::ChunkSequence(std::filesystem::path folder, imgstore::StoreMetada
   if (added_ > 0) {
     const index::FrameRow last = index_.at(added_ - 1);
     newest_ = {last.frame_number, last.frame_time};
-    extra_ = records_behind_files(folder_, metadata_, index_);
   }
+  extra_begin_ = first_extra_behind(folder_, metadata_, index_);
+  extra_end_ = extra_begin_;
 }
 
 void ChunkSequence::describe(const std::vector<std::int64_t>& shape, const std::string& dtype) {
@@ -184,9 +186,7 @@ void ChunkSequence::fail_over(const std::string& why) {
 }
 
 void ChunkSequence::add_extra(const std::string& json) {
-  const imgstore::ExtraRecord record{added_ - 1, newest_.frame_number, newest_.frame_time, json};
-  extra_.push_back(record);
-  index_.append_extra({record.frame_index, record.frame_number, record.frame_time, record.json});
+  index_.append_extra({added_ - 1, newest_.frame_number, newest_.frame_time, json});
 }
 
 ChunkSequence::Insertion ChunkSequence::check_insertion(std::filesystem::path file,
@@ -301,12 +301,17 @@ void ChunkSequence::abandon_chunk(Unfinished what_becomes) noexcept {
   const bool has_chunk = chunk_ != nullptr;
   chunk_.reset();
   try {
-    if (has_chunk && !index_.chunk(chunk_number_)) {
+    const auto row = index_.chunk(chunk_number_);
+    if (has_chunk && (!row || row->frame_count == 0)) {
+      if (row) {
+        remove_row();
+      }
       const std::string path = imgstore::chunk_path(metadata_, chunk_number_);
       if (what_becomes == Unfinished::put_aside) {
         put_aside(folder_, path);
       } else {
         base::remove_all(folder_ / path);
+        index_.remove_orphans();  // extra data of the same frames
       }
     }
     index_.close();
@@ -318,8 +323,7 @@ void ChunkSequence::abandon_chunk(Unfinished what_becomes) noexcept {
 void ChunkSequence::next_chunk() {
   if (chunk_number_ >= first_chunk_) {
     write_extra();
-    extra_.erase(extra_.begin(), extra_.begin() + static_cast<std::ptrdiff_t>(extra_written_));
-    extra_written_ = 0;
+    extra_begin_ = extra_end_;
   }
   ++chunk_number_;
   chunk_first_frame_ = added_;
@@ -402,8 +406,16 @@ void ChunkSequence::close_chunk() {
 // A chunk of which no frame was stored: the next takes its number.
 void ChunkSequence::discard_chunk() {
   chunk_.reset();
+  remove_row();
   base::remove_all(folder_ / imgstore::chunk_path(metadata_, chunk_number_));
   --chunk_number_;
+}
+
+// Extra data may have been committed before the chunk's frames, and its row with them. It goes
+// before the file does: of a row without a file nothing could be repaired.
+void ChunkSequence::remove_row() {
+  index_.remove_chunk(chunk_number_);
+  index_.commit();
 }
 
 // Make rows of the frames that have reached the file, and commit them: a keyframe interval of
@@ -471,16 +483,34 @@ void ChunkSequence::write_chunk_index() const {
                               chunk_index_, metadata_);
 }
 
+// Rows of this connection can be read before they are committed.
+bool ChunkSequence::has_extra_to_write() const {
+  bool found = false;
+  index_.for_each_extra(
+      [&](const index::ExtraRow& row) {
+        found = row.frame_index < stored_;
+        return false;
+      },
+      extra_end_);
+  return found;
+}
+
 void ChunkSequence::write_extra() {
-  const auto behind = std::find_if(extra_.begin(), extra_.end(), [this](const auto& record) {
-    return record.frame_index >= stored_;
-  });
-  const auto count = static_cast<std::size_t>(behind - extra_.begin());
-  if (count > extra_written_) {
-    imgstore::write_extra_json(folder_ / imgstore::chunk_extra_path(metadata_, chunk_number_),
-                               {extra_.begin(), behind});
-    extra_written_ = count;
+  if (!has_extra_to_write()) {
+    return;
   }
+  imgstore::ExtraJsonFile file(folder_ / imgstore::chunk_extra_path(metadata_, chunk_number_));
+  index_.for_each_extra(
+      [&](const index::ExtraRow& row) {
+        if (row.frame_index >= stored_) {
+          return false;
+        }
+        file.add({row.frame_index, row.frame_number, row.frame_time, row.json});
+        extra_end_ = row.record + 1;
+        return true;
+      },
+      extra_begin_);
+  file.finish();
 }
 
 }  // namespace avstore::store

@@ -15,7 +15,6 @@
 #include "chunk/chunk_writer.h"
 #include "chunk/image_file.h"
 #include "imgstore/chunk_index.h"
-#include "imgstore/extra_data.h"
 #include "imgstore/metadata.h"
 #include "index/index.h"
 #include "media/encoder_line.h"
@@ -100,6 +99,7 @@ class ChunkSequence {
   void finish_with_header_in_doubt(const Finish& finish);
   void close_chunk();
   void discard_chunk();
+  void remove_row();
   void record_stored();
   void record_frames();
   void record_checksums();
@@ -111,6 +111,7 @@ class ChunkSequence {
   void put_chunk_row(index::ChunkState state);
   void write_chunk_index() const;
   void write_extra();
+  bool has_extra_to_write() const;
 
   std::filesystem::path folder_;
   imgstore::StoreMetadata metadata_;
@@ -128,8 +129,10 @@ class ChunkSequence {
   std::deque<Unencoded> waiting_;     // for a chunk to take them
   std::vector<Names> pending_;        // of frames in the chunk whose bytes are not in its file
   imgstore::ChunkIndex chunk_index_;  // of the frames stored in this chunk
-  std::vector<imgstore::ExtraRecord> extra_;  // of this chunk and of frames that wait
-  std::size_t extra_written_ = 0;             // of these, in the chunk's file
+  // Extra data are in the database alone until the chunk's end: the first record for this chunk's
+  // file, and the first that is not in it.
+  std::int64_t extra_begin_ = 1;
+  std::int64_t extra_end_ = 1;
   std::int64_t added_ = 0;
   std::int64_t stored_ = 0;   // rows made
   std::int64_t durable_ = 0;  // rows committed

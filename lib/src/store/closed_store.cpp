@@ -44,6 +44,11 @@ ClosedStore open_closed_store(const std::filesystem::path& folder,
     throw Error(ErrorKind::exists,
                 folder.string() + ": was never closed; avstore repair completes it");
   }
+  if (index.has_orphans()) {  // they would pass to the frames that come
+    throw Error(ErrorKind::exists, folder.string() +
+                                       ": has extra data of frames that were lost; avstore repair "
+                                       "puts them aside");
+  }
   if (index.frame_count() == 0) {
     metadata.imgshape.clear();
   } else {

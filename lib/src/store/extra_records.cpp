@@ -45,53 +45,180 @@ std::optional<ExtraSource> motif_source(const fs::path& folder,
   return std::nullopt;
 }
 
-std::optional<index::Index> open_database(const fs::path& file) {
+// ---- records of the database ---------------------------------------------------------------
+
+// Of a chunk that has frames in the database, or a file of extra data.
+struct Place {
+  std::int64_t chunk = 0;
+  fs::path file;                       // the writer API's; empty: there is none
+  std::optional<index::ChunkRow> row;  // none without frames
+  std::vector<index::ExtraRow> records;
+
+  bool has_file() const { return !file.empty(); }
+  std::int64_t last_frame() const { return row->first_frame_index + row->frame_count - 1; }
+};
+
+std::vector<Place> find_places(const fs::path& folder, const imgstore::StoreMetadata& metadata,
+                               const std::vector<imgstore::ChunkFile>& chunks,
+                               const index::Index& index) {
+  std::vector<Place> places;
+  for (const imgstore::ChunkFile& chunk : chunks) {
+    Place place{chunk.chunk, {}, index.chunk(chunk.chunk), {}};
+    const fs::path file = current_file(folder, imgstore::chunk_extra_path(metadata, chunk.chunk));
+    if (fs::exists(file)) {
+      place.file = file;
+    }
+    if (place.row && place.row->frame_count == 0) {
+      place.row.reset();
+    }
+    if (place.row || place.has_file()) {
+      places.push_back(std::move(place));
+    }
+  }
+  return places;
+}
+
+// Of a file that cannot be read there are none: who reads it is told.
+std::vector<imgstore::ExtraRecord> readable_records(const fs::path& file) {
   try {
-    return index::Index::open(file);
+    return imgstore::read_extra_json(file);
   } catch (const Error& error) {
-    if (error.kind() == ErrorKind::io) {
+    if (error.kind() != ErrorKind::corrupt) {
       throw;
     }
-    return std::nullopt;  // no authority on extra data
+    return {};
   }
 }
 
-// Records that only the database has, by chunk; `wanted` says of which.
-std::map<std::int64_t, ExtraSource> sources_in_database(const fs::path& file,
-                                                        const index::Index& index,
-                                                        const std::vector<std::int64_t>& wanted) {
-  std::map<std::int64_t, ExtraSource> sources;
-  try {
-    std::vector<index::ChunkRow> chunks = index.chunks();
-    std::erase_if(chunks, [&wanted](const index::ChunkRow& row) {
-      return std::find(wanted.begin(), wanted.end(), row.chunk) == wanted.end();
-    });
-    const auto take = [&](std::int64_t chunk, const index::ExtraRow& row) {
-      ExtraSource& source = sources[chunk];
-      source.chunk = chunk;
-      source.kind = ExtraKind::database;
-      source.path = file;
-      source.records.push_back({row.frame_index, row.frame_number, row.frame_time, row.json});
-    };
-    const bool first_wanted = std::find(wanted.begin(), wanted.end(), 0) != wanted.end();
-    index.for_each_extra([&](const index::ExtraRow& row) {
-      if (row.frame_index < 0 && first_wanted) {
-        take(0, row);
+// How many of the `count` records that the database has of a chunk's last frame were given to a
+// writer that went on behind it, and so are of the next chunk: they are the last ones.
+std::size_t count_behind(const Place& place, const Place* next, std::size_t count,
+                         bool has_earlier_records) {
+  const std::int64_t frame = place.last_frame();
+  const auto is_other = [frame](const auto& record) { return record.frame_index != frame; };
+  if (count == 0) {
+    return 0;
+  }
+  if (next != nullptr && next->has_file()) {
+    const auto written = readable_records(next->file);
+    const auto end = std::find_if(written.begin(), written.end(), is_other);
+    return std::min(count, static_cast<std::size_t>(end - written.begin()));
+  }
+  if (place.has_file()) {
+    const auto written = readable_records(place.file);
+    const auto others = std::count_if(written.begin(), written.end(), is_other);
+    const std::size_t own = written.size() - static_cast<std::size_t>(others);
+    return written.empty() || own > count ? 0 : count - own;
+  }
+  // A writer that closes a chunk writes a file of all that it was given until then.
+  return place.row->state == index::ChunkState::closed && !has_earlier_records ? count : 0;
+}
+
+// What the database alone has, by chunk.
+class DatabaseRecords {
+ public:
+  DatabaseRecords(const std::vector<imgstore::ChunkFile>& chunks, std::vector<Place> places)
+      : chunks_(chunks), places_(std::move(places)) {}
+
+  std::map<std::int64_t, std::vector<imgstore::ExtraRecord>> read(const index::Index& index) {
+    const bool all_have_files = std::all_of(places_.begin(), places_.end(),
+                                            [](const Place& place) { return place.has_file(); });
+    if (!all_have_files || places_.empty()) {
+      index.for_each_extra([this](const index::ExtraRow& row) {
+        take(row);
+        return true;
+      });
+    } else if (places_.back().row) {
+      places_.back().records = index.extra_of(places_.back().last_frame());
+    }
+    for (std::size_t i = 0; i < places_.size(); ++i) {
+      if (places_[i].row) {
+        give_out(i);
       }
-      for (const index::ChunkRow& chunk : chunks) {
-        if (row.frame_index >= chunk.first_frame_index &&
-            row.frame_index - chunk.first_frame_index < chunk.frame_count) {
-          take(chunk.chunk, row);
+    }
+    return std::move(by_chunk_);
+  }
+
+ private:
+  // Those from before the first frame are the first chunk's.
+  void take(const index::ExtraRow& row) {
+    if (row.frame_index < 0) {
+      if (places_.empty()) {
+        add(chunks_.empty() ? 0 : chunks_.front().chunk, row);
+      } else if (!places_.front().has_file()) {
+        places_.front().records.push_back(row);
+      }
+      return;
+    }
+    // They come chunk by chunk.
+    for (std::size_t looked = 0; looked < places_.size(); ++looked) {
+      Place& place = places_[current_];
+      if (has_frame(place, row.frame_index)) {
+        if (!place.has_file() || row.frame_index == place.last_frame()) {
+          place.records.push_back(row);
         }
+        return;
       }
-      return true;
-    });
+      current_ = (current_ + 1) % places_.size();
+    }
+  }
+
+  static bool has_frame(const Place& place, std::int64_t frame_index) {
+    return place.row && frame_index >= place.row->first_frame_index &&
+           frame_index <= place.last_frame();
+  }
+
+  void give_out(std::size_t number) {
+    const Place& place = places_[number];
+    const Place* next = number + 1 < places_.size() ? &places_[number + 1] : nullptr;
+    if (place.has_file() && next != nullptr && next->has_file()) {
+      return;
+    }
+    const auto first_of_last =
+        std::find_if(place.records.begin(), place.records.end(),
+                     [&](const auto& row) { return row.frame_index == place.last_frame(); });
+    const std::size_t behind =
+        count_behind(place, next, static_cast<std::size_t>(place.records.end() - first_of_last),
+                     first_of_last != place.records.begin());
+    const auto end = place.records.end() - static_cast<std::ptrdiff_t>(behind);
+    if (!place.has_file()) {
+      std::for_each(place.records.begin(), end, [&](const auto& row) { add(place.chunk, row); });
+    }
+    if (next == nullptr || !next->has_file()) {
+      const std::int64_t chunk = next != nullptr ? next->chunk : number_behind(place.chunk);
+      std::for_each(end, place.records.end(), [&](const auto& row) { add(chunk, row); });
+    }
+  }
+
+  std::int64_t number_behind(std::int64_t chunk) const {
+    const auto next = std::find_if(chunks_.begin(), chunks_.end(),
+                                   [chunk](const auto& other) { return other.chunk > chunk; });
+    return next == chunks_.end() ? chunk + 1 : next->chunk;
+  }
+
+  void add(std::int64_t chunk, const index::ExtraRow& row) {
+    by_chunk_[chunk].push_back({row.frame_index, row.frame_number, row.frame_time, row.json});
+  }
+
+  const std::vector<imgstore::ChunkFile>& chunks_;
+  std::vector<Place> places_;
+  std::size_t current_ = 0;
+  std::map<std::int64_t, std::vector<imgstore::ExtraRecord>> by_chunk_;
+};
+
+// Of a damaged database there are none.
+std::map<std::int64_t, std::vector<imgstore::ExtraRecord>> records_in_database(
+    const fs::path& folder, const imgstore::StoreMetadata& metadata,
+    const std::vector<imgstore::ChunkFile>& chunks, const fs::path& database) {
+  try {
+    const index::Index index = index::Index::open(database);
+    return DatabaseRecords(chunks, find_places(folder, metadata, chunks, index)).read(index);
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::io) {
       throw;
     }
+    return {};
   }
-  return sources;
 }
 
 // ---- as columns ----------------------------------------------------------------------------
@@ -224,79 +351,28 @@ std::vector<imgstore::ExtraRecord> records_of(const ExtraSource& source,
   return to_records(data);
 }
 
-// ---- of a writer that went on with a store ----
-
-bool has_extra_file(const fs::path& folder, const imgstore::StoreMetadata& metadata,
-                    std::int64_t chunk) {
-  return fs::exists(current_file(folder, imgstore::chunk_extra_path(metadata, chunk)));
-}
-
-// The last chunk of which the database knows, but for those without a file of extra data.
-std::optional<index::ChunkRow> last_with_file(const fs::path& folder,
-                                              const imgstore::StoreMetadata& metadata,
-                                              const index::Index& index) {
-  const std::vector<index::ChunkRow> rows = index.chunks();
-  const auto row = std::find_if(rows.rbegin(), rows.rend(), [&](const index::ChunkRow& other) {
-    return has_extra_file(folder, metadata, other.chunk);
-  });
-  return row == rows.rend() ? std::nullopt : std::optional(*row);
-}
-
-void add_records_behind(std::vector<imgstore::ExtraRecord> records, const fs::path& database,
-                        const std::vector<imgstore::ChunkFile>& chunks,
-                        std::map<std::int64_t, ExtraSource>& by_chunk) {
-  if (records.empty()) {
-    return;
-  }
-  std::int64_t last_with_file = -1;
-  for (const auto& [chunk, source] : by_chunk) {
-    last_with_file = source.kind == ExtraKind::writer_json ? chunk : last_with_file;
-  }
-  const auto next = std::find_if(chunks.begin(), chunks.end(),
-                                 [&](const auto& chunk) { return chunk.chunk > last_with_file; });
-  const std::int64_t chunk = next == chunks.end() ? last_with_file + 1 : next->chunk;
-  ExtraSource& source = by_chunk[chunk];
-  records.insert(records.end(), source.records.begin(), source.records.end());
-  source = {chunk, ExtraKind::database, database, std::move(records), {}};
-}
-
 }  // namespace
 
-std::vector<imgstore::ExtraRecord> records_behind_files(const fs::path& folder,
-                                                        const imgstore::StoreMetadata& metadata,
-                                                        const index::Index& index) {
-  std::vector<imgstore::ExtraRecord> records;
-  try {
-    const auto chunk = last_with_file(folder, metadata, index);
-    if (!chunk || chunk->frame_count == 0) {
-      return records;
-    }
-    const std::int64_t frame = chunk->first_frame_index + chunk->frame_count - 1;
-    const std::vector<index::ExtraRow> rows = index.extra_of(frame);
-    if (rows.empty()) {
-      return records;
-    }
-    const auto written = imgstore::read_extra_json(
-        current_file(folder, imgstore::chunk_extra_path(metadata, chunk->chunk)));
-    const auto first = std::count_if(written.begin(), written.end(), [frame](const auto& record) {
-      return record.frame_index == frame;
-    });
-    for (auto i = static_cast<std::size_t>(first); i < rows.size(); ++i) {
-      records.push_back({frame, rows[i].frame_number, rows[i].frame_time, rows[i].json});
-    }
-  } catch (const Error& error) {
-    // Who reads the file, or the database's rows of frames, is told.
-    if (error.kind() == ErrorKind::io) {
-      throw;
-    }
+std::int64_t first_extra_behind(const fs::path& folder, const imgstore::StoreMetadata& metadata,
+                                const index::Index& index) {
+  if (index.frame_count() == 0) {
+    return 1;
   }
-  return records;
+  const auto places = find_places(folder, metadata, imgstore::find_chunks(folder, metadata), index);
+  if (places.empty() || !places.back().row) {
+    return index.next_extra();
+  }
+  const Place& last = places.back();
+  const auto records = index.extra_of(last.last_frame());
+  const std::size_t behind =
+      count_behind(last, nullptr, records.size(),
+                   index.has_extra({last.row->first_frame_index, last.last_frame()}));
+  return behind == 0 ? index.next_extra() : records[records.size() - behind].record;
 }
 
 std::vector<ExtraSource> extra_sources(const fs::path& folder) {
   const imgstore::StoreMetadata metadata = imgstore::read_metadata(folder);
   const auto chunks = imgstore::find_chunks(folder, metadata);
-  std::vector<std::int64_t> without_file;
   std::map<std::int64_t, ExtraSource> by_chunk;
   for (const imgstore::ChunkFile& chunk : chunks) {
     const fs::path path = current_file(folder, imgstore::chunk_extra_path(metadata, chunk.chunk));
@@ -304,19 +380,12 @@ std::vector<ExtraSource> extra_sources(const fs::path& folder) {
       by_chunk[chunk.chunk] = std::move(*source);
     } else if (fs::exists(path)) {
       by_chunk[chunk.chunk] = {chunk.chunk, ExtraKind::writer_json, path, {}, {}};
-    } else {
-      without_file.push_back(chunk.chunk);
     }
   }
-  if (chunks.empty()) {
-    without_file.push_back(0);  // records from before a first frame that never came
-  }
-  const fs::path file = current_file(folder, kIndexFile);
-  if (const auto index = open_database(file)) {
-    if (!without_file.empty()) {
-      by_chunk.merge(sources_in_database(file, *index, without_file));
-    }
-    add_records_behind(records_behind_files(folder, metadata, *index), file, chunks, by_chunk);
+  const fs::path database = current_file(folder, kIndexFile);
+  for (auto& [chunk, records] : records_in_database(folder, metadata, chunks, database)) {
+    by_chunk.try_emplace(chunk,
+                         ExtraSource{chunk, ExtraKind::database, database, std::move(records), {}});
   }
   std::vector<ExtraSource> sources;
   sources.reserve(by_chunk.size());

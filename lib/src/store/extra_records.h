@@ -29,16 +29,16 @@ struct ExtraSource {
 
 // The extra data of a store, a source a chunk, in order. In a chunk that has both, Motif's win over
 // the writer API's. A chunk that has neither file has what the database kept of it: the recording
-// was killed before the chunk's end. records_behind_files() are of the chunk after that of their
-// frame; as long as there is none they come last, with the number it will have or more.
+// was killed before the chunk's end. Records that a writer which went on with a store was given
+// before its first frame are of the frame before, but of the next chunk; as long as there is none
+// they come last, with the number it will have or more.
 std::vector<ExtraSource> extra_sources(const std::filesystem::path& folder);
 
-// Records that a writer which went on with a store was given before its first frame belong to the
-// frame before, whose chunk has its file: they go into the next chunk's. These are those for which
-// there is no such file, because the writer was killed or got no frame.
-std::vector<imgstore::ExtraRecord> records_behind_files(const std::filesystem::path& folder,
-                                                        const imgstore::StoreMetadata& metadata,
-                                                        const index::Index& index);
+// Of a closed store the number of the first record that no chunk's file has because it was given to
+// a writer which went on and got no frame: it and all behind it go into the next chunk's file. That
+// of the next record where there is none. Throws Error: io, corrupt.
+std::int64_t first_extra_behind(const std::filesystem::path& folder,
+                                const imgstore::StoreMetadata& metadata, const index::Index& index);
 
 // As columns, in order of frames, without padding. Throws Error: corrupt (naming the file), io,
 // unsupported.

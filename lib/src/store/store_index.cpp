@@ -518,7 +518,8 @@ bool SharedIndex::try_to_store(const ChunkScan& scan) {
     put(index_);
     return true;
   }
-  if (!save_) {
+  // A recording would have to wait for the lock, for ever if this process is stopped meanwhile.
+  if (!save_ || recording_state(folder_).recording == Recording::yes) {
     return false;
   }
   try {

@@ -82,8 +82,9 @@ class SharedIndex {
     return in_memory_ ? index_.frame_count() : index_.refresh();
   }
 
-  // Keep what a scan of a chunk found: in the database if all frames were there and the store can
-  // be written, else for this process. Of many chunks those scanned last are kept.
+  // Keep what a scan of a chunk found: in the database if all frames were there, the store can be
+  // written and is not being recorded, else for this process. Of many chunks those scanned last are
+  // kept.
   void remember(std::shared_ptr<const ChunkScan> scan);
   // What is kept of a chunk for this process; null if nothing is.
   std::shared_ptr<const ChunkScan> kept_scan(std::int64_t chunk) const;

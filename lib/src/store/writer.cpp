@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <deque>
@@ -64,6 +65,9 @@ constexpr Rational kUsualFrameRate{25, 1};
 
 // The names of more dropped frames than that are not kept.
 constexpr std::size_t kMostDropped = 10000;
+
+// Frames are to become durable in a second: a longer wait for the index database is told of.
+constexpr std::chrono::seconds kQuietWait{1};
 
 // In time, as far as the nominal frame rate tells.
 Clock::duration keyframe_interval(const EncoderOptions& encoder) {
@@ -147,7 +151,7 @@ class Writer::Impl {
       for (const index::ChunkRow& row : store.index.chunks()) {
         statistics_.bytes_written += row.bytes;
       }
-      appended_to_.emplace(std::move(store.index));
+      appended_to_.emplace(waiting_for_lock(std::move(store.index)));
     } catch (...) {
       recording_->remove();
       throw;
@@ -285,6 +289,7 @@ class Writer::Impl {
   }
 
   void abandon() noexcept {
+    given_up_ = true;
     {
       const std::lock_guard lock(mutex_);
       if (!closed_) {
@@ -547,11 +552,42 @@ class Writer::Impl {
     release(frame.bytes);
   }
 
+  // Other programs may keep the database to themselves for any time (a query in a shell, a process
+  // that was stopped). Nothing is wrong with the data then, so frames wait in the queue meanwhile.
+  index::Index waiting_for_lock(index::Index index) {
+    index.wait_for_lock({[this](std::chrono::milliseconds waited) { return waits_on(waited); },
+                         [this](std::chrono::milliseconds waited) { note_lock(waited); }});
+    return index;
+  }
+
+  bool waits_on(std::chrono::milliseconds waited) {
+    if (waited >= kQuietWait && !told_of_lock_ && !given_up_) {
+      told_of_lock_ = true;
+      warn("another program has the index database locked; frames wait until it is free");
+    }
+    return !given_up_;
+  }
+
+  void note_lock(std::chrono::milliseconds waited) {
+    if (std::exchange(told_of_lock_, false)) {
+      warn("the index database is free again after " +
+           std::to_string(std::chrono::duration_cast<std::chrono::seconds>(waited).count()) +
+           " s; the recording goes on");
+    }
+  }
+
+  void warn(const std::string& text) const {
+    if (options_.on_warning) {
+      options_.on_warning(text);
+    }
+  }
+
   store::ChunkSequence& chunks() {
     if (!chunks_) {
       chunks_.emplace(folder_, metadata_, options_, threads_,
-                      appended_to_ ? *std::exchange(appended_to_, std::nullopt)
-                                   : store::make_index(folder_, metadata_, options_));
+                      appended_to_
+                          ? *std::exchange(appended_to_, std::nullopt)
+                          : waiting_for_lock(store::make_index(folder_, metadata_, options_)));
     }
     return *chunks_;
   }
@@ -649,22 +685,28 @@ class Writer::Impl {
   }
 
   void fail(std::exception_ptr failure) {
-    publish();  // a chunk may have become durable before what failed
+    given_up_ = true;  // what is left to do waits for nobody
+    publish();         // a chunk may have become durable before what failed
     if (chunks_) {
-      // Without a frame there will be no store to put anything aside in.
-      const bool is_store = appends_ || chunks_->frames_durable() > 0;
-      chunks_->abandon_chunk(is_store ? store::ChunkSequence::Unfinished::put_aside
-                                      : store::ChunkSequence::Unfinished::removed);
+      // Without a frame there will be no store to put anything aside in; and what is given up is
+      // not wanted.
+      const bool is_kept = !is_abandoned() && (appends_ || chunks_->frames_durable() > 0);
+      chunks_->abandon_chunk(is_kept ? store::ChunkSequence::Unfinished::put_aside
+                                     : store::ChunkSequence::Unfinished::removed);
     }
     failure = with_path(std::move(failure));
     const std::lock_guard lock(mutex_);
-    failure_ = std::move(failure);
+    if (!abandoned_) {
+      failure_ = std::move(failure);
+    }
     queue_.clear();  // whoever waits for what is in it is let go
     room_.notify_all();
     synced_.notify_all();
   }
 
   WriterOptions options_;
+  std::atomic<bool> given_up_ = false;  // nothing is waited for any more
+  bool told_of_lock_ = false;           // used by the worker only
   bool decoded_ = false;  // frames are decoded from their encoding before they are written
   store::ThreadShare threads_;
   std::filesystem::path folder_;

@@ -3,7 +3,6 @@
 #include <cmath>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -18,6 +17,7 @@
 #include "imgstore/json_text.h"
 #include "imgstore/metadata.h"
 #include "index/index.h"
+#include "store/extra_records.h"
 #include "store/layout.h"
 #include "store/recording_lock.h"
 #include "store/replaced_store.h"
@@ -120,11 +120,11 @@ class Reindexer {
     tools::ProgressMeter meter(options_.progress, index_.frame_count(), folder_.string());
     index::Index made = new_database(staged);
     for (const index::ChunkRow& row : index_.chunks()) {
-      const ChunkFrames frames = frames_of(row, zero);
+      const ChunkFrames frames = frames_of(range_of(row), zero);
       append_frames(made, row, frames);
       if (row.frame_count > 0 && is_there(row.chunk)) {
         write_index(staged, row.chunk, frames);
-        rewrite_extra(staged, row.chunk, frames);
+        rewrite_extra(staged, row.chunk, frames_of(range_of_extra(row), zero));
       }
       meter.require(row.frame_count);
     }
@@ -146,10 +146,18 @@ class Reindexer {
     return made;
   }
 
-  ChunkFrames frames_of(const index::ChunkRow& row, std::int64_t zero) const {
+  static IndexRange range_of(const index::ChunkRow& row) {
+    return {row.first_frame_index, row.first_frame_index + row.frame_count};
+  }
+
+  // A chunk's extra data begin with records of the frame before it, where a writer went on there.
+  static IndexRange range_of_extra(const index::ChunkRow& row) {
+    return {std::max<std::int64_t>(0, row.first_frame_index - 1), range_of(row).end};
+  }
+
+  ChunkFrames frames_of(IndexRange range, std::int64_t zero) const {
     ChunkFrames frames;
-    frames.first_frame_index = row.first_frame_index;
-    const IndexRange range{row.first_frame_index, row.first_frame_index + row.frame_count};
+    frames.first_frame_index = range.begin;
     index_.for_each(range, [&](const index::FrameRow& frame) {
       const std::int64_t number = frame.frame_number;
       frames.old_number.push_back(number);
@@ -163,8 +171,7 @@ class Reindexer {
   void append_frames(index::Index& made, const index::ChunkRow& row,
                      const ChunkFrames& frames) const {
     made.put_chunk(row);
-    const IndexRange range{row.first_frame_index, row.first_frame_index + row.frame_count};
-    index_.for_each(range, [&](index::FrameRow frame) {
+    index_.for_each(range_of(row), [&](index::FrameRow frame) {
       frame.frame_number = frames.new_number[static_cast<std::size_t>(frame.frame_idx)];
       made.append(frame);
       return true;
@@ -221,7 +228,6 @@ class Reindexer {
         fs::path(imgstore::chunk_path(metadata_, chunk)).stem().string() + ".extra_data.json";
     for (const std::string& name : {imgstore::chunk_extra_path(metadata_, chunk), motif}) {
       if (fs::exists(folder_ / name)) {
-        rewritten_.insert(chunk);
         if (const auto text = renumbered_json(folder_ / name, frames)) {
           base::write_file_atomically(staged.place(name), *text);
         }
@@ -313,27 +319,34 @@ class Reindexer {
 
   // Those that only the database has get a file, as closing the chunk would have given them.
   void copy_extra(index::Index& made, const store::StagedChange& staged, std::int64_t zero) {
-    std::map<std::int64_t, std::vector<imgstore::ExtraRecord>> without_file;
     index_.for_each_extra([&](index::ExtraRow row) {
-      const std::int64_t old = row.frame_number;
-      if (row.frame_index >= 0 && row.frame_index < zero) {
-        row.frame_number = row.frame_index - zero;
-      }
-      if (old != kNoFrameNumber.value) {
-        row.json = with_old_number(row.json, old);
-      }
+      renumber_extra(row, zero);
       made.append_extra(row);
-      const bool exists = row.frame_index >= 0 && row.frame_index < index_.frame_count();
-      const std::int64_t chunk = exists ? index_.at(row.frame_index).chunk : -1;
-      if (exists && is_there(chunk) && !rewritten_.contains(chunk)) {
-        without_file[chunk].push_back(
-            {row.frame_index, row.frame_number, row.frame_time, row.json});
-      }
       return true;
     });
-    for (const auto& [chunk, records] : without_file) {
-      const fs::path file = imgstore::chunk_extra_path(metadata_, chunk);
-      imgstore::write_extra_json(staged.place(file), records);
+    for (const store::ExtraSource& source : store::extra_sources(folder_)) {
+      if (source.kind != store::ExtraKind::database || !is_there(source.chunk)) {
+        continue;
+      }
+      imgstore::ExtraJsonFile file(
+          staged.place(imgstore::chunk_extra_path(metadata_, source.chunk)));
+      for (imgstore::ExtraRecord record : source.records) {
+        renumber_extra(record, zero);
+        file.add(record);
+      }
+      file.finish();
+    }
+  }
+
+  // A row or a record.
+  template <typename Extra>
+  static void renumber_extra(Extra& extra, std::int64_t zero) {
+    const std::int64_t old = extra.frame_number;
+    if (extra.frame_index >= 0 && extra.frame_index < zero) {
+      extra.frame_number = extra.frame_index - zero;
+    }
+    if (old != kNoFrameNumber.value) {
+      extra.json = with_old_number(extra.json, old);
     }
   }
 
@@ -350,7 +363,6 @@ class Reindexer {
   const ReindexOptions& options_;
   imgstore::StoreMetadata metadata_;
   index::Index index_;
-  std::set<std::int64_t> rewritten_;  // chunks that have a file of extra data
 };
 
 }  // namespace
