@@ -299,6 +299,7 @@ void ChunkSequence::abandon_chunk(Unfinished what_becomes) noexcept {
   index_.rollback();
   const bool has_chunk = chunk_ != nullptr;
   chunk_.reset();
+  waiting_.clear();  // whose pixels they are may want them back
   try {
     if (has_chunk && !index_.chunk(chunk_number_)) {
       const std::string path = imgstore::chunk_path(metadata_, chunk_number_);
