@@ -1,8 +1,12 @@
 // What waits for the writer, frames and extra data: how much may, what becomes of what does not
 // fit, and what the writer tells of it.
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <fstream>
+#include <functional>
 #include <future>
 #include <memory>
 #include <string>
@@ -12,6 +16,7 @@
 #include "avstore/error.h"
 #include "avstore/image.h"
 #include "avstore/reader.h"
+#include "avstore/tools.h"
 #include "avstore/writer.h"
 #include "support/catch.h"
 #include "support/drawn_store.h"
@@ -68,6 +73,56 @@ class Obstacle {
   std::promise<void> released_;
   bool is_released_ = false;
 };
+
+// What a camera's release callback may come upon: a lock whose holder asks the writer.
+class CameraLock {
+ public:
+  explicit CameraLock(const Writer& writer) : writer_(writer) {}
+  ~CameraLock() {
+    for (std::thread& holder : holders_) {
+      holder.join();
+    }
+  }
+  CameraLock(const CameraLock&) = delete;
+  CameraLock& operator=(const CameraLock&) = delete;
+
+  // An image that waits for this lock when it is let go.
+  Image image(const Drawn& drawn) {
+    return {drawn.view,
+            std::shared_ptr<const void>(&drawn, [this](const void*) { wait_for_holder(); })};
+  }
+  // Threads that let go of images.
+  const std::vector<std::thread::id>& let_go_by() const { return let_go_by_; }
+  bool holder_was_kept() const { return holder_was_kept_; }
+
+ private:
+  void wait_for_holder() {
+    let_go_by_.push_back(std::this_thread::get_id());
+    auto answered = std::make_shared<std::promise<void>>();
+    auto answer = answered->get_future();
+    holders_.emplace_back([this, answered] {
+      static_cast<void>(writer_.statistics());
+      answered->set_value();
+    });
+    // One that is kept is kept until this returns: how long it waits is the limit of a failure.
+    const auto limit = std::chrono::seconds(holder_was_kept_ ? 0 : 20);
+    holder_was_kept_ = answer.wait_for(limit) != std::future_status::ready || holder_was_kept_;
+  }
+
+  const Writer& writer_;
+  std::vector<std::thread> holders_;
+  std::vector<std::thread::id> let_go_by_;
+  bool holder_was_kept_ = false;
+};
+
+// Whether it becomes true before a test has failed.
+bool comes_true(const std::function<bool()>& condition) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (!condition() && std::chrono::steady_clock::now() < end) {
+    std::this_thread::yield();
+  }
+  return condition();
+}
 
 // Half as large as extra data may be that wait.
 constexpr std::size_t kExtraRoom = 4000;
@@ -156,11 +211,8 @@ TEST_CASE("extra data wait for room in the queue, and none are lost") {
     writer.add_extra(half_of_room(2));
     is_in = true;
   });
-  // Whatever it does: nothing more goes in.
-  for (int i = 0; i < 1000 && !is_in; ++i) {
-    std::this_thread::yield();
-  }
-  CHECK(writer.statistics().queue_bytes == full);
+  CHECK(comes_true([&] { return writer.statistics().queue_bytes > full; }));
+  CHECK_FALSE(is_in);
   obstacle.release();
   waiting.join();
   CHECK(is_in);
@@ -170,6 +222,70 @@ TEST_CASE("extra data wait for room in the queue, and none are lost") {
   CHECK(writer.statistics().queue_bytes == 0);
   CHECK(sqlite(store, "SELECT group_concat(json_extract(json, '$.n')) FROM extra_data") ==
         std::vector<std::string>{"0,1,2,3"});
+}
+
+TEST_CASE("extra data that wait belong to the frame that was the newest when they were told") {
+  const TemporaryFolder folder;
+  const auto store = folder.path() / "store";
+  WriterOptions options = options_of("png", 2);
+  options.queue_bytes = 100'000;
+  const std::string large = R"({"n": 1, "text": ")" + std::string(options.queue_bytes, 'x') + "\"}";
+  Drawn first = draw(pixel::gray8, 0);
+  Obstacle obstacle;
+  Writer writer(store, options);
+  writer.add(obstacle.image(first), FrameNumber(10), FrameTime(0.5));
+  obstacle.wait_until_reached();
+  writer.add_extra(R"({"n": 0})");
+  std::atomic<bool> is_in{false};
+  std::thread waiting([&] {
+    writer.add_extra(large);
+    is_in = true;
+  });
+  CHECK(comes_true([&] { return writer.statistics().queue_bytes > options.queue_bytes; }));
+  CHECK_FALSE(writer.try_add_extra("{}"));  // nobody comes before who waits
+  // There is room for them, and their chunk is another one.
+  for (int i = 1; i < 5; ++i) {
+    writer.add(draw(pixel::gray8, i).view, FrameNumber(10 + i), FrameTime(i));
+  }
+  CHECK_FALSE(is_in);
+  obstacle.release();
+  waiting.join();
+  writer.add_extra(R"({"n": 2})");
+  writer.close();
+  CHECK(sqlite(store,
+               "SELECT frame_index || ' ' || frame_number || ' ' || frame_time || ' ' || "
+               "json_extract(json, '$.n') FROM extra_data") ==
+        std::vector<std::string>{"0 10 0.5 0", "0 10 0.5 1", "4 14 4.0 2"});
+  CHECK(python("import json, sys; print([r['n'] for r in json.load(open(sys.argv[1]))])",
+               store / "000000" / "index.extra.json") == "[0, 1]\n");
+  CHECK(avstore::verify(store, {.deep = true, .progress = {}}).findings.empty());
+}
+
+TEST_CASE("extra data that wait are kept when the writer is closed") {
+  const TemporaryFolder folder;
+  const auto store = folder.path() / "store";
+  WriterOptions options = options_of("png");
+  options.queue_bytes = kExtraRoom;
+  Drawn first = draw(pixel::gray8, 0);
+  Obstacle obstacle;
+  Writer writer(store, options);
+  writer.add(obstacle.image(first), FrameNumber(0), FrameTime(0));
+  obstacle.wait_until_reached();
+  writer.add_extra(half_of_room(0));
+  writer.add_extra(half_of_room(1));
+  const std::size_t full = writer.statistics().queue_bytes;
+  std::string outcome;
+  std::thread waiting(
+      [&] { outcome = avstore::test::outcome_of([&] { writer.add_extra(half_of_room(2)); }); });
+  CHECK(comes_true([&] { return writer.statistics().queue_bytes > full; }));
+  std::thread closing([&] { writer.close(); });
+  waiting.join();
+  CHECK(outcome == "no error");
+  obstacle.release();
+  closing.join();
+  CHECK(writer.statistics().queue_bytes == 0);
+  CHECK(sqlite(store, "SELECT group_concat(json_extract(json, '$.n')) FROM extra_data") ==
+        std::vector<std::string>{"0,1,2"});
 }
 
 TEST_CASE("extra data for which there is no room are an error if that is to fail") {
@@ -361,4 +477,42 @@ TEST_CASE("who waits for a writer that is given up is let go") {
   about_to_wait.get_future().wait();
   writer.abandon();
   waiting.join();
+}
+
+TEST_CASE("pixels of frames that are thrown away are let go by the writer, and hold nobody up") {
+  const bool fails = GENERATE(true, false);
+  CAPTURE(fails);
+  const TemporaryFolder folder;
+  const auto store = folder.path() / "store";
+  std::vector<Drawn> drawn;
+  for (int i = 0; i < 4; ++i) {
+    drawn.push_back(draw(pixel::gray8, i));
+  }
+  Obstacle obstacle;
+  Writer writer(store, options_of("png", 1));
+  CameraLock camera(writer);
+  writer.add(obstacle.image(drawn[0]), FrameNumber(0), FrameTime(0));
+  obstacle.wait_until_reached();
+  for (std::size_t i = 1; i < drawn.size(); ++i) {
+    writer.add(camera.image(drawn[i]), FrameNumber(1), FrameTime(1));
+  }
+  if (fails) {
+    std::ofstream(store / "000001") << "where the next chunk is to be";
+    obstacle.release();
+    CHECK_THAT(avstore::test::outcome_of([&] { writer.close(); }), Contains("000001"));
+  } else {
+    std::thread other([&] {
+      // Frames are thrown away by then.
+      while (avstore::test::outcome_of([&] { writer.try_add_extra("{}"); }) == "no error") {
+        std::this_thread::yield();
+      }
+      obstacle.release();
+    });
+    writer.abandon();
+    other.join();
+  }
+  CHECK_FALSE(camera.holder_was_kept());
+  const auto& by = camera.let_go_by();
+  CHECK(by.size() == 3);
+  CHECK(std::count(by.begin(), by.end(), std::this_thread::get_id()) == 0);
 }

@@ -94,8 +94,9 @@ struct WriterOptions {
   // At most this many frames wait. Memory for copies of them all is made ready with the first ones,
   // up to 64 MiB.
   std::size_t queue_frames = 64;
-  // And at most this many bytes, or one frame. Extra data that wait count as well; they wait
-  // themselves, or add_extra() throws, while there would be more of them alone, whatever frames do.
+  // And at most this many bytes, or one frame. Extra data in the queue count as well; add_extra()
+  // waits or throws while there would be more of them alone, whatever frames do. Records whose
+  // add_extra() waits come on top, one for each thread.
   std::size_t queue_bytes = std::size_t{1} << 28;
   WhenFull when_full = WhenFull::block;
   Durability durability = Durability::process;
@@ -115,7 +116,7 @@ struct WriterStatistics {
   std::int64_t frames_encoded = 0;
   std::int64_t frames_durable = 0;  // as Writer::durable_count()
   std::size_t queue_frames = 0;     // waiting, with the one being encoded
-  std::size_t queue_bytes = 0;      // of frames and extra data
+  std::size_t queue_bytes = 0;      // of frames and extra data, also of those that wait for room
   Latency encode_latency;           // of converting, encoding and writing a frame
   Latency total_latency;            // from add() until the frame is durable
   std::int64_t bytes_written = 0;   // of the store's chunks, in so far as their frames are durable
@@ -134,7 +135,8 @@ struct WriterStatistics {
 // as long as it takes; close(), sync() and insert_chunk() wait too. Member functions may
 // be called from any thread, one at a time; add_extra(), try_add_extra(), sync(), durable_count(),
 // dropped() and statistics() also while another thread adds frames, and close() and abandon(), of
-// which an add(), add_extra() or sync() that waits learns by an Error(invalid_argument).
+// which an add() or sync() that waits learns by an Error(invalid_argument), and an add_extra() too
+// if the store is given up: close() keeps what it waits with.
 class Writer {
  public:
   // Makes the store's folder. Nothing else is written before the first frame or close(). A store
@@ -161,15 +163,23 @@ class Writer {
   // cannot be data of the store's encoding; io if the queue is full and that is to fail.
   bool add(const ImageView& image, FrameNumber number, FrameTime time);
   // Add a frame, sharing its pixels instead of copying them. They are let go, on a thread of the
-  // writer's own, once the frame is encoded. For cameras that must not wait: where encoders keep
-  // all cores busy, about one copy in a thousand is interrupted and waits some milliseconds for its
-  // core, unless the thread that adds has real-time priority.
+  // writer's own, once the frame is encoded or, after a failure or abandon(), thrown away; those of
+  // a frame that is dropped or refused here, before this returns. For cameras that must not wait:
+  // where encoders keep all cores busy, about one copy in a thousand is interrupted and waits some
+  // milliseconds for its core, unless the thread that adds has real-time priority.
+  // What the image's owner does to let go of them (a camera's release function) runs without a lock
+  // of the writer's, and may call try_add_extra(), durable_count(), dropped(), path() and
+  // statistics(), none of which waits for it; not the others, which may. While it runs, nothing is
+  // encoded: a lock that it takes must not be held by a thread that waits in one of the others, as
+  // add() does for room unless frames are dropped or refused then. It must not throw.
   bool add(Image image, FrameNumber number, FrameTime time);
 
-  // Tie a record to the newest frame: `json` is a JSON object. Written with the chunk's end. Before
-  // the first frame it belongs to none: frame_index -1, kNoFrameNumber, NaN.
+  // Tie a record to the newest frame that add() or insert_chunk() has taken when this is called:
+  // `json` is a JSON object. Written with the chunk's end. Before the first frame it belongs to
+  // none: frame_index -1, kNoFrameNumber, NaN.
   // Waits while the queue has no room for it, also where frames are dropped: what is no frame is
-  // never left out. Called by WriterOptions::on_warning it does not wait.
+  // never left out. Frames that are added meanwhile come behind it. Called by
+  // WriterOptions::on_warning it does not wait.
   // Throws Error: invalid_argument if it is none, io if the queue is full and that is to fail.
   void add_extra(const std::string& json);
   // The same for what matters less than that nobody waits. False if it is left out, because it

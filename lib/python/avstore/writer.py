@@ -109,7 +109,7 @@ class Writer:
         return self._writer.add(array, integer(number, f"{self._path}: frame number"), float(time))
 
     def add_extra(self, record: Optional[Mapping[str, Any]] = None, /, **values: Any) -> None:
-        """Tie a record to the newest frame: ``w.add_extra(force=0.5)``, or of a mapping. Before the first it belongs to none.
+        """Tie a record to the frame that is the newest now: ``w.add_extra(force=0.5)``, or of a mapping. Before the first it belongs to none.
 
         Values are numbers, strings, None, lists and mappings of such, and NumPy's numbers and arrays.
         """

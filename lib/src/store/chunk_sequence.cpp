@@ -300,6 +300,7 @@ void ChunkSequence::abandon_chunk(Unfinished what_becomes) noexcept {
   index_.rollback();
   const bool has_chunk = chunk_ != nullptr;
   chunk_.reset();
+  waiting_.clear();  // whose pixels they are may want them back
   try {
     const auto row = index_.chunk(chunk_number_);
     if (has_chunk && (!row || row->frame_count == 0)) {

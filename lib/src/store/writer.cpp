@@ -11,6 +11,7 @@
 #include <functional>
 #include <future>
 #include <mutex>
+#include <numeric>
 #include <thread>
 #include <utility>
 #include <variant>
@@ -231,19 +232,24 @@ class Writer::Impl {
     ExtraItem extra = extra_item(json);
     std::unique_lock lock(mutex_);
     require_open();
-    const auto has_room = [&] { return has_room_for_extra(extra.bytes, options_.queue_bytes); };
+    throw_failure();
     // A warning may lead here on the very thread that makes room.
     const bool may_wait = std::this_thread::get_id() != worker_id_;
-    if (may_wait && options_.when_full != WhenFull::fail) {
-      room_.wait(lock, [&] { return has_room() || failure_ || closed_; });
-      require_open();
-    }
-    throw_failure();
-    if (may_wait && !has_room()) {
+    if (may_wait && options_.when_full == WhenFull::fail &&
+        !has_room_for_extra(extra.bytes, options_.queue_bytes)) {
       throw Error(ErrorKind::io,
                   folder_.string() + ": extra data come too fast: the queue is full");
     }
-    queue_extra(std::move(extra));
+    // Its place is behind the newest frame, so it goes there before it waits: else frames that
+    // other threads add meanwhile would come between.
+    const std::int64_t mine = queue_extra(std::move(extra));
+    if (may_wait) {
+      room_.wait(lock, [&] { return extra_let_in_ >= mine || failure_ || closed_; });
+    }
+    throw_failure();
+    if (abandoned_) {
+      throw_closed();
+    }
   }
 
   bool try_add_extra(const std::string& json) {
@@ -251,7 +257,7 @@ class Writer::Impl {
     const std::lock_guard lock(mutex_);
     require_open();
     throw_failure();
-    if (!has_room_for_extra(extra.bytes, options_.queue_bytes / 2)) {
+    if (!extra_outside_.empty() || !has_room_for_extra(extra.bytes, options_.queue_bytes / 2)) {
       return false;
     }
     queue_extra(std::move(extra));
@@ -278,28 +284,24 @@ class Writer::Impl {
       if (closed_) {
         return;
       }
-      closed_ = true;
-      closing_ = true;
-      work_.notify_one();
-      room_.notify_all();
+      begin_to_close();
     }
-    worker_.join();
-    release_folder();
-    throw_failure();
+    end_worker();
   }
 
   void abandon() noexcept {
     given_up_ = true;
     {
       const std::lock_guard lock(mutex_);
-      if (!closed_) {
-        abandoned_ = true;
-        queue_.clear();
-        synced_.notify_all();
+      if (closed_) {
+        return;
       }
+      abandoned_ = true;
+      begin_to_close();
+      synced_.notify_all();
     }
     try {
-      close();
+      end_worker();
     } catch (const std::exception&) {
       // Whoever abandons a store has a reason that matters more.
     }
@@ -313,7 +315,7 @@ class Writer::Impl {
     all.frames_added = added_;
     all.frames_dropped = dropped_count_;
     all.queue_frames = queued_frames_;
-    all.queue_bytes = queued_bytes_;
+    all.queue_bytes = std::accumulate(extra_outside_.begin(), extra_outside_.end(), queued_bytes_);
     all.encode_latency = encode_latency_.percentiles();
     all.total_latency = total_latency_.percentiles();
     return all;
@@ -336,6 +338,18 @@ class Writer::Impl {
     const std::lock_guard lock(mutex_);
     worker_ = std::thread([this] { work(); });
     worker_id_ = worker_.get_id();
+  }
+
+  void begin_to_close() {
+    closed_ = true;
+    work_.notify_one();
+    room_.notify_all();
+  }
+
+  void end_worker() {
+    worker_.join();
+    release_folder();
+    throw_failure();
   }
 
   void make_way() {
@@ -445,17 +459,35 @@ class Writer::Impl {
     return queued_extra_bytes_ == 0 || queued_extra_bytes_ + bytes <= most;
   }
 
-  void queue_extra(ExtraItem extra) {
-    queued_extra_bytes_ += extra.bytes;
-    queued_bytes_ += extra.bytes;
+  // What extra_let_in_ must have come to for there to be room for it.
+  std::int64_t queue_extra(ExtraItem extra) {
+    extra_outside_.push_back(extra.bytes);
     queue_.emplace_back(std::move(extra));
     work_.notify_one();
+    const std::int64_t mine = extra_let_in_ + static_cast<std::int64_t>(extra_outside_.size());
+    let_extra_in();
+    return mine;
+  }
+
+  // One after another, so that a large record is not kept waiting by small ones.
+  void let_extra_in() {
+    while (!extra_outside_.empty() &&
+           has_room_for_extra(extra_outside_.front(), options_.queue_bytes)) {
+      queued_extra_bytes_ += extra_outside_.front();
+      queued_bytes_ += extra_outside_.front();
+      extra_outside_.pop_front();
+      ++extra_let_in_;
+    }
   }
 
   void require_open() const {
     if (closed_) {
-      throw Error(ErrorKind::invalid_argument, folder_.string() + ": the writer is closed");
+      throw_closed();
     }
+  }
+
+  [[noreturn]] void throw_closed() const {
+    throw Error(ErrorKind::invalid_argument, folder_.string() + ": the writer is closed");
   }
 
   void throw_failure() const {
@@ -514,10 +546,10 @@ class Writer::Impl {
     }
   }
 
-  // Waits for the next item; none when the writer closes and all is done.
+  // Waits for the next item; none when the writer closes and all is done, or is given up.
   std::optional<Item> next_item() {
     std::unique_lock lock(mutex_);
-    const auto is_due = [this] { return !queue_.empty() || closing_; };
+    const auto is_due = [this] { return !queue_.empty() || closed_; };
     if (const auto due = under_way_->next_due()) {
       if (!work_.wait_until(lock, *due, is_due)) {
         return NothingCame{};
@@ -525,7 +557,7 @@ class Writer::Impl {
     } else {
       work_.wait(lock, is_due);
     }
-    if (queue_.empty()) {
+    if (queue_.empty() || abandoned_) {
       return std::nullopt;
     }
     Item item = std::move(queue_.front());
@@ -617,8 +649,10 @@ class Writer::Impl {
     chunks().add_extra(extra.json);
     under_way_->take_extra();
     const std::lock_guard lock(mutex_);
+    // It was let in: the first always is.
     queued_extra_bytes_ -= extra.bytes;
     queued_bytes_ -= extra.bytes;
+    let_extra_in();
     room_.notify_all();
   }
 
@@ -655,6 +689,7 @@ class Writer::Impl {
 
   void end() {
     if (is_abandoned()) {
+      throw_queue_away();
       if (chunks_) {
         chunks_->abandon_chunk(store::ChunkSequence::Unfinished::removed);
       }
@@ -695,13 +730,26 @@ class Writer::Impl {
                                      : store::ChunkSequence::Unfinished::removed);
     }
     failure = with_path(std::move(failure));
-    const std::lock_guard lock(mutex_);
-    if (!abandoned_) {
-      failure_ = std::move(failure);
+    {
+      const std::lock_guard lock(mutex_);
+      if (!abandoned_) {
+        failure_ = std::move(failure);
+      }
+      room_.notify_all();
+      synced_.notify_all();
     }
-    queue_.clear();  // whoever waits for what is in it is let go
-    room_.notify_all();
-    synced_.notify_all();
+    throw_queue_away();
+  }
+
+  // Nothing comes into it any more. Whoever waits for what is in it is let go.
+  void throw_queue_away() {
+    std::deque<Item> rest;
+    {
+      const std::lock_guard lock(mutex_);
+      rest.swap(queue_);
+    }
+    // Here, without the lock: callers' functions let go of pixels, and may wait for somebody who
+    // asks this writer something.
   }
 
   WriterOptions options_;
@@ -729,10 +777,13 @@ class Writer::Impl {
   std::size_t queued_frames_ = 0;       // with the one being encoded
   std::size_t queued_bytes_ = 0;        // of extra data too
   std::size_t queued_extra_bytes_ = 0;  // of these alone
+  // Bytes of each record in the queue that does not count there yet: whoever told it waits until it
+  // does. They are the last ones.
+  std::deque<std::size_t> extra_outside_;
+  std::int64_t extra_let_in_ = 0;  // records that counted ever
   std::int64_t added_ = 0;
   std::int64_t syncs_wanted_ = 0;
   std::int64_t syncs_done_ = 0;
-  bool closing_ = false;
   bool closed_ = false;
   bool abandoned_ = false;
   std::exception_ptr failure_;
