@@ -267,6 +267,26 @@ TEST_CASE("files that were cut off are refused, unless that is allowed") {
   }
 }
 
+TEST_CASE("a file that was cut off is told of once, though its packets cannot be kept either") {
+  const TemporaryFolder folder;
+  const fs::path file = folder.path() / "cut.mov";
+  run("ffmpeg -loglevel error -i " + quoted(media_file("qtrle.mov").string()) +
+      " -c copy -movflags faststart " + quoted(file.string()));
+  cut(file, file, 0.6);
+  ImportOptions options = import_options(true);
+  options.allow_truncated = true;
+  std::vector<std::string> notices;
+  options.notice = [&](const std::string& line) { notices.push_back(line); };
+  avstore::import_file(file, folder.path() / "store", options);
+  CAPTURE(notices);
+  const auto told = [&](const std::string& what) {
+    return std::count_if(notices.begin(), notices.end(),
+                         [&](const auto& line) { return line.find(what) != std::string::npos; });
+  };
+  CHECK(told("packets cannot be kept") == 1);
+  CHECK(told("cut off") == 1);
+}
+
 TEST_CASE("AVI files with empty chunks for dropped frames are whole, and cut off ones are not") {
   const TemporaryFolder folder;
   const fs::path file = folder.path() / "gap.avi";
@@ -300,7 +320,15 @@ TEST_CASE("AVI files with empty chunks for dropped frames are whole, and cut off
     }
   }
   SECTION("cut off") {
-    cut(file, file, 0.9);
+    // Where the stream begins, in frames; libavformat's timestamps begin there.
+    const std::uint32_t start = GENERATE(0, 40);
+    constexpr std::size_t kStartInHeader = 36;
+    std::string bytes = read_text(file);
+    add_at(bytes, bytes.find("strh") + kStartInHeader, start);
+    write_text(file, bytes);
+    CHECK(import(true) == kShown);
+    // Between two frames, so that nothing else tells of it.
+    fs::resize_file(file, bytes.rfind("00dc", bytes.size() / 10 * 9));
     for (const bool copy : {false, true}) {
       CAPTURE(copy);
       CHECK_THAT(outcome_of([&] { import(copy); }),

@@ -51,6 +51,17 @@ void write_plain_store(const fs::path& store, int frames) {
   write_store(store, options, frames);
 }
 
+// Frames whose seek point is their own.
+std::int64_t keyframes_in(const avstore::Reader& reader) {
+  const auto infos = reader.infos({0, reader.frame_count()});
+  return std::count_if(infos.begin(), infos.end(), [](const auto& i) { return i.keyframe; });
+}
+
+std::int64_t keyframes_stated(const fs::path& video) {
+  const auto packets = probe(video, "-show_entries packet=flags");
+  return std::count_if(packets.begin(), packets.end(), [](const auto& i) { return i[0] == 'K'; });
+}
+
 ExportOptions options_without_saving() {
   ExportOptions options;
   options.save_index = false;
@@ -113,15 +124,87 @@ TEST_CASE("players can begin at each keyframe of an exported range") {
   REQUIRE(oracle.size() == 112);
   avstore::import_file(video, folder.path() / "again", copy);
   avstore::Reader again(folder.path() / "again");
-  const auto infos = again.infos({0, 112});
-  const auto packets = probe(video, "-show_entries packet=flags");
-  CHECK(std::count_if(infos.begin(), infos.end(), [](const auto& i) { return i.keyframe; }) ==
-        std::count_if(packets.begin(), packets.end(), [](const auto& i) { return i[0] == 'K'; }));
+  CHECK(keyframes_in(again) == keyframes_stated(video));
   for (std::int64_t i = 111; i >= 0; --i) {
     CAPTURE(i);
     CHECK(avstore::md5(again.read(avstore::FrameIndex(i)).image.view()) ==
           oracle[static_cast<std::size_t>(i)]);
   }
+}
+
+namespace {
+
+std::vector<std::string> from(std::vector<std::string> lines, std::int64_t first) {
+  lines.erase(lines.begin(), lines.begin() + first);
+  return lines;
+}
+
+// Frames of the source from `first` on were exported: those that were copied, behind the ones that
+// were encoded, are as they were.
+void check_export(const fs::path& video, const std::vector<std::string>& source, std::int64_t first,
+                  const ExportResult& result) {
+  const auto exported = frame_md5s(video);
+  REQUIRE(exported.size() == source.size() - static_cast<std::size_t>(first));
+  CHECK(from(exported, result.frames_encoded) == from(source, first + result.frames_encoded));
+}
+
+}  // namespace
+
+TEST_CASE("what is copied keeps the headers that come within it") {
+  const std::string name = GENERATE("headers-once.h264", "headers-once.hevc");
+  const std::int64_t chunk_size = GENERATE(20, 1000);
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  avstore::ImportOptions copy;
+  copy.copy = true;
+  copy.writer.chunk_size = chunk_size;
+  avstore::import_file(media_file(name), store, copy);
+  const auto source = frame_md5s(media_file(name));
+  for (const std::int64_t first : {0, 1, 3, 12, 24, 58, 60}) {
+    for (const std::string ending : {".mkv", ".mp4"}) {
+      CAPTURE(name, chunk_size, first, ending);
+      const fs::path video = folder.path() / (std::to_string(first) + ending);
+      ExportOptions options;
+      options.range = {first, static_cast<std::int64_t>(source.size())};
+      check_export(video, source, first, avstore::export_video(store, video, options));
+      // Players can begin at each keyframe.
+      const fs::path again = folder.path() / (video.filename().string() + ".store");
+      avstore::import_file(video, again, copy);
+      CHECK(keyframes_in(avstore::Reader(again)) == keyframes_stated(video));
+    }
+  }
+}
+
+// The second chunk's pictures need what the container states, and the first one brings others.
+TEST_CASE("a chunk's headers do not last beyond its end") {
+  const auto [name, kinds] = GENERATE(table<std::string, std::string>(
+      {{"headers-once.h264", "7-8"}, {"headers-once.hevc", "32-34"}}));
+  CAPTURE(name);
+  const TemporaryFolder folder;
+  const auto import = [&](const fs::path& file, const std::string& store) {
+    avstore::ImportOptions copy;
+    copy.copy = true;
+    avstore::import_file(file, folder.path() / store, copy);
+    return folder.path() / store / "000000";
+  };
+  const std::string joined = import(media_file(name), "store").string();
+  const std::string plain = (folder.path() / "plain").string();
+  const std::string ending = fs::exists(joined + ".mp4") ? ".mp4" : ".mkv";
+  const std::string copying = "ffmpeg -loglevel error -i " + quoted(joined + ending) + " -c copy ";
+  run(copying + "-frames:v 60 -bsf:v filter_units=remove_types=" + kinds + " " +
+      quoted(plain + ending));
+  const std::string second = import(plain + ending, "second").string();
+  const std::string place = (folder.path() / "store" / "000001").string();
+  fs::copy(plain + ending, place + ending);
+  fs::copy(second + ".npz", place + ".npz");
+  forget_pts(folder.path() / "store");
+  auto source = frame_md5s(joined + ending);
+  for (const std::string& md5 : frame_md5s(plain + ending)) {
+    source.push_back(md5);
+  }
+  REQUIRE(source.size() == 180);
+  const fs::path video = folder.path() / ("out" + ending);
+  check_export(video, source, 0, avstore::export_video(folder.path() / "store", video, {}));
 }
 
 TEST_CASE("export of a chunk that has lost its end is an error, not a shorter video") {

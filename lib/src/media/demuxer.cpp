@@ -142,7 +142,8 @@ class Demuxer::Impl {
   std::string truncation() const {
     // An edit list may leave samples out; MP4 reports a cut-off file in its own words instead.
     const bool counts_samples = std::string_view(file_->iformat->name).starts_with("mov");
-    if (!counts_samples && info_.frame_count > packets_read_ + empty_chunks()) {
+    if (!counts_samples && info_.frame_count > packets_read_ &&
+        info_.frame_count > packets_read_ + empty_chunks()) {
       return "it ends after " + std::to_string(packets_read_) + " of " +
              std::to_string(info_.frame_count) + " frames";
     }
@@ -171,8 +172,9 @@ class Demuxer::Impl {
     if (!(unpacker_ ? read_unpacked(packet.get()) : read_raw(packet.get()))) {
       return false;
     }
-    ++packets_read_;
     last_dts_ = packet.get()->dts;
+    first_dts_ = packets_read_ == 0 ? last_dts_ : first_dts_;
+    ++packets_read_;
     packet.set_stated_pts(packet.pts());
     identify(*packet.get());
     return true;
@@ -207,21 +209,19 @@ class Demuxer::Impl {
   bool is_avi() const { return std::string_view(file_->iformat->name) == "avi"; }
 
   // AVI counts dropped frames too, for which it has chunks without a byte. Its demuxer passes over
-  // these, and counts them in the DTS of what comes after them. It takes a look at the file to see
-  // those at the end.
+  // these, and counts them in the DTS of what comes after them; DTS need not begin at 0. Where the
+  // file can be sought in, the chunks themselves are counted, as no DTS tells of those before the
+  // first frame or behind the last.
   std::int64_t empty_chunks() const {
     if (!is_avi()) {
       return 0;
     }
-    const bool counted = last_dts_ != AV_NOPTS_VALUE;
-    const std::int64_t passed_over =
-        counted ? std::max<std::int64_t>(0, last_dts_ + 1 - packets_read_) : 0;
     AVIOContext* const bytes = file_->pb;
-    const bool all_seen = packets_read_ + passed_over >= info_.frame_count;
-    if (all_seen || bytes == nullptr || (bytes->seekable & AVIO_SEEKABLE_NORMAL) == 0) {
-      return passed_over;
+    if (bytes != nullptr && (bytes->seekable & AVIO_SEEKABLE_NORMAL) != 0) {
+      return count_empty_avi_chunks(*bytes, stream_->index);
     }
-    return count_empty_avi_chunks(*bytes, stream_->index);
+    const bool counted = first_dts_ != AV_NOPTS_VALUE && last_dts_ != AV_NOPTS_VALUE;
+    return counted ? std::max<std::int64_t>(0, last_dts_ - first_dts_ + 1 - packets_read_) : 0;
   }
 
   int read_patiently(AVPacket* raw) {
@@ -376,7 +376,8 @@ class Demuxer::Impl {
   bool ordinal_timestamps_ = false;
   bool decode_order_ = false;
   std::int64_t packets_read_ = 0;
-  std::int64_t last_dts_ = AV_NOPTS_VALUE;  // of the packet read last
+  std::int64_t first_dts_ = AV_NOPTS_VALUE;  // of the packet read first
+  std::int64_t last_dts_ = AV_NOPTS_VALUE;   // and last
   std::int64_t seeks_ = 0;
   bool last_is_partial_ = false;
   std::string damage_;  // what libav complained of at the end of the file

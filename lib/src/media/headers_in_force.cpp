@@ -93,7 +93,7 @@ HeadersInForce::HeadersInForce(const AVCodecParameters& parameters) {
     default:
       return;
   }
-  for (const Bytes unit : parameter_sets(parameters)) {
+  for (const Bytes unit : media::parameter_sets(parameters)) {
     look_at(unit);
   }
   stated_ = headers_;
@@ -108,7 +108,7 @@ std::int64_t HeadersInForce::take(const Packet& packet) {
   needed_ = here;
   // A demuxer that has sought may take it that these are known already: not a place to start.
   place_ = here - 1;
-  look_at_new_extradata(packet);
+  take_stated_anew(packet);
   place_ = here;
   for (const Bytes unit : split_nal_units(packet.bytes(), length_size_)) {
     look_at(unit);
@@ -117,7 +117,7 @@ std::int64_t HeadersInForce::take(const Packet& packet) {
 }
 
 // What the container says anew, as MP4 can for some of its samples.
-void HeadersInForce::look_at_new_extradata(const Packet& packet) {
+void HeadersInForce::take_stated_anew(const Packet& packet) {
   std::size_t size = 0;
   std::uint8_t* const data =
       av_packet_get_side_data(packet.get(), AV_PKT_DATA_NEW_EXTRADATA, &size);
@@ -129,9 +129,30 @@ void HeadersInForce::look_at_new_extradata(const Packet& packet) {
   stated.extradata = data;
   stated.extradata_size = static_cast<int>(size);
   length_size_ = nal_length_size(stated);
-  for (const Bytes unit : parameter_sets(stated)) {
+  for (const Bytes unit : media::parameter_sets(stated)) {
     look_at(unit);
   }
+}
+
+std::vector<std::vector<std::uint8_t>> HeadersInForce::parameter_sets() const {
+  std::vector<std::vector<std::uint8_t>> units;
+  if (syntax_ != Syntax::h264 && syntax_ != Syntax::hevc) {
+    return units;
+  }
+  constexpr unsigned kH264Reference = 3 << 5;  // other pictures need it
+  constexpr unsigned kHevcBase = 1;            // the base layer's, of every picture rate
+  for (const auto& [name, header] : headers_) {
+    const auto kind = static_cast<unsigned>(name.first);
+    std::vector<std::uint8_t> unit;
+    if (syntax_ == Syntax::h264) {
+      unit = {static_cast<std::uint8_t>(kH264Reference | kind)};
+    } else {
+      unit = {static_cast<std::uint8_t>(kind << 1), kHevcBase};
+    }
+    unit.insert(unit.end(), header.content.begin(), header.content.end());
+    units.push_back(std::move(unit));
+  }
+  return units;
 }
 
 void HeadersInForce::look_at(Bytes unit) {

@@ -26,6 +26,14 @@ class HeadersInForce {
   // the pictures in this one are to find their headers; its own if any will do.
   std::int64_t take(const Packet& packet);
 
+  // Take only what comes along with a packet, and not in it: headers that the container states anew
+  // from there on. take() does so too.
+  void take_stated_anew(const Packet& packet);
+
+  // The parameter sets in force after what was taken last, as NAL units, in the order in which they
+  // need one another. None of other codecs than H.264 and HEVC.
+  std::vector<std::vector<std::uint8_t>> parameter_sets() const;
+
   // Bytes of a NAL unit's length prefix in the packet taken last; 0: start codes.
   int length_size() const { return length_size_; }
 
@@ -42,7 +50,6 @@ class HeadersInForce {
   };
   using Headers = std::map<Name, Header>;
 
-  void look_at_new_extradata(const Packet& packet);
   void look_at(Bytes unit);
   void look_at_h264(Bytes unit);
   void look_at_hevc(Bytes unit);

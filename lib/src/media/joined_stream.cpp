@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "media/av.h"
+#include "media/headers_in_force.h"
 #include "media/nal_units.h"
 
 namespace avstore::media {
@@ -22,7 +23,8 @@ bool same_headers(const AVCodecParameters& a, const AVCodecParameters& b) {
 
 class JoinedStream::Impl {
  public:
-  explicit Impl(const AVCodecParameters* first) : first_(clone(first)), source_(clone(first)) {}
+  explicit Impl(const AVCodecParameters* first)
+      : first_(clone(first)), source_(clone(first)), headers_(*first) {}
 
   const AVCodecParameters* parameters() const { return first_.get(); }
 
@@ -34,23 +36,31 @@ class JoinedStream::Impl {
   }
 
   void change_source(const AVCodecParameters* source) {
-    headers_differ_ = headers_differ_ || !same_headers(*source, *source_);
+    headers_differ_ = headers_differ_ || headers_.changed() || !same_headers(*source, *first_);
     source_ = clone(source);
+    headers_ = HeadersInForce(*source);
   }
 
   void fit(Packet& packet) {
     if (!has_nal_units(*source_)) {
       return;
     }
-    const int framing = nal_length_size(*source_);
-    if (framing == nal_length_size(*first_) && !(headers_differ_ && packet.key())) {
+    headers_.take_stated_anew(packet);
+    headers_differ_ = headers_differ_ || headers_.changed();
+    const bool repeats = headers_differ_ && packet.key();
+    std::vector<std::vector<std::uint8_t>> headers;
+    if (repeats) {
+      headers = headers_.parameter_sets();
+    }
+    // What the packet itself brings changes nothing for the decoder that comes to it.
+    headers_.take(packet);
+    const int framing = headers_.length_size();
+    if (framing == nal_length_size(*first_) && !repeats) {
       return;
     }
-    std::vector<Bytes> units = split_nal_units(packet.bytes(), framing);
-    if (headers_differ_ && packet.key()) {
-      const std::vector<Bytes> headers = parameter_sets(*source_);
-      units.insert(units.begin(), headers.begin(), headers.end());
-    }
+    std::vector<Bytes> units(headers.begin(), headers.end());
+    const std::vector<Bytes> own = split_nal_units(packet.bytes(), framing);
+    units.insert(units.end(), own.begin(), own.end());
     packet.replace_bytes(join_nal_units(units));
   }
 
@@ -60,7 +70,8 @@ class JoinedStream::Impl {
 
   CodecParametersPtr first_;
   CodecParametersPtr source_;
-  bool headers_differ_ = false;  // any source so far had others than the one before it
+  HeadersInForce headers_;       // of a decoder that has had the source's packets so far
+  bool headers_differ_ = false;  // any so far were not as the container states
 };
 
 JoinedStream::JoinedStream(const AVCodecParameters* first) : impl_(std::make_unique<Impl>(first)) {}

@@ -71,6 +71,7 @@ ImportResult encode_anew(const fs::path& file, const fs::path& store,
       throw Error(ErrorKind::corrupt, file.string() + ": no frame of it can be decoded");
     }
     tools::require_whole(source.truncation(), file.string(), options);
+    tools::tell_of_truncation(source.truncation(), file.string(), options);
     namer.require_all_used();
     writer.close();
   } catch (...) {
@@ -86,15 +87,16 @@ namespace tools {
 
 void require_whole(const std::string& truncation, const std::string& file,
                    const ImportOptions& options) {
-  if (truncation.empty()) {
-    return;
-  }
-  if (!options.allow_truncated) {
+  if (!truncation.empty() && !options.allow_truncated) {
     throw Error(ErrorKind::corrupt,
                 file + ": is cut off or damaged: " + truncation +
                     "; to import what there is, allow that (option allow_truncated)");
   }
-  if (options.notice) {
+}
+
+void tell_of_truncation(const std::string& truncation, const std::string& file,
+                        const ImportOptions& options) {
+  if (!truncation.empty() && options.notice) {
     options.notice(file + ": is cut off or damaged: " + truncation);
   }
 }

@@ -318,9 +318,13 @@ std::optional<ImportResult> import_copy(const fs::path& file, const fs::path& st
   if (!plan || (plan->hides_frames && !container->hides_frames)) {
     return cannot("an edit list hides frames among those it shows");
   }
-  require_whole(plan->truncation, file.string(), options);
+  const std::string truncation = plan->truncation;
+  require_whole(truncation, file.string(), options);
   try {
-    return Copier(file, store, options, std::move(*plan)).run();
+    const ImportResult result = Copier(file, store, options, std::move(*plan)).run();
+    // Where packets cannot be kept, who encodes them comes upon it once more, and tells.
+    tell_of_truncation(truncation, file.string(), options);
+    return result;
   } catch (const CannotCopy& reason) {
     store::remove_store(store);
     fs::create_directory(store);

@@ -18,8 +18,12 @@ std::optional<ImportResult> import_copy(const std::filesystem::path& file,
                                         const std::filesystem::path& store,
                                         const ImportOptions& options);
 
-// Throws Error(corrupt) if the source was found to be cut off, unless the options allow that.
+// Of a source that was found to be cut off, if `truncation` is not empty. Throws Error(corrupt)
+// unless the options allow that.
 void require_whole(const std::string& truncation, const std::string& file,
                    const ImportOptions& options);
+// Where that is allowed, a notice tells of it.
+void tell_of_truncation(const std::string& truncation, const std::string& file,
+                        const ImportOptions& options);
 
 }  // namespace avstore::tools
