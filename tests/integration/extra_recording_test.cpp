@@ -249,9 +249,9 @@ TEST_CASE("extra data that wait for the chunk's end take no memory") {
     writer.close();
     return static_cast<int>((peak_memory() - before) * 10 / (kRecords * kRecordBytes));
   });
-  // In tenths of what they are themselves.
+  // Tenths of what they are themselves: some MB for a record on its way, and SQLite's pages.
   CHECK(grown >= 0);
-  CHECK(grown < 6);
+  CHECK(grown < 10);
   CHECK(fs::file_size(store / "000000.extra.json") > kRecords * kRecordBytes);
 }
 
