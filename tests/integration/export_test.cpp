@@ -152,7 +152,8 @@ void check_export(const fs::path& video, const std::vector<std::string>& source,
 
 TEST_CASE("what is copied keeps the headers that come within it") {
   const std::string name = GENERATE("headers-once.h264", "headers-once.hevc");
-  const std::int64_t chunk_size = GENERATE(20, 1000);
+  const auto [chunk_size, ending] =
+      GENERATE(table<std::int64_t, std::string>({{20, ".mp4"}, {1000, ".mkv"}}));
   const TemporaryFolder folder;
   const fs::path store = folder.path() / "store";
   avstore::ImportOptions copy;
@@ -160,18 +161,16 @@ TEST_CASE("what is copied keeps the headers that come within it") {
   copy.writer.chunk_size = chunk_size;
   avstore::import_file(media_file(name), store, copy);
   const auto source = frame_md5s(media_file(name));
-  for (const std::int64_t first : {0, 1, 3, 12, 24, 58, 60}) {
-    for (const std::string ending : {".mkv", ".mp4"}) {
-      CAPTURE(name, chunk_size, first, ending);
-      const fs::path video = folder.path() / (std::to_string(first) + ending);
-      ExportOptions options;
-      options.range = {first, static_cast<std::int64_t>(source.size())};
-      check_export(video, source, first, avstore::export_video(store, video, options));
-      // Players can begin at each keyframe.
-      const fs::path again = folder.path() / (video.filename().string() + ".store");
-      avstore::import_file(video, again, copy);
-      CHECK(keyframes_in(avstore::Reader(again)) == keyframes_stated(video));
-    }
+  for (const std::int64_t first : {0, 1, 3, 12, 24, 60}) {
+    CAPTURE(name, chunk_size, first, ending);
+    const fs::path video = folder.path() / (std::to_string(first) + ending);
+    ExportOptions options;
+    options.range = {first, static_cast<std::int64_t>(source.size())};
+    check_export(video, source, first, avstore::export_video(store, video, options));
+    // Players can begin at each keyframe.
+    const fs::path again = folder.path() / (std::to_string(first) + ".store");
+    avstore::import_file(video, again, copy);
+    CHECK(keyframes_in(avstore::Reader(again)) == keyframes_stated(video));
   }
 }
 
@@ -286,9 +285,10 @@ namespace {
 
 constexpr double kNever = std::numeric_limits<double>::quiet_NaN();
 
-void write_timed_store(const fs::path& store, const std::vector<double>& times) {
+void write_timed_store(const fs::path& store, const std::vector<double>& times, int b_frames = 0) {
   auto options = options_of("h264/mkv", 20);
   options.encoder.keyframe_interval = 6;
+  options.encoder.b_frames = b_frames;
   std::vector<Name> names;
   for (std::size_t i = 0; i < times.size(); ++i) {
     names.push_back({static_cast<std::int64_t>(i), times[i]});
@@ -301,9 +301,10 @@ struct Exported {
   std::vector<std::string> notices;
 };
 
-Exported export_times(const std::vector<double>& times, const std::string& ending) {
+Exported export_times(const std::vector<double>& times, const std::string& ending,
+                      int b_frames = 0) {
   const TemporaryFolder folder;
-  write_timed_store(folder.path() / "store", times);
+  write_timed_store(folder.path() / "store", times, b_frames);
   Exported made;
   ExportOptions options;
   options.notice = [&](const std::string& text) { made.notices.push_back(text); };
@@ -312,6 +313,7 @@ Exported export_times(const std::vector<double>& times, const std::string& endin
   for (const std::string& line : probe(video, "-show_entries packet=pts_time")) {
     made.times.push_back(std::stod(line));
   }
+  std::sort(made.times.begin(), made.times.end());  // packets come in the order of decoding
   const double first = made.times.at(0);
   for (double& time : made.times) {
     time -= first;
@@ -386,6 +388,55 @@ TEST_CASE("frames closer than a millisecond keep their times in MP4; in Matroska
   REQUIRE(coarse.notices.size() == 1);
   CHECK_THAT(coarse.notices[0], Contains("closer together than the 1 ms") && Contains("MP4"));
   CHECK(coarse.times.size() == 40);
+}
+
+TEST_CASE("MP4 has room for long gaps, and it is told which are too long") {
+  constexpr double kTwoDays = 2 * 86400.0;
+  constexpr double kLongest = 2147483.646;
+  const auto with_gap = [](double gap) {
+    auto times = every(0.04, 10);
+    const auto later = every(0.04, 10, times.back() + gap);
+    times.insert(times.end(), later.begin(), later.end());
+    return times;
+  };
+  const auto check_kept = [](const std::vector<double>& times, int b_frames) {
+    CAPTURE(b_frames);
+    const auto made = export_times(times, ".mp4", b_frames);
+    CHECK(made.notices.empty());
+    check_times(made.times, times, 0.00051);
+  };
+  const auto check_refused = [](const std::vector<double>& times, int b_frames,
+                                const std::string& what) {
+    CAPTURE(b_frames);
+    const auto error = error_of([&] { export_times(times, ".mp4", b_frames); });
+    CHECK(error.kind() == avstore::ErrorKind::invalid_argument);
+    CAPTURE(error.what());
+    CHECK(says(error, what));
+    CHECK(says(error, "export to .mkv, or with nominal timing"));
+  };
+  SECTION("without B-frames: from a frame to the next") {
+    check_kept(with_gap(kTwoDays), 0);
+    check_kept(with_gap(kLongest), 0);
+    check_refused(with_gap(kLongest + 0.001), 0, "between frame 9 and the next");
+  }
+  SECTION("with B-frames: from the decoding of a frame to its showing") {
+    check_kept(with_gap(kTwoDays), 2);
+    // What libavformat reads: 2^28 ms. A frame behind the gap is decoded at the time of one before
+    // it: of which, the encoder decides.
+    constexpr double kLongestAhead = 268435.456;
+    constexpr double kReordered = 5 * 0.04;
+    check_kept(with_gap(kLongestAhead - kReordered), 2);
+    check_refused(with_gap(kLongestAhead + 0.001), 2, "s lie between frame ");
+    export_times(with_gap(kLongest), ".mkv", 2);
+  }
+  SECTION("frames closer than that are counted in coarser steps") {
+    auto times = every(0.0005, 10);
+    times.push_back(times.back() + 3000);
+    times.push_back(times.back() + 0.0005);
+    const auto made = export_times(times, ".mp4");
+    CHECK(made.notices.empty());
+    check_times(made.times, times, 0.00001);
+  }
 }
 
 TEST_CASE("times that no video can have are errors which name them") {

@@ -163,6 +163,9 @@ class Muxer::Impl {
       dictionary.set("movflags", "frag_custom+empty_moov+default_base_moof");
       fragmented_mp4_ = true;
     }
+    if (options.muxer == "mp4" && options.keeps_time_base) {
+      dictionary.set("video_track_timescale", std::to_string(options.time_base.den));
+    }
     if (options.fragmented) {
       // Timestamps start at 0 by the caller's care and must stay as they are given.
       dictionary.set("avoid_negative_ts", "disabled");

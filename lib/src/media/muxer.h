@@ -18,6 +18,9 @@ struct MuxerOptions {
   std::string muxer;          // libav's name: "mp4", "matroska", "avi", ...
   Rational time_base{1, 25};  // wished for; the container may have its own
   Rational frame_rate{25, 1};
+  // MP4 multiplies a time base that is coarser than 1/10000, and so holds shorter distances between
+  // frames, unless it is to keep the one wished for.
+  bool keeps_time_base = false;
   // MP4: in fragments, cut at each flush(), so that a file cut off anywhere plays up to the last
   // one. Otherwise the file can be read only after finish().
   bool fragmented = true;

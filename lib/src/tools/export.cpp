@@ -66,27 +66,27 @@ class Exporter {
         options_(options),
         frame_rate_(frame_rate),
         target_(target_of(file)),
-        timeline_(reader, range, options.timing, frame_rate, target_.muxer),
         meter_(options.progress, range.size(), file.string()),
         plan_(std::move(plan)) {
-    const Rational real_rate = timeline_.mean_rate();
-    if (options.timing == Timing::real && options.encoder.frame_rate.num == 0 &&
-        real_rate.num > 0) {
-      frame_rate_ = real_rate;
-    }
     options_.encoder.frame_rate = frame_rate_;
     options_.encoder.b_frames = 0;
     if (!can_join()) {
       choose_codec();
-      plan_.segments = {{false, range_, 0}};
-      plan_.delay = 0;
+      plan_ = tools::encode_all(range_);
       joined_.reset();
+    }
+    timeline_.emplace(reader, range, options.timing, frame_rate, target_.muxer, plan_.order);
+    const Rational real_rate = timeline_->mean_rate();
+    if (options.timing == Timing::real && options.encoder.frame_rate.num == 0 &&
+        real_rate.num > 0) {
+      frame_rate_ = real_rate;
+      options_.encoder.frame_rate = real_rate;
     }
   }
 
   ExportResult run(const fs::path& temporary) {
     temporary_ = temporary;
-    for (const std::string& notice : timeline_.notices()) {
+    for (const std::string& notice : timeline_->notices()) {
       if (options_.notice) {
         options_.notice(notice);
       }
@@ -155,23 +155,23 @@ class Exporter {
     encode_as_ = codec_;
     keeps_layout_ = true;
     const Frame frame = reader_.read(FrameIndex(segment->frames.begin));
-    const media::Encoder encoder = open_encoder(frame.image.view());
+    const media::Encoder encoder =
+        open_encoder({frame_rate_.den, frame_rate_.num}, frame.image.view());
     return joined_->can_join(encoder.parameters());
   }
 
-  media::Encoder open_encoder(const ImageView& first) {
+  media::Encoder open_encoder(Rational time_base, const ImageView& first) {
     media::VideoFormat format = media::find_video_format(target_.formats.at(encode_as_));
     format.keeps_layout = keeps_layout_;
-    return media::EncoderLine(format, options_.encoder).open(encoder_time_base(), first);
+    return media::EncoderLine(format, options_.encoder).open(time_base, first);
   }
-
-  Rational encoder_time_base() const { return timeline_.time_base(); }
 
   void start(const AVCodecParameters* parameters) {
     if (!muxer_) {
       media::MuxerOptions options;
       options.muxer = target_.muxer;
-      options.time_base = encoder_time_base();
+      options.time_base = timeline_->time_base();
+      options.keeps_time_base = options_.timing == Timing::real;
       options.frame_rate = frame_rate_;
       options.fragmented = false;
       muxer_.emplace(temporary_, joined_ ? joined_->parameters() : parameters, options);
@@ -218,11 +218,11 @@ class Exporter {
     for (std::int64_t i = segment.frames.begin; i < segment.frames.end; ++i) {
       const Image image = input.prepare(to_encode(reader_.read(FrameIndex(i)).image));
       if (!encoder) {
-        encoder.emplace(open_encoder(image.view()));
+        encoder.emplace(open_encoder(timeline_->time_base(), image.view()));
         tell_of_loss(image.format(), encoder->pixel_format());
         start(encoder->parameters());
       }
-      encoder->send(image, timeline_.pts(i - range_.begin), false);
+      encoder->send(image, timeline_->pts(i - range_.begin), false);
       drain();
       ++encoded_;
     }
@@ -245,10 +245,10 @@ class Exporter {
 
   std::int64_t place_of(std::int64_t pts) const {
     std::int64_t low = 0;
-    std::int64_t high = timeline_.count();
+    std::int64_t high = timeline_->count();
     while (low < high) {
       const std::int64_t middle = low + (high - low) / 2;
-      if (timeline_.pts(middle) < pts) {
+      if (timeline_->pts(middle) < pts) {
         low = middle + 1;
       } else {
         high = middle;
@@ -261,11 +261,10 @@ class Exporter {
     if (joined_) {
       joined_->fit(packet);
     }
-    const Rational from = encoder_time_base();
+    const Rational from = timeline_->time_base();
     const auto ticks = [&](std::int64_t t) { return media::rescale(t, from, muxer_->time_base()); };
-    packet.set_timestamps(ticks(timeline_.pts(frame)),
-                          ticks(timeline_.dts(packets_++, plan_.delay)),
-                          ticks(timeline_.duration(frame)));
+    packet.set_timestamps(ticks(timeline_->pts(frame)), ticks(timeline_->dts(packets_++)),
+                          ticks(timeline_->duration(frame)));
     muxer_->write(packet);
     meter_.require();
   }
@@ -277,9 +276,9 @@ class Exporter {
   ExportOptions options_;
   Rational frame_rate_;
   Target target_;
-  Timeline timeline_;
   tools::ProgressMeter meter_;
   ExportPlan plan_;
+  std::optional<Timeline> timeline_;           // of what the plan came to be
   std::string codec_;                          // of what is copied
   std::string encode_as_ = "h264";             // codec
   bool keeps_layout_ = false;                  // see media::VideoFormat

@@ -22,7 +22,8 @@ class ChunkCuts {
 
   // One packet a frame, so that packets can be told apart by their frames.
   bool copyable() const { return copyable_; }
-  std::int64_t delay() const { return delay_; }
+  // The frame_idx of each packet, in the order of the file.
+  const std::vector<std::int64_t>& order() const { return order_; }
 
   // Whether frames before and from this one on need nothing of each other.
   bool can_begin_at(std::int64_t frame_idx) const {
@@ -56,7 +57,6 @@ class ChunkCuts {
 
   void read(media::Demuxer& demuxer, const std::unordered_map<std::int64_t, std::int64_t>& place) {
     media::RandomAccess access(demuxer);
-    std::vector<std::int64_t> order;  // frame_idx of each packet
     media::Packet packet;
     while (demuxer.read(packet)) {
       const auto found = packet.pts() ? place.find(*packet.pts()) : place.end();
@@ -64,31 +64,33 @@ class ChunkCuts {
         copyable_ = false;
         return;
       }
-      delay_ = std::max(delay_, static_cast<std::int64_t>(order.size()) - found->second);
-      order.push_back(found->second);
+      delay_ = std::max(delay_, static_cast<std::int64_t>(order_.size()) - found->second);
+      order_.push_back(found->second);
       access.take(packet);
     }
-    copyable_ = static_cast<std::int64_t>(order.size()) == frame_count_;
-    find_cuts(order, access.starts());
+    copyable_ = static_cast<std::int64_t>(order_.size()) == frame_count_;
+    find_cuts(access.starts());
   }
 
-  void find_cuts(const std::vector<std::int64_t>& order, const std::vector<bool>& can_start) {
-    std::vector<std::int64_t> later_min(order.size() + 1, std::numeric_limits<std::int64_t>::max());
-    for (std::size_t i = order.size(); i-- > 0;) {
-      later_min[i] = std::min(later_min[i + 1], order[i]);
+  void find_cuts(const std::vector<bool>& can_start) {
+    std::vector<std::int64_t> later_min(order_.size() + 1,
+                                        std::numeric_limits<std::int64_t>::max());
+    for (std::size_t i = order_.size(); i-- > 0;) {
+      later_min[i] = std::min(later_min[i + 1], order_[i]);
     }
     std::int64_t earlier_max = -1;
-    for (std::size_t i = 0; i < order.size(); ++i) {
-      if (can_start[i] && earlier_max < order[i] && order[i] < later_min[i + 1]) {
-        cuts_.push_back(order[i]);
+    for (std::size_t i = 0; i < order_.size(); ++i) {
+      if (can_start[i] && earlier_max < order_[i] && order_[i] < later_min[i + 1]) {
+        cuts_.push_back(order_[i]);
       }
-      earlier_max = std::max(earlier_max, order[i]);
+      earlier_max = std::max(earlier_max, order_[i]);
     }
   }
 
   std::int64_t frame_count_ = 0;
-  std::int64_t delay_ = 0;
+  std::int64_t delay_ = 0;  // packets by which decoding runs ahead of presentation, at the most
   bool copyable_ = true;
+  std::vector<std::int64_t> order_;
   std::vector<std::int64_t> cuts_;  // frame_idx, ascending
 };
 
@@ -117,7 +119,18 @@ void plan_chunk(ExportPlan& plan, Reader& reader, const store::IndexedChunk& chu
   add_segment(plan, segment(false, begin, copy_begin));
   add_segment(plan, segment(true, copy_begin, copy_end));
   add_segment(plan, segment(false, copy_end, end));
-  plan.delay = std::max(plan.delay, cuts.delay());
+  const auto in_own_order = [&](std::int64_t from, std::int64_t to) {
+    for (std::int64_t i = from; i < to; ++i) {
+      plan.order.push_back(first + i);
+    }
+  };
+  in_own_order(begin, copy_begin);
+  for (const std::int64_t i : cuts.order()) {
+    if (copy_begin <= i && i < copy_end) {
+      plan.order.push_back(first + i);
+    }
+  }
+  in_own_order(copy_end, end);
 }
 
 }  // namespace
@@ -133,11 +146,19 @@ media::Demuxer open_packets(Reader& reader, const store::IndexedChunk& chunk) {
   return media::Demuxer((reader.info().path / chunk.row().path).string(), chunk.demuxer_options());
 }
 
+ExportPlan encode_all(IndexRange range) {
+  ExportPlan plan;
+  plan.segments.push_back({false, range, 0});
+  for (std::int64_t i = range.begin; i < range.end; ++i) {
+    plan.order.push_back(i);
+  }
+  return plan;
+}
+
 ExportPlan plan_export(Reader& reader, IndexRange range) {
   ExportPlan plan;
   if (!store::ReaderAccess::metadata(reader).is_video()) {
-    plan.segments.push_back({false, range, 0});
-    return plan;
+    return encode_all(range);
   }
   store::SharedIndex& index = store::ReaderAccess::index(reader);
   for (std::int64_t i = range.begin; i < range.end;) {

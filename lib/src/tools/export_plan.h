@@ -22,8 +22,9 @@ struct ExportSegment {
 
 struct ExportPlan {
   std::vector<ExportSegment> segments;
-  // By how many packets decoding runs ahead of presentation, at the most.
-  std::int64_t delay = 0;
+  // The frame_index of each packet, in the order in which they are written and decoded. Frames that
+  // are encoded come in their own order.
+  std::vector<std::int64_t> order;
 };
 
 // The muxer of an exported video, by the ending of its name; empty if it is no such name.
@@ -31,6 +32,9 @@ std::string video_muxer(const std::filesystem::path& file);
 
 // `range` lies within the store. Throws Error as media::Demuxer does.
 ExportPlan plan_export(Reader& reader, IndexRange range);
+
+// Nothing is copied.
+ExportPlan encode_all(IndexRange range);
 
 // The packets of a chunk of the store.
 media::Demuxer open_packets(Reader& reader, const store::IndexedChunk& chunk);

@@ -15,7 +15,10 @@ namespace {
 // From the first frame, seconds: in milliseconds these are exact still.
 constexpr double kLongest = 1e12;
 // What MP4 has room for from a frame to the next.
-constexpr double kMostTicks = std::numeric_limits<std::int32_t>::max();
+constexpr std::int64_t kMostTicks = std::numeric_limits<std::int32_t>::max() - 1;
+// From the decoding of a frame to its showing there is as much room, but libavformat reads only
+// these.
+constexpr std::int64_t kMostTicksAhead = 1 << 28;
 
 std::vector<double> read_times(const Reader& reader, IndexRange range) {
   std::vector<double> times;
@@ -148,27 +151,36 @@ class Straightener {
   Trouble backwards_, timeless_, equal_;
 };
 
-// Milliseconds, which every player takes and Matroska counts in; in MP4 what frames that lie closer
-// need.
-std::int64_t choose_ticks(double shortest, double longest, const std::string& muxer) {
+// Ticks a second, the best first. Milliseconds, which every player takes and Matroska counts in; in
+// MP4 what frames that lie closer need.
+std::vector<std::int64_t> ticks_for(double shortest, const std::string& muxer) {
   constexpr std::int64_t kMilliseconds = 1000;
   if (muxer == "mp4" && shortest < 1.0 / kMilliseconds) {
-    for (const std::int64_t ticks : {1'000'000, 100'000, 10'000}) {
-      if (longest * static_cast<double>(ticks) < kMostTicks) {
-        return ticks;
-      }
-    }
+    return {1'000'000, 100'000, 10'000, kMilliseconds};
   }
-  return kMilliseconds;
+  return {kMilliseconds};
+}
+
+double shortest_distance(const std::vector<double>& times) {
+  double shortest = std::numeric_limits<double>::max();
+  for (std::size_t i = 1; i < times.size(); ++i) {
+    shortest = std::min(shortest, times[i] - times[i - 1]);
+  }
+  return shortest;
 }
 
 }  // namespace
 
 Timeline::Timeline(const Reader& reader, IndexRange range, Timing timing, Rational frame_rate,
-                   const std::string& muxer)
+                   const std::string& muxer, const std::vector<std::int64_t>& order)
     : store_(reader.info().path.string()),
       first_index_(range.begin),
       time_base_{frame_rate.den, frame_rate.num} {
+  for (const std::int64_t index : order) {
+    const auto packet = static_cast<std::int64_t>(order_.size());
+    order_.push_back(index - first_index_);
+    delay_ = std::max(delay_, packet - order_.back());
+  }
   if (timing == Timing::real) {
     const std::vector<double> times = read_times(reader, range);
     Straightener straightener(store_, first_index_, times, 1 / frame_rate.value());
@@ -183,39 +195,66 @@ Timeline::Timeline(const Reader& reader, IndexRange range, Timing timing, Ration
 }
 
 void Timeline::place(const std::vector<double>& times, const std::string& muxer) {
-  double shortest = std::numeric_limits<double>::max();
-  double longest = 0;
-  std::size_t before_longest = 0;
-  for (std::size_t i = 1; i < times.size(); ++i) {
-    shortest = std::min(shortest, times[i] - times[i - 1]);
-    if (times[i] - times[i - 1] > longest) {
-      longest = times[i] - times[i - 1];
-      before_longest = i - 1;
+  std::int64_t late = 0;
+  std::optional<Span> too_long;
+  for (const std::int64_t ticks : ticks_for(shortest_distance(times), muxer)) {
+    late = place_at(times, ticks);
+    too_long = muxer == "mp4" ? find_too_long() : std::nullopt;
+    if (!too_long) {
+      break;
     }
   }
-  const std::int64_t ticks = choose_ticks(shortest, longest, muxer);
-  time_base_ = {1, ticks};
-  if (muxer == "mp4" && longest * static_cast<double>(ticks) >= kMostTicks) {
-    throw Error(
-        ErrorKind::invalid_argument,
-        fmt::format("{}: {:.6g} s lie between frame {} and the next, more than an MP4 can "
-                    "hold; export to .mkv, or with nominal timing",
-                    store_, longest, first_index_ + static_cast<std::int64_t>(before_longest)));
-  }
-  std::int64_t late = 0;  // ticks that a frame comes too late
-  for (const double time : times) {
-    const std::int64_t wanted = std::llround(time * static_cast<double>(ticks));
-    ticks_.push_back(ticks_.empty() ? wanted : std::max(wanted, ticks_.back() + 1));
-    late = std::max(late, ticks_.back() - wanted);
+  const double tick = time_base_.value();
+  if (too_long) {
+    const std::string to = too_long->to == too_long->from + 1
+                               ? "the next"
+                               : fmt::format("frame {}, which is decoded before those between them",
+                                             first_index_ + too_long->to);
+    throw Error(ErrorKind::invalid_argument,
+                fmt::format("{}: {:.6g} s lie between frame {} and {}, more than an MP4 can "
+                            "hold; export to .mkv, or with nominal timing",
+                            store_, static_cast<double>(too_long->ticks) * tick,
+                            first_index_ + too_long->from, to));
   }
   if (late > 1) {
     notices_.push_back(fmt::format(
         "{}: frames lie closer together than the {:g} ms in which {} counts their times; they are "
         "shown up to {:g} s late{}",
-        store_, 1000.0 / static_cast<double>(ticks), muxer == "mp4" ? "this MP4" : "Matroska",
-        static_cast<double>(late) / static_cast<double>(ticks),
-        muxer == "mp4" ? "" : "; MP4 counts in smaller steps"));
+        store_, 1000 * tick, muxer == "mp4" ? "this MP4" : "Matroska",
+        static_cast<double>(late) * tick, muxer == "mp4" ? "" : "; MP4 counts in smaller steps"));
   }
+}
+
+// Returns by how many ticks a frame comes too late, at the most.
+std::int64_t Timeline::place_at(const std::vector<double>& times, std::int64_t ticks) {
+  time_base_ = {1, ticks};
+  ticks_.clear();
+  std::int64_t late = 0;
+  for (const double time : times) {
+    const std::int64_t wanted = std::llround(time * static_cast<double>(ticks));
+    ticks_.push_back(ticks_.empty() ? wanted : std::max(wanted, ticks_.back() + 1));
+    late = std::max(late, ticks_.back() - wanted);
+  }
+  step_ = std::max<std::int64_t>(
+      1, std::llround(usual_distance(times, 0) * static_cast<double>(ticks)));
+  return late;
+}
+
+// The first that an MP4 has no room for.
+std::optional<Timeline::Span> Timeline::find_too_long() const {
+  for (std::int64_t i = 0; i + 1 < count(); ++i) {
+    if (duration(i) > kMostTicks) {
+      return Span{i, i + 1, duration(i)};
+    }
+  }
+  for (std::size_t i = 0; i < order_.size(); ++i) {
+    const auto packet = static_cast<std::int64_t>(i);
+    const std::int64_t ahead = pts(order_[i]) - dts(packet);
+    if (ahead > kMostTicksAhead) {
+      return Span{std::max<std::int64_t>(0, packet - delay_), order_[i], ahead};
+    }
+  }
+  return std::nullopt;
 }
 
 Rational Timeline::mean_rate() const {
@@ -229,17 +268,13 @@ Rational Timeline::mean_rate() const {
   return {std::max<std::int64_t>(1, std::llround(std::min(rate, kFastest) * 1000)), 1000};
 }
 
-std::int64_t Timeline::dts(std::int64_t packet, std::int64_t delay) const {
-  const std::int64_t frame = packet - delay;
-  return frame >= 0 ? pts(frame) : pts(0) + frame * step();
+std::int64_t Timeline::dts(std::int64_t packet) const {
+  const std::int64_t frame = packet - delay_;
+  return frame >= 0 ? pts(frame) : pts(0) + frame * step_;
 }
 
 std::int64_t Timeline::duration(std::int64_t frame) const {
-  return frame + 1 < count() ? pts(frame + 1) - pts(frame) : step();
-}
-
-std::int64_t Timeline::step() const {
-  return count() > 1 ? std::max<std::int64_t>(1, (ticks_.back() - ticks_[0]) / (count() - 1)) : 1;
+  return frame + 1 < count() ? pts(frame + 1) - pts(frame) : step_;
 }
 
 }  // namespace avstore::tools
