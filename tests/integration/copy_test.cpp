@@ -101,6 +101,17 @@ TEST_CASE("copied packets give the frames of the source") {
   }
 }
 
+TEST_CASE("frames of streams without a container are a frame's time apart") {
+  const std::string name = GENERATE("mjpeg-raw.mjpeg", "h264-raw.h264", "hevc-raw.hevc");
+  CAPTURE(name);
+  const avstore::test::TemporaryFolder folder;
+  const auto store = folder.path() / "store";
+  avstore::import_file(avstore::test::media_file(name), store, copy_options(37));
+  const avstore::Reader reader(store);
+  CHECK(reader.info().time_max.seconds ==
+        Approx(static_cast<double>(reader.frame_count() - 1) / 25));
+}
+
 // Xvid says so of frames that are like the one before. With B-frames packed, decoders make frames
 // of that; without, they do not.
 TEST_CASE("frames that are only said to be there once more are not lost by copying") {

@@ -147,7 +147,7 @@ class Planner {
             static_cast<double>(*packet.stated_pts) * tick;
       }
     }
-    if (!counting_ && demuxer_.timestamps_in_decode_order()) {
+    if (!demuxer_.counts_packets() && demuxer_.timestamps_in_decode_order()) {
       // The times are those of the frames, but stated in the order of decoding.
       std::vector<std::int64_t> tags;
       for (const SourcePacket& packet : packets_) {
