@@ -69,6 +69,9 @@ int run(const Options& options, Output& out) {
   ProgressBar bar;
   checking.progress = bar.callback();
   const DoctorReport report = doctor(checking);
+  if (!report.well) {
+    out.note_failure();
+  }
   if (options.json) {
     ordered_json checks = ordered_json::array();
     for (const DoctorCheck& check : report.checks) {

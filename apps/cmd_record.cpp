@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -190,47 +191,52 @@ std::string summary(const CameraResult& result) {
                      result.seconds, reason_text(result.end));
 }
 
-void print_text(const CameraResult& result, Output& out) {
+std::string as_text(const CameraResult& result) {
   if (result.frames == 0 && result.end == RecordEnd::failed) {
-    return;  // the error says it all
+    return {};  // the error says it all
   }
-  out.write(summary(result) + "\n");
+  std::string text = summary(result) + "\n";
   for (const FrameNames& names : result.dropped) {
-    out.print("dropped: frame_number {}, frame_time {}\n", names.number.value, names.time.seconds);
+    text += fmt::format("dropped: frame_number {}, frame_time {}\n", names.number.value,
+                        names.time.seconds);
   }
   const auto listed = static_cast<std::int64_t>(result.dropped.size());
   if (result.dropped_count > listed) {
-    out.print("dropped: {} more, which the store's extra data have\n",
-              result.dropped_count - listed);
+    text += fmt::format("dropped: {} more, which the store's extra data have\n",
+                        result.dropped_count - listed);
   }
   for (const Gap& gap : result.gaps) {
     const bool at_end = gap.index.value >= result.frames_before + result.frames;
-    out.print("gap: {}, {:.3f} s without a frame: {}\n",
-              at_end ? "at the end" : fmt::format("before frame_index {}", gap.index.value),
-              gap.end - gap.begin, gap.reason);
+    text +=
+        fmt::format("gap: {}, {:.3f} s without a frame: {}\n",
+                    at_end ? "at the end" : fmt::format("before frame_index {}", gap.index.value),
+                    gap.end - gap.begin, gap.reason);
   }
+  return text;
 }
 
-void report(const Options& options, const std::vector<CameraResult>& results, Output& out) {
+std::string report(const Options& options, const std::vector<CameraResult>& results) {
+  std::string text;
   if (options.status_json) {
     for (const CameraResult& result : results) {
       nlohmann::ordered_json end = {{"event", "end"}};
       end.update(as_json(result));
-      out.write(json_text(end) + "\n");
+      text += json_text(end) + "\n";
     }
   } else if (options.json && options.config.empty()) {
-    out.print_json(as_json(results.front()));
+    text = json_text(as_json(results.front()), 2) + "\n";
   } else if (options.json) {
     auto all = nlohmann::ordered_json::array();
     for (const CameraResult& result : results) {
       all.push_back(as_json(result));
     }
-    out.print_json(all);
+    text = json_text(all, 2) + "\n";
   } else {
     for (const CameraResult& result : results) {
-      print_text(result, out);
+      text += as_text(result);
     }
   }
+  return text;
 }
 
 // Whoever reads no further than the summary must know.
@@ -274,16 +280,41 @@ bool nothing_came(const std::vector<CameraResult>& results) {
   });
 }
 
+// What became of a recording, and the exit status that is due to it.
+struct Outcome {
+  std::vector<CameraResult> results;
+  int status = kDone;
+};
+
 // Recording goes on whatever becomes of messages and status: nobody who reads them too slowly or no
-// more holds it up, nor the wish to end it.
-std::vector<CameraResult> record_unhindered(RecordOptions recording, StatusKind kind) {
-  NewestText lines(STDOUT_FILENO);
+// more holds it up, nor the wish to end it. What went wrong is said before results are told: those
+// may be lost with whoever reads them.
+Outcome record_unhindered(RecordOptions recording, const Options& options, NewestText& lines) {
   const PatientMessages messages;
+  const StatusKind kind = status_kind(options);
   recording.status = [&](const RecordStatus& status) { show_record_status(status, kind, lines); };
-  return record(recording);
+  Outcome outcome{record(recording)};
+  note_work_done();
+  erase_status();
+  for (const CameraResult& result : outcome.results) {
+    outcome.status = std::max(outcome.status, judge(result, !options.config.empty()));
+  }
+  return outcome;
 }
 
-int run(const Options& options, Output& out) {
+// Whether somebody takes the results changes nothing in what became of the recording.
+void tell(const std::string& text, NewestText& lines) {
+  const int error = lines.end(text);
+  if (error == ETIMEDOUT) {
+    const PatientMessages messages;
+    say("standard output: nobody takes the results, which are left out, since this was told to "
+        "stop");
+  } else if (error != 0 && error != EPIPE) {
+    throw output_error(error);
+  }
+}
+
+int run(const Options& options, Output& /*out*/) {
   const bool many = !options.config.empty();
   RecordOptions recording = many ? many_cameras(options) : one_camera(options);
   recording.frames = options.frames ? options.frames : recording.frames;
@@ -298,21 +329,17 @@ int run(const Options& options, Output& out) {
     return !interrupted();
   };
   catch_interrupts();
-  const std::vector<CameraResult> results = record_unhindered(recording, status_kind(options));
-  erase_status();
-  if (nothing_came(results)) {
+  NewestText lines(STDOUT_FILENO);
+  const Outcome outcome = record_unhindered(recording, options, lines);
+  if (nothing_came(outcome.results)) {
     if (options.status_json || options.json) {
-      report(options, results, out);  // programs that read it are to see what ended
+      tell(report(options, outcome.results), lines);  // programs that read it see what ended
     }
     throw Interrupted(many ? options.config.string()
                            : without_passwords(recording.cameras.front().source));
   }
-  report(options, results, out);
-  int status = kDone;
-  for (const CameraResult& result : results) {
-    status = std::max(status, judge(result, many));
-  }
-  return status;
+  tell(report(options, outcome.results), lines);
+  return outcome.status;
 }
 
 }  // namespace

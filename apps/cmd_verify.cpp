@@ -65,6 +65,9 @@ int run(const Options& options, Output& out) {
   VerifyOptions verifying = options.verify;
   verifying.progress = bar.callback();
   const VerifyResult result = verify(options.store, verifying);
+  if (!result.findings.empty() || !result.repairs.empty()) {
+    out.note_failure();
+  }
   report(options, result, out);
   if (result.findings.empty() && result.repairs.empty()) {
     return kDone;

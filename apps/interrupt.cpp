@@ -24,6 +24,9 @@ constexpr std::string_view kGivenUp =
 std::atomic<std::int64_t> first_signal = 0;
 static_assert(std::atomic<std::int64_t>::is_always_lock_free);
 
+std::atomic<bool> work_done = false;
+static_assert(std::atomic<bool>::is_always_lock_free);
+
 // Nothing but what a signal handler may call.
 std::int64_t now() {
   timespec time{};
@@ -45,7 +48,9 @@ void note_interrupt(int signal) {
   std::int64_t first = 0;
   const std::int64_t time = now();
   if (!first_signal.compare_exchange_strong(first, time) && time - first > kSameWish) {
-    tell_of_giving_up();
+    if (!work_done) {
+      tell_of_giving_up();
+    }
     std::signal(signal, SIG_DFL);
     std::raise(signal);  // ends the process once this returns
   }
@@ -81,6 +86,10 @@ void catch_interrupts() {
 
 bool interrupted() {
   return first_signal != 0;
+}
+
+void note_work_done() {
+  work_done = true;
 }
 
 }  // namespace avstore::cli

@@ -11,4 +11,8 @@ void catch_interrupts();
 
 bool interrupted();
 
+// What was to be done is done, and only results are to be told: from here on a later signal ends
+// the process without a word, since nothing is lost by that.
+void note_work_done();
+
 }  // namespace avstore::cli

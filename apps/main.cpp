@@ -106,6 +106,12 @@ std::string with_options_as_typed(const std::string& message) {
   return typed + std::string(rest, message.cend());
 }
 
+// Whoever was told to stop does so also where nobody takes the last words.
+void say_at_last(const std::string& text) {
+  const PatientMessages messages;
+  say(text);
+}
+
 int run_program(int argc, char** argv) {
   CLI::App program(
       "avstore keeps video of lab recordings so that any frame comes back exactly, at "
@@ -119,16 +125,16 @@ int run_program(int argc, char** argv) {
   try {
     return parse_and_run(program, argc, argv, out);
   } catch (const ClosedPipe&) {
-    return kDone;
+    return out.has_failed() ? kFailed : kDone;
   } catch (const Interrupted& interruption) {
     flush_quietly(out);
-    say(interruption.what());
+    say_at_last(interruption.what());
     return kInterrupted;
   } catch (const std::bad_alloc&) {
     say("out of memory");
   } catch (const std::exception& error) {
     flush_quietly(out);
-    say(with_options_as_typed(error.what()));
+    say_at_last(with_options_as_typed(error.what()));
   }
   return kFailed;
 }

@@ -149,7 +149,12 @@ int terminal_width() {
 void erase_status() {
   const std::lock_guard lock(guard);
   waiting_status.clear();
-  put(erasure());
+  if (background) {
+    waiting = erasure() + waiting;
+    background->notify();
+  } else {
+    put(erasure());
+  }
 }
 
 }  // namespace avstore::cli

@@ -16,7 +16,8 @@ void erase_status();
 
 // While it lives, nobody who calls these functions waits for whoever reads standard error: messages
 // are kept until they are taken, up to a megabyte of them, and of the lines shown in place only the
-// newest. Its end waits until all messages are taken. There may be one at a time.
+// newest. Its end waits until all messages are taken or, once interrupted(), a second more: what is
+// not taken by then is left out. There may be one at a time.
 class PatientMessages {
  public:
   PatientMessages();

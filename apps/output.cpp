@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <unistd.h>
 
-#include <avstore/error.h>
 #include <avstore/tools.h>
 
 #include <algorithm>
@@ -24,9 +23,7 @@ constexpr std::size_t kBufferSize = 1 << 16;
   if (error == EPIPE) {
     throw ClosedPipe{};
   }
-  throw Error(ErrorKind::io,
-              "standard output: cannot be written: " + std::generic_category().message(error) +
-                  "; what came out is incomplete");
+  throw output_error(error);
 }
 
 void write_all(const char* bytes, std::size_t size) {
@@ -44,6 +41,12 @@ void write_all(const char* bytes, std::size_t size) {
 }
 
 }  // namespace
+
+Error output_error(int error) {
+  return {ErrorKind::io,
+          "standard output: cannot be written: " + std::generic_category().message(error) +
+              "; what came out is incomplete"};
+}
 
 void Output::write(std::string_view text) {
   buffer_.append(text);

@@ -1,6 +1,7 @@
 // Standard output: where results go.
 #pragma once
 
+#include <avstore/error.h>
 #include <fmt/format.h>
 
 #include <cstdint>
@@ -12,6 +13,9 @@
 #include <utility>
 
 namespace avstore::cli {
+
+// What to tell of standard output that cannot be written, for a reason other than EPIPE.
+Error output_error(int error);
 
 // Whoever read our output has stopped reading, as `head` does. No error: nobody wants the rest.
 struct ClosedPipe {};
@@ -34,6 +38,10 @@ class Output {
 
   void flush();
 
+  // The command has failed, and ends so even if nobody reads what it found.
+  void note_failure() { failed_ = true; }
+  bool has_failed() const { return failed_; }
+
   // Flush, and wait that long. False once a signal has come. Also throws ClosedPipe when the reader
   // stops reading meanwhile.
   bool wait(double seconds);
@@ -42,6 +50,7 @@ class Output {
   void flush_if_full();
 
   std::string buffer_;
+  bool failed_ = false;
 };
 
 // JSON text of a value. File names need not be UTF-8, JSON must be: what is not becomes U+FFFD.

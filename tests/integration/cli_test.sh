@@ -843,16 +843,13 @@ try:
 except BlockingIOError:
     pass
 os.close(unwaited)
-json = then == "killed"
+json = then == "unread"
 recorder = subprocess.Popen([avstore, "record", live, store, "--input-format", "lavfi", "--keyframe-interval", "5"] + ["--status-json"] * json,
                             stdin=subprocess.DEVNULL, stdout=theirs if json else subprocess.DEVNULL, stderr=theirs)
 os.close(theirs)
 print("records" if until(records) else "does not record", end=" ")
 recorder.send_signal(signal.SIGTERM)
-print("closed" if until(lambda: not os.path.exists(store + "/.lock")) else "goes on", end=" ", flush=True)
 if json:
-    time.sleep(2.1)  # what comes sooner is the same wish
-    recorder.send_signal(signal.SIGTERM)
     print("ended" if until(lambda: recorder.poll() is not None) else "stays", end=" ")
 else:
     text = b""
@@ -866,12 +863,12 @@ else:
 print(recorder.poll())
 recorder.kill()
 EOF
-    same "SIGTERM while the terminal takes no message" "records closed told 0" \
+    same "SIGTERM while the terminal takes no message until then" "records told 0" \
         "$(python3 full_terminal.py "$avstore" "$live" full1.record read)"
-    works "SIGTERM while the terminal takes no message: well" verify full1.record --deep
-    same "SIGTERM, twice, while the terminal takes no status" "records closed ended -15" \
-        "$(python3 full_terminal.py "$avstore" "$live" full2.record killed)"
-    works "SIGTERM, twice, while the terminal takes no status: well" verify full2.record --deep
+    works "SIGTERM while the terminal takes no message until then: well" verify full1.record --deep
+    same "SIGTERM while the terminal takes nothing" "records ended 0" \
+        "$(python3 full_terminal.py "$avstore" "$live" full2.record unread)"
+    works "SIGTERM while the terminal takes nothing: well" verify full2.record --deep
 }
 
 rig_tests() {
@@ -972,6 +969,12 @@ import sys
 sys.path.insert(0, sys.argv[1])
 import feeder
 for i in range(12): sys.stdout.buffer.write(feeder.picture(64, 48, i))' "$root/apps" | md5_of)" "$(prints cat fed.record --pixel-format gray8 | md5_of)"
+    for kind in --json --status-json --queue=64; do
+        { sleep 0.3; { cat five.raw; head -c 300 five.raw | tr A-Z a-z; } | timeout 60 "$avstore" record - lied$kind.record --input-format avstore-raw $kind
+            echo $? >"$out"; } 2>"$err" | true
+        same "record of a bad stream while nobody reads, $kind: status" 1 "$(cat "$out")"
+        matches "record of a bad stream while nobody reads, $kind: message" '^avstore: standard input: no frame begins' "$(cat "$err")"
+    done
     "$root"/apps/feeder.py --frames 100000 --fps 100 2>"$err" | timeout 60 "$avstore" record - few.record --input-format avstore-raw \
         --frames 5 >"$out"
     same "feeder.py ends when it is told to" "0  5" "${PIPESTATUS[1]} $(cat "$err") $(sql few.record 'SELECT count(*) FROM frames')"
@@ -991,24 +994,44 @@ interrupted() {
     nothing_left "$name: nothing left" "$made"
 }
 
-# A recording that was told to stop, and then waits for somebody to take its results.
+# A recording that is told to stop while nobody takes what it writes to standard output.
+stopped_unread() {
+    local pid kind
+    for kind in --json --status-json; do
+        mkfifo full
+        exec 3<>full
+        dd if=/dev/zero bs=4096 count=16 status=none >&3 # as much as a pipe holds
+        "$avstore" record "$live" unread$kind.record --input-format lavfi --keyframe-interval 5 $kind --status-interval 0.01 \
+            >&3 2>"$err" </dev/null &
+        pid=$!
+        until_true 60 rows_at_least unread$kind.record 5
+        kill -s INT $pid
+        (sleep 60; kill -s KILL $pid) 2>/dev/null & # the limit of a failure
+        wait $pid
+        same "Ctrl-C while nobody reads, $kind: status" 0 $?
+        kill $! 2>/dev/null
+        same "Ctrl-C while nobody reads, $kind: message" \
+            "avstore: standard output: nobody takes the results, which are left out, since this was told to stop" "$(cat "$err")"
+        exec 3>&-
+        rm full
+        works "Ctrl-C while nobody reads, $kind: well" verify unread$kind.record --deep
+    done
+}
+
+# A recording that does not end for long, because its frames are hard to encode.
 stopped_later() {
     local pid
-    mkfifo full
-    exec 3<>full
-    dd if=/dev/zero bs=4096 count=16 status=none >&3 # as much as a pipe holds
-    "$avstore" record "$live" later.record --input-format lavfi --keyframe-interval 5 >&3 2>"$err" </dev/null &
+    "$avstore" record testsrc2=size=1920x1080 later.record --input-format lavfi --encoder libx264 --preset placebo >"$out" 2>"$err" </dev/null &
     pid=$!
-    until_true 60 rows_at_least later.record 5
+    until_true 60 test -e later.record/.lock
+    sleep 1 # its queue is full then
     kill -s INT $pid
-    until_true 60 test ! -e later.record/.lock
     sleep 2.1 # those that come sooner are the same Ctrl-C
     kill -s INT $pid
     wait $pid
     same "Ctrl-C that comes again later: status" 130 $?
-    matches "Ctrl-C that comes again later: message" '^avstore: told to stop once more: ended at once' "$(cat "$err")"
-    exec 3>&-
-    rm full
+    same "Ctrl-C that comes again later: message" \
+        "avstore: told to stop once more: ended at once, and what was not finished is lost" "$(cat "$err")"
 }
 
 signal_tests() {
@@ -1016,6 +1039,7 @@ signal_tests() {
     stopped "SIGTERM while recording" TERM
     stopped "Ctrl-C, which comes twice, while recording" INT 20
     stopped "SIGTERM, which comes twice, while recording" TERM 20
+    stopped_unread
     stopped_later
     interrupted "Ctrl-C while importing" INT no.int import long.mp4 no.int --preset slow
     interrupted "SIGTERM while importing" TERM no.int import long.mp4 no.int --preset slow
@@ -1055,6 +1079,13 @@ closed_pipe() {
     same "$1 into a pipe that is closed" "0 " "$(cat "$out") $(cat "$err")"
 }
 
+# failing_unread NAME ARGUMENT...: what fails does so whoever reads what it found
+failing_unread() {
+    local name=$1; shift
+    { sleep 0.3; "$avstore" "$@" 2>"$err" </dev/null; echo $? >"$out"; } | true
+    same "$name into a pipe that is closed: status" 1 "$(cat "$out")"
+}
+
 full_disk() {
     timeout 120 "$avstore" "$@" >/dev/full 2>"$err" </dev/null
     status=$?
@@ -1068,6 +1099,10 @@ output_tests() {
         closed_pipe $command plain.store
         full_disk $command plain.store
     done
+    cp -r plain.store broken.store
+    rm broken.store/*.npz
+    failing_unread "verify of a broken store" verify broken.store
+    failing_unread "verify --json of a broken store" verify broken.store --json
     full_disk formats
     full_disk --help
     prints cat lossless.store | head -c 1000 >/dev/null
