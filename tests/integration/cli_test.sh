@@ -970,7 +970,7 @@ sys.path.insert(0, sys.argv[1])
 import feeder
 for i in range(12): sys.stdout.buffer.write(feeder.picture(64, 48, i))' "$root/apps" | md5_of)" "$(prints cat fed.record --pixel-format gray8 | md5_of)"
     for kind in --json --status-json --queue=64; do
-        { sleep 0.3; { cat five.raw; head -c 300 five.raw | tr A-Z a-z; } | timeout 60 "$avstore" record - lied$kind.record --input-format avstore-raw $kind
+        { sleep 0.3; { cat five.raw; head -c 300 five.raw | tr '[:upper:]' '[:lower:]'; } | timeout 60 "$avstore" record - lied$kind.record --input-format avstore-raw $kind
             echo $? >"$out"; } 2>"$err" | true
         same "record of a bad stream while nobody reads, $kind: status" 1 "$(cat "$out")"
         matches "record of a bad stream while nobody reads, $kind: message" '^avstore: standard input: no frame begins' "$(cat "$err")"
@@ -1018,20 +1018,29 @@ stopped_unread() {
     done
 }
 
-# A recording that does not end for long, because its frames are hard to encode.
+# A recording that cannot end, because another program has its database locked.
 stopped_later() {
     local pid
-    "$avstore" record testsrc2=size=1920x1080 later.record --input-format lavfi --encoder libx264 --preset placebo >"$out" 2>"$err" </dev/null &
+    "$avstore" record "$live" later.record --input-format lavfi --keyframe-interval 5 >"$out" 2>"$err" </dev/null &
     pid=$!
-    until_true 60 test -e later.record/.lock
-    sleep 1 # its queue is full then
+    until_true 60 rows_at_least later.record 5
+    coproc locker { python3 -c '
+import sqlite3, sys
+database = sqlite3.connect("later.record/.index.sqlite", isolation_level=None, timeout=60)
+database.execute("BEGIN IMMEDIATE")
+print("locked", flush=True)
+sys.stdin.read()'; }
+    read -r <&"${locker[0]}"
     kill -s INT $pid
     sleep 2.1 # those that come sooner are the same Ctrl-C
     kill -s INT $pid
     wait $pid
     same "Ctrl-C that comes again later: status" 130 $?
-    same "Ctrl-C that comes again later: message" \
-        "avstore: told to stop once more: ended at once, and what was not finished is lost" "$(cat "$err")"
+    matches "Ctrl-C that comes again later: message" \
+        'avstore: told to stop once more: ended at once, and what was not finished is lost$' "$(cat "$err")"
+    # shellcheck disable=SC2154 # coproc makes it
+    kill "$locker_PID"
+    wait "$locker_PID"
 }
 
 signal_tests() {
