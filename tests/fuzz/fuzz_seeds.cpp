@@ -36,8 +36,7 @@ void add_keyframes(Index& index, const avstore::index::ChunkRow& row) {
 
 void make_seed(const fs::path& store, const fs::path& file) {
   const auto metadata = avstore::imgstore::read_metadata(store);
-  Index index =
-      avstore::store::index_from_chunks(store, metadata, nullptr, [](const std::string&) {});
+  Index index = avstore::store::index_from_chunks(store, metadata, [](const std::string&) {});
   for (const auto& row : index.chunks()) {
     add_keyframes(index, row);
     index.append_extra({.frame_index = row.first_frame_index, .json = R"({"force": 0.5})"});

@@ -66,7 +66,7 @@ TEST_CASE("disk calls: the one that is to fail fails, and does nothing") {
     calls.fail(nth, ENOSPC);
     CHECK(kind_of_error([&] { replace(file); }, "No space left on device") ==
           avstore::ErrorKind::io);
-    CHECK(calls.count() == nth + 1);  // the new file is unlinked
+    CHECK(calls.count() == (nth == 1 ? 1 : nth + 1));  // the new file, if there is one, is unlinked
     CHECK(read_text(file) == "old");
     CHECK(names_in(folder.path()) == Names{"file"});
     replace(file);

@@ -18,8 +18,8 @@ media::Scan complete_video(const std::filesystem::path& from, std::int64_t bytes
                            const std::filesystem::path& to, const std::string& muxer,
                            Rational time_base, const std::vector<std::int64_t>& pts);
 
-// Whether a demuxer finds a packet for each of these frames in the first `bytes` of a file. One that
-// counts time otherwise takes it for what it is not. Throws Error: io, not_found.
+// Whether a demuxer finds a packet for each of these frames in the first `bytes` of a file. One
+// that counts time otherwise takes it for what it is not. Throws Error: io, not_found.
 bool has_frames(const std::filesystem::path& file, std::int64_t bytes, Rational time_base,
                 const std::vector<std::int64_t>& pts);
 
