@@ -292,7 +292,7 @@ TEST_CASE("the damaged database of a recording that was killed is left as it is"
   Warned warned;
   CHECK(Reader(store, warned.options()).frame_count() == 7);
   REQUIRE_FALSE(warned.lines.empty());
-  CHECK_THAT(warned.lines.back(), Contains("left as it is") && Contains("avstore index"));
+  CHECK_THAT(warned.lines.back(), Contains("stays as it is") && Contains("avstore index"));
   const auto refused = outcome_of([&] { avstore::repair(store, {}); });
   CHECK_THAT(refused, StartsWith("corrupt: ") && Contains("avstore index"));
   CHECK(read_text(store / ".index.sqlite") == damaged);

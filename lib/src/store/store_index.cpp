@@ -464,7 +464,7 @@ OpenedIndex open_index(const fs::path& folder, const imgstore::StoreMetadata& me
     // Such as of the chunk that a killed writer did not finish: its rows are nowhere else.
     return {std::move(made), true,
             (folder / kIndexFile).string() +
-                ": is damaged, and is left as it is, since nothing else has the frames "
+                ": the damaged one stays as it is, since nothing else has the frames "
                 "of some chunks; avstore index makes it anew without them, and keeps a "
                 "copy"};
   }
