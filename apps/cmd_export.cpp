@@ -28,6 +28,16 @@ void declare(CLI::App& arguments, Options& options) {
   add_no_save(arguments, options.no_save);
   add_json(arguments, options.json);
   add_encoder_options(arguments, options.exporting.encoder);
+  arguments.get_option("--b-frames")->group("");  // not shown; see require_possible()
+}
+
+// What is encoded goes between copied frames, whose timestamps leave no room for reordering.
+void require_possible(const EncoderOptions& encoder) {
+  if (encoder.b_frames > 0) {
+    throw CLI::ValidationError("--b-frames",
+                               "export makes none: what it encodes goes between "
+                               "frames that it copies");
+  }
 }
 
 void report(const Options& options, const ExportResult& result, Output& out) {
@@ -42,6 +52,7 @@ void report(const Options& options, const ExportResult& result, Output& out) {
 }
 
 int run(const Options& options, Output& out) {
+  require_possible(options.exporting.encoder);
   ExportOptions exporting = options.exporting;
   exporting.range = chosen_range(options.store, options.range, options.no_save);
   exporting.save_index = !options.no_save;

@@ -6,6 +6,8 @@
 
 #include <optional>
 #include <sstream>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "arguments.h"
@@ -77,6 +79,42 @@ ordered_json as_json(const std::vector<EncoderRun>& encoders) {
   return array;
 }
 
+// Of the word at a place; 0 if it is another.
+std::size_t length_of_not_finite(std::string_view text, std::size_t at) {
+  for (const std::string_view word : {"NaN", "Infinity", "-Infinity"}) {
+    if (text.substr(at, word.size()) == word) {
+      return word.size();
+    }
+  }
+  return 0;
+}
+
+// JSON has no word for what is not finite: NaN, Infinity and -Infinity become null. Strings, in
+// which these may be as well, stay.
+std::string strict_json(const std::string& text) {
+  std::string strict;
+  bool in_string = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const std::size_t length = in_string ? 0 : length_of_not_finite(text, i);
+    if (length > 0) {
+      strict += "null";
+      i += length - 1;
+      continue;
+    }
+    strict += text[i];
+    if (in_string && text[i] == '\\' && i + 1 < text.size()) {
+      strict += text[++i];
+    } else if (text[i] == '"') {
+      in_string = !in_string;
+    }
+  }
+  return strict;
+}
+
+ordered_json metadata_of(const StoreInfo& info) {
+  return ordered_json::parse(strict_json(metadata_to_json(info.metadata_yaml)));
+}
+
 ordered_json as_json(const StoreInfo& info) {
   const auto format = known_format(info.format);
   ordered_json object = {
@@ -102,7 +140,7 @@ ordered_json as_json(const StoreInfo& info) {
   object["open_for_writing"] = info.open_for_writing;
   object["recording"] = info.recording;
   object["unfinished"] = info.unfinished;
-  object["metadata"] = ordered_json::parse(metadata_to_json(info.metadata_yaml));
+  object["metadata"] = metadata_of(info);
   return object;
 }
 

@@ -212,6 +212,11 @@ std::string as_text(const CameraResult& result) {
                     at_end ? "at the end" : fmt::format("before frame_index {}", gap.index.value),
                     gap.end - gap.begin, gap.reason);
   }
+  const auto told = static_cast<std::int64_t>(result.gaps.size());
+  if (result.gap_count > told) {
+    text +=
+        fmt::format("gap: {} more, which the store's extra data have\n", result.gap_count - told);
+  }
   return text;
 }
 

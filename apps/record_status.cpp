@@ -142,6 +142,7 @@ nlohmann::ordered_json as_json(const CameraResult& result) {
           {"extra_left_out", result.extra_left_out},
           {"undecodable", result.undecodable},
           {"damaged", result.damaged},
+          {"gap_count", result.gap_count},
           {"gaps", gaps},
           {"ended", to_text(result.end)},
           {"error", text_or_null(result.error)}};

@@ -41,7 +41,7 @@ echo "== video_bench: reading and writing, beside bare libav loops that do the s
 "$build/tests/video_bench" 600 "$work/video" | tee "$work/video.txt"
 echo
 echo "== rig_bench: three writers at once, beside three bare libav loops"
-"$build/tests/rig_bench" 600 "$work/rig"
+"$build/tests/rig_bench" 3000 "$work/rig"
 echo
 echo "== opencv_peer: OpenCV's VideoCapture on the same chunk"
 /usr/bin/python3 "$root/tests/bench/opencv_peer.py" "$(sed -n 's/^chunk for the peer: //p' "$work/video.txt")"

@@ -75,7 +75,8 @@ class SharedWriter {
   }
 
   void abandon() {
-    alone([](Writer& writer) { return writer.abandon(), true; });
+    beside([](Writer& writer) { return writer.abandon(), true; });  // an add() that waits is to end
+    warnings_.emit();
   }
 
   std::int64_t durable_count() {

@@ -143,74 +143,83 @@ void bare_random(const std::string& file, const std::vector<int>& frames, bool s
   }
 }
 
-void bare_encode(const std::string& file, const std::vector<std::vector<std::uint8_t>>& frames,
-                 int count, int width, int height, int fps, int gop, int threads,
-                 const std::map<std::string, std::string>& options, bool gray) {
-  AVFormatContext* output = nullptr;
-  require(avformat_alloc_output_context2(&output, nullptr, "mp4", file.c_str()), "output");
+BareEncoder::BareEncoder(const std::string& file, const BareVideo& video) : video_(video) {
+  require(avformat_alloc_output_context2(&output_, nullptr, "mp4", file.c_str()), "output");
   const AVCodec* codec = avcodec_find_encoder_by_name("libx264");
-  AVCodecContext* encoder = avcodec_alloc_context3(codec);
-  encoder->width = width;
-  encoder->height = height;
-  encoder->pix_fmt = AV_PIX_FMT_YUV420P;
-  encoder->time_base = {1, fps};
-  encoder->framerate = {fps, 1};
-  encoder->gop_size = gop;
-  encoder->keyint_min = gop;
-  encoder->max_b_frames = 0;
-  encoder->thread_count = threads;
-  encoder->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
+  encoder_ = avcodec_alloc_context3(codec);
+  encoder_->width = video.width;
+  encoder_->height = video.height;
+  encoder_->pix_fmt = AV_PIX_FMT_YUV420P;
+  encoder_->time_base = {1, video.fps};
+  encoder_->framerate = {video.fps, 1};
+  encoder_->gop_size = video.gop;
+  encoder_->keyint_min = video.gop;
+  encoder_->max_b_frames = 0;
+  encoder_->thread_count = video.threads;
+  encoder_->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
   AVDictionary* dictionary = nullptr;
-  for (const auto& [key, value] : options) {
+  for (const auto& [key, value] : video.options) {
     av_dict_set(&dictionary, key.c_str(), value.c_str(), 0);
   }
-  require(avcodec_open2(encoder, codec, &dictionary), "open encoder");
+  require(avcodec_open2(encoder_, codec, &dictionary), "open encoder");
   av_dict_free(&dictionary);
-  AVStream* stream = avformat_new_stream(output, nullptr);
-  require(avcodec_parameters_from_context(stream->codecpar, encoder), "parameters");
-  stream->time_base = encoder->time_base;
-  require(avio_open(&output->pb, file.c_str(), AVIO_FLAG_WRITE), "open file");
+  AVStream* stream = avformat_new_stream(output_, nullptr);
+  require(avcodec_parameters_from_context(stream->codecpar, encoder_), "parameters");
+  stream->time_base = encoder_->time_base;
+  require(avio_open(&output_->pb, file.c_str(), AVIO_FLAG_WRITE), "open file");
   AVDictionary* flags = nullptr;
   av_dict_set(&flags, "movflags", "frag_keyframe+empty_moov+default_base_moof", 0);
-  require(avformat_write_header(output, &flags), "header");
+  require(avformat_write_header(output_, &flags), "header");
   av_dict_free(&flags);
-  SwsContext* sws = sws_getContext(width, height, AV_PIX_FMT_BGR24, width, height,
-                                   AV_PIX_FMT_YUV420P, SWS_BICUBIC, nullptr, nullptr, nullptr);
-  AVPacket* packet = av_packet_alloc();
-  const auto drain = [&] {
-    while (avcodec_receive_packet(encoder, packet) == 0) {
-      av_packet_rescale_ts(packet, encoder->time_base, stream->time_base);
-      require(av_write_frame(output, packet), "write");
-    }
-  };
-  for (int i = 0; i < count; ++i) {
+  sws_ = sws_getContext(video.width, video.height, AV_PIX_FMT_BGR24, video.width, video.height,
+                        AV_PIX_FMT_YUV420P, SWS_BICUBIC, nullptr, nullptr, nullptr);
+  packet_ = av_packet_alloc();
+}
+
+BareEncoder::~BareEncoder() {
+  avio_closep(&output_->pb);
+  av_packet_free(&packet_);
+  sws_freeContext(sws_);
+  avcodec_free_context(&encoder_);
+  avformat_free_context(output_);
+}
+
+void BareEncoder::drain() {
+  while (avcodec_receive_packet(encoder_, packet_) == 0) {
+    av_packet_rescale_ts(packet_, encoder_->time_base, output_->streams[0]->time_base);
+    require(av_write_frame(output_, packet_), "write");
+  }
+}
+
+void BareEncoder::encode(const std::vector<std::vector<std::uint8_t>>& frames, int count) {
+  const int width = video_.width;
+  const int height = video_.height;
+  for (int i = 0; i < count; ++i, ++encoded_) {
     AVFrame* frame = av_frame_alloc();
     frame->format = AV_PIX_FMT_YUV420P;
     frame->width = width;
     frame->height = height;
     require(av_frame_get_buffer(frame, 0), "frame");
-    const std::uint8_t* pixels = frames[static_cast<std::size_t>(i) % frames.size()].data();
-    if (gray) {
+    const std::uint8_t* pixels = frames[static_cast<std::size_t>(encoded_) % frames.size()].data();
+    if (video_.gray) {
       av_image_copy_plane(frame->data[0], frame->linesize[0], pixels, width, width, height);
       std::memset(frame->data[1], 128, static_cast<std::size_t>(frame->linesize[1]) * height / 2);
       std::memset(frame->data[2], 128, static_cast<std::size_t>(frame->linesize[2]) * height / 2);
     } else {
       const int stride = width * 3;
-      sws_scale(sws, &pixels, &stride, 0, height, frame->data, frame->linesize);
+      sws_scale(sws_, &pixels, &stride, 0, height, frame->data, frame->linesize);
     }
-    frame->pts = i;
-    require(avcodec_send_frame(encoder, frame), "encode");
+    frame->pts = encoded_;
+    require(avcodec_send_frame(encoder_, frame), "encode");
     av_frame_free(&frame);
     drain();
   }
-  require(avcodec_send_frame(encoder, nullptr), "finish");
+}
+
+void BareEncoder::finish() {
+  require(avcodec_send_frame(encoder_, nullptr), "finish");
   drain();
-  require(av_write_trailer(output), "trailer");
-  avio_closep(&output->pb);
-  av_packet_free(&packet);
-  sws_freeContext(sws);
-  avcodec_free_context(&encoder);
-  avformat_free_context(output);
+  require(av_write_trailer(output_), "trailer");
 }
 
 }  // namespace avstore::bench

@@ -6,6 +6,11 @@
 #include <string>
 #include <vector>
 
+struct AVCodecContext;
+struct AVFormatContext;
+struct AVPacket;
+struct SwsContext;
+
 namespace avstore::bench {
 
 // Decode a file from its beginning and convert each frame to bgr24. Returns the number of frames.
@@ -17,10 +22,38 @@ int bare_decode(const std::string& file, int threads);
 void bare_random(const std::string& file, const std::vector<int>& frames, bool slice_threads,
                  int threads);
 
-// Convert and encode frames, bgr24 or (`gray`) as the luma of yuv420p, with libx264 and these
-// options, into a fragmented MP4.
-void bare_encode(const std::string& file, const std::vector<std::vector<std::uint8_t>>& frames,
-                 int count, int width, int height, int fps, int gop, int threads,
-                 const std::map<std::string, std::string>& options, bool gray = false);
+struct BareVideo {
+  int width = 0;
+  int height = 0;
+  int fps = 25;
+  int gop = 25;
+  int threads = 1;
+  std::map<std::string, std::string> options;  // of libx264
+  bool gray = false;                           // frames are the luma of yuv420p; else bgr24
+};
+
+// Converts and encodes frames with libx264 into a fragmented MP4.
+class BareEncoder {
+ public:
+  BareEncoder(const std::string& file, const BareVideo& video);
+  ~BareEncoder();
+  BareEncoder(const BareEncoder&) = delete;
+  BareEncoder& operator=(const BareEncoder&) = delete;
+
+  // So many frames, these again and again, going on with where the last call ended.
+  void encode(const std::vector<std::vector<std::uint8_t>>& frames, int count);
+  void finish();
+
+ private:
+  void drain();
+
+  BareVideo video_;
+  std::int64_t encoded_ = 0;
+  // owned
+  AVFormatContext* output_ = nullptr;
+  AVCodecContext* encoder_ = nullptr;
+  SwsContext* sws_ = nullptr;
+  AVPacket* packet_ = nullptr;
+};
 
 }  // namespace avstore::bench

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <stdexcept>
+#include <utility>
 
 namespace avstore::bench {
 
@@ -31,9 +32,11 @@ const char* verdict(bool met) {
   return met ? "met" : "MISSED";
 }
 
-Arguments parse_arguments(int argc, char** argv, const std::string& program, int rounds) {
-  Arguments arguments;
-  arguments.rounds = argc > 3 ? std::atoi(argv[3]) : rounds;
+Arguments parse_arguments(int argc, char** argv, const std::string& program, Arguments usual) {
+  Arguments arguments = std::move(usual);
+  if (argc > 3) {
+    arguments.repeat = std::atoi(argv[3]);
+  }
   if (argc > 1) {
     arguments.frames = std::atoi(argv[1]);
   }

@@ -1,23 +1,26 @@
 // Measures a rig: three writers at once, against three bare libav loops that encode the same.
 //
-//   rig_bench [FRAMES] [DIR] [ROUNDS]
+//   rig_bench [FRAMES] [DIR] [TURN]
 //
-// Each writer gets FRAMES (default 600) gray frames of 1280x720 as fast as it takes them; 90000 are
-// an hour's worth. Ratios printed are medians of ROUNDS (default 3) pairs.
+// Each writer gets FRAMES (default 3000) gray frames of 1280x720 as fast as it takes them, without
+// being closed in between; 90000 are an hour's worth. They and the bare loops take turns of TURN
+// frames (default 300), so that a machine whose speed changes within minutes is the same for both.
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include "avstore/reader.h"
 #include "avstore/writer.h"
 #include "bench/add_times.h"
 #include "bench/bare_libav.h"
@@ -28,6 +31,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using avstore::bench::Arguments;
+using avstore::bench::BareEncoder;
 using avstore::bench::default_x264_options;
 using avstore::bench::Handing;
 using avstore::bench::median;
@@ -41,6 +45,8 @@ constexpr int kFps = 25;
 constexpr int kGop = 25;
 constexpr int kCameras = 3;
 constexpr std::size_t kQueueFrames = 32;
+constexpr int kFrames = 3000;
+constexpr int kTurn = 300;
 
 void for_each_camera(const std::function<void(int)>& work) {
   std::vector<std::thread> threads;
@@ -78,49 +84,73 @@ double resident() {
   return static_cast<double>(of_these) * static_cast<double>(::sysconf(_SC_PAGESIZE)) / (1 << 20);
 }
 
-struct Recording {
-  std::int64_t frames = 0;
+// Three writers, kept open.
+class Rig {
+ public:
+  explicit Rig(const fs::path& folder) {
+    for (int camera = 0; camera < kCameras; ++camera) {
+      writers_.emplace_back(store_of(folder, camera), writer_options());
+    }
+  }
+
+  // Until they are encoded.
+  void record(const Frames& frames, int count) {
+    for_each_camera([&](int camera) {
+      avstore::Writer& writer = writers_[static_cast<std::size_t>(camera)];
+      for (int i = recorded_; i < recorded_ + count; ++i) {
+        // Taken over as they are: the bare loops copy none either before they encode.
+        writer.add(avstore::Image(view_of(frames, i), nullptr), avstore::FrameNumber(i),
+                   avstore::FrameTime(i / double{kFps}));
+      }
+      while (writer.statistics().frames_encoded < recorded_ + count) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      }
+    });
+    recorded_ += count;
+  }
+
+  void close() {
+    for (avstore::Writer& writer : writers_) {
+      writer.close();
+      durable += writer.statistics().frames_durable;
+      dropped += writer.statistics().frames_dropped;
+    }
+  }
+
+  std::int64_t durable = 0;
   std::int64_t dropped = 0;
-  double memory_early = 0;  // MiB, after a quarter
-  double memory_late = 0;   // and before the end
+
+ private:
+  std::vector<avstore::Writer> writers_;
+  int recorded_ = 0;
 };
 
-Recording record(const fs::path& folder, const Frames& frames, int count) {
-  std::vector<avstore::Writer> writers;
-  for (int camera = 0; camera < kCameras; ++camera) {
-    writers.emplace_back(store_of(folder, camera), writer_options());
+class BareRig {
+ public:
+  explicit BareRig(const fs::path& folder) {
+    const int cores = static_cast<int>(std::thread::hardware_concurrency());
+    for (int camera = 0; camera < kCameras; ++camera) {
+      encoders_.push_back(std::make_unique<BareEncoder>(
+          (folder / ("bare" + std::to_string(camera) + ".mp4")).string(),
+          avstore::bench::BareVideo{kWidth, kHeight, kFps, kGop, std::max(1, cores / kCameras),
+                                    default_x264_options(), true}));
+    }
   }
-  Recording recording;
-  std::mutex mutex;
-  for_each_camera([&](int camera) {
-    avstore::Writer& writer = writers[static_cast<std::size_t>(camera)];
-    for (int i = 0; i < count; ++i) {
-      // Taken over as they are: the bare loops copy none either before they encode.
-      writer.add(avstore::Image(view_of(frames, i), nullptr), avstore::FrameNumber(i),
-                 avstore::FrameTime(i / double{kFps}));
-      if (camera == 0 && i == count / 4) {
-        recording.memory_early = resident();
-      }
-    }
-    if (camera == 0) {
-      recording.memory_late = resident();
-    }
-    writer.close();
-    const std::lock_guard lock(mutex);
-    recording.frames += writer.statistics().frames_durable;
-    recording.dropped += writer.statistics().frames_dropped;
-  });
-  return recording;
-}
 
-void encode_bare(const fs::path& folder, const Frames& frames, int count) {
-  const int cores = static_cast<int>(std::thread::hardware_concurrency());
-  for_each_camera([&](int camera) {
-    avstore::bench::bare_encode((folder / ("bare" + std::to_string(camera) + ".mp4")).string(),
-                                frames, count, kWidth, kHeight, kFps, kGop,
-                                std::max(1, cores / kCameras), default_x264_options(), true);
-  });
-}
+  void record(const Frames& frames, int count) {
+    for_each_camera(
+        [&](int camera) { encoders_[static_cast<std::size_t>(camera)]->encode(frames, count); });
+  }
+
+  void close() {
+    for (auto& encoder : encoders_) {
+      encoder->finish();
+    }
+  }
+
+ private:
+  std::vector<std::unique_ptr<BareEncoder>> encoders_;
+};
 
 // Cameras out of step with each other, `rate` frames a second each.
 void measure_add(const fs::path& folder, const Frames& frames, int count, double rate,
@@ -146,34 +176,47 @@ void measure_add(const fs::path& folder, const Frames& frames, int count, double
 }  // namespace
 
 int main(int argc, char** argv) {
-  const Arguments arguments = avstore::bench::parse_arguments(argc, argv, "rig-bench", 3);
+  const Arguments arguments =
+      avstore::bench::parse_arguments(argc, argv, "rig-bench", {kFrames, {}, kTurn});
   const int count = arguments.frames;
-  const int rounds = arguments.rounds;
+  const int turn = std::clamp(arguments.repeat, 1, count);
   const fs::path& folder = arguments.folder;
   const Frames frames = avstore::bench::moving_texture(120, kWidth, kHeight, 1);
 
-  std::vector<double> ours, theirs, ratios;
-  Recording recording;
-  for (int i = 0; i < rounds; ++i) {
-    ours.push_back(seconds([&] { recording = record(folder, frames, count); }));
-    theirs.push_back(seconds([&] { encode_bare(folder, frames, count); }));
-    ratios.push_back(theirs.back() / ours.back());
+  double ours = 0, theirs = 0;
+  std::vector<double> ratios;
+  double memory_early = 0, memory_most = 0;
+  Rig rig(folder);
+  BareRig bare(folder);
+  for (int done = 0; done < count; done += turn) {
+    const int frames_now = std::min(turn, count - done);
+    const double mine = seconds([&] { rig.record(frames, frames_now); });
+    memory_most = std::max(memory_most, resident());
+    if (done < count / 4) {
+      memory_early = memory_most;
+    }
+    const double other = seconds([&] { bare.record(frames, frames_now); });
+    ratios.push_back(other / mine);
+    ours += mine;
+    theirs += other;
   }
+  ours += seconds([&] { rig.close(); });
+  theirs += seconds([&] { bare.close(); });
   const double all = double{kCameras} * count;
-  std::printf("three writers of gray 1280x720, %d frames each\n", count);
-  std::printf("throughput             %8.1f f/s, bare %8.1f f/s  %.2fx  >= 0.95x %s\n",
-              all / median(ours), all / median(theirs), median(ratios),
-              verdict(median(ratios) >= 0.95));
-  std::printf("frames dropped         %8lld of %lld  0 %s\n",
-              static_cast<long long>(recording.dropped),
-              static_cast<long long>(recording.frames + recording.dropped),
-              verdict(recording.dropped == 0 && recording.frames == kCameras * count));
-  const double grown = recording.memory_late - recording.memory_early;
+  std::printf("three writers of gray 1280x720, %d frames each, in turns of %d\n", count, turn);
   std::printf(
-      "memory                 %8.1f MiB after a quarter, %.1f MiB at the end  <= 16 MiB more %s\n",
-      recording.memory_early, recording.memory_late, verdict(grown <= 16));
+      "throughput             %8.1f f/s, bare %8.1f f/s  %.2fx (median of turns %.2fx)  >= 0.95x "
+      "%s\n",
+      all / ours, all / theirs, theirs / ours, median(ratios), verdict(theirs / ours >= 0.95));
+  std::printf("frames dropped         %8lld of %lld  0 %s\n", static_cast<long long>(rig.dropped),
+              static_cast<long long>(rig.durable + rig.dropped),
+              verdict(rig.dropped == 0 && rig.durable == std::int64_t{kCameras} * count));
+  std::printf(
+      "memory                 %8.1f MiB at most in the first quarter, %.1f MiB in all  <= 16 MiB "
+      "more %s\n",
+      memory_early, memory_most, verdict(memory_most - memory_early <= 16));
   // A little less than they could: queues that are full are another matter.
-  const double rate = 0.95 * count / median(ours);
+  const double rate = 0.95 * count / ours;
   std::printf("cameras of %.0f f/s each:\n", rate);
   for (const Handing handing : avstore::bench::kHandings) {
     measure_add(folder, frames, avstore::bench::kAddedFrames, rate, handing);

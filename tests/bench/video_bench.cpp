@@ -124,9 +124,9 @@ void measure_many(const fs::path& store, const std::vector<int>& wanted, double 
 }  // namespace
 
 int main(int argc, char** argv) {
-  const Arguments arguments = avstore::bench::parse_arguments(argc, argv, "video-bench", 5);
+  const Arguments arguments = avstore::bench::parse_arguments(argc, argv, "video-bench");
   const int count = arguments.frames;
-  const int rounds = arguments.rounds;
+  const int rounds = arguments.repeat;
   const fs::path& folder = arguments.folder;
   const int threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   const fs::path store = folder / "store";
@@ -137,8 +137,11 @@ int main(int argc, char** argv) {
   const Pair writing = compare(
       rounds, [&] { write_store(store, frames, count); },
       [&] {
-        avstore::bench::bare_encode((folder / "bare.mp4").string(), frames, count, kWidth, kHeight,
-                                    kFps, kGop, threads, default_x264_options());
+        avstore::bench::BareEncoder bare(
+            (folder / "bare.mp4").string(),
+            {kWidth, kHeight, kFps, kGop, threads, default_x264_options()});
+        bare.encode(frames, count);
+        bare.finish();
       });
   print_pair("write bgr24 as H.264", writing, count, 0.97);
   // A little less than it could: a queue that is full is another matter.

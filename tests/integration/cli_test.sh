@@ -410,6 +410,11 @@ info_tests() {
     same "info --json: metadata" "{'subject': {'id': 7, 'name': '8'}, 'tags': ['a', 'b'], 'rate': 2.5, 'dark': True}" \
         "$(json 'd["metadata"]' <"$out")"
     same "info --json: mean rate" "2.36 25.0" "$(json 'round(d["duration"], 6), round(d["mean_frame_rate"], 3)' <"$out" | tr -d '(),')"
+    works "import with metadata that are no numbers" import clip.mp4 nan.store --copy --metadata gain=.nan \
+        --metadata 'range=[-.inf, .inf, 1.5]' --metadata "text='NaN, \"Infinity'"
+    works "info --json of metadata that are no numbers" info nan.store --json
+    same "info --json of metadata that are no numbers: null" "{'gain': None, 'range': [None, None, 1.5], 'text': 'NaN, \"Infinity'}" \
+        "$(python3 -c 'import json, sys; print(json.load(sys.stdin, parse_constant=sys.exit)["metadata"])' <"$out")"
 }
 
 frames_tests() {
@@ -559,6 +564,9 @@ export_tests() {
     works "export --timing nominal of uneven times" export times.store nominal.mkv --timing nominal --overwrite
     same "export --timing nominal of uneven times: evenly spaced" "0.040" "$(values_of frame=pts_time nominal.mkv |
         awk 'NR > 1 {printf "%.3f\n", $1 - last} {last = $1}' | sort -u)"
+    misused "export --b-frames" "export makes none" export copy.store no.mp4 --b-frames 2
+    works "export --b-frames 0" export copy.store none.mp4 --b-frames 0
+    same "export --help: no --b-frames" 0 "$(prints export --help | grep -c -- '--b-frames')"
     fails "export: the file is there" "inside.mp4.*there already" export copy.store inside.mp4
     works "export --overwrite" export copy.store inside.mp4 --overwrite --range :12
     same "export --overwrite: frames" 12 "$(frame_count_of inside.mp4)"

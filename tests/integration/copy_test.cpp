@@ -1,8 +1,11 @@
 // Importing with --copy: every frame of the store is what ffmpeg decodes from the source.
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <random>
 #include <set>
+#include <string>
+#include <vector>
 
 #include "avstore/reader.h"
 #include "avstore/tools.h"
@@ -223,5 +226,48 @@ TEST_CASE("copied packets give the same frames where these depend on the contain
     avstore::Reader reader(store);
     REQUIRE(reader.frame_count() == static_cast<std::int64_t>(oracle.size()));
     CHECK(wrong_frames(reader, oracle).empty());
+  }
+}
+
+TEST_CASE("frames that lie closer than the container can tell have their times in the index") {
+  const avstore::test::TemporaryFolder folder;
+  const auto file = folder.path() / "fast.avi";
+  const auto store = folder.path() / "store";
+  avstore::test::run(
+      "ffmpeg -nostdin -v error -f lavfi -i testsrc=size=64x48:rate=2000 -frames:v 30 -c:v ffv1 " +
+      avstore::test::quoted(file));
+  avstore::import_file(file, store, copy_options(12));
+  avstore::Reader reader(store);
+  REQUIRE(reader.info().format == "ffv1/mkv");
+  const auto infos = reader.infos({0, 30});
+  const auto md5s = avstore::test::frame_md5s(file);
+  REQUIRE(infos.size() == 30);
+  for (std::size_t i = 0; i < infos.size(); ++i) {
+    CHECK(infos[i].time.seconds == Approx(static_cast<double>(i) / 2000).margin(1e-9));
+    CHECK(avstore::md5(reader.read(infos[i].index).image.view()) == md5s[i]);
+  }
+}
+
+TEST_CASE("a frame that cannot be decoded is told of, and leaves the others their times") {
+  const avstore::test::TemporaryFolder folder;
+  const auto store = folder.path() / "store";
+  avstore::ImportOptions options;
+  options.copy = GENERATE(false, true);
+  std::vector<std::string> notices;
+  options.notice = [&notices](const std::string& text) { notices.push_back(text); };
+  avstore::import_file(avstore::test::media_file("corrupt-packet-lost.avi"), store, options);
+  const avstore::Reader reader(store);
+  std::vector<int> places;
+  for (const auto& info : reader.infos({0, reader.frame_count()})) {
+    places.push_back(static_cast<int>(std::lround(info.time.seconds * 25)));
+  }
+  std::vector<int> expected(places.size() + 1);
+  std::iota(expected.begin(), expected.end(), 0);
+  expected.erase(expected.begin() + 30);
+  CHECK(places == expected);
+  if (!options.copy) {
+    REQUIRE(notices.size() == 1);
+    CHECK_THAT(notices[0],
+               Catch::Matchers::Contains("1 frame cannot be decoded, the first at 1.2 s"));
   }
 }

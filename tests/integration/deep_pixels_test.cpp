@@ -384,3 +384,28 @@ TEST_CASE("arrays of floats side by side are refused by the name of their store"
       outcome_of([&] { avstore::write_side_by_side(alignment, folder.path() / "both", {}); }),
       Contains("floats: its images are arrays of float32"));
 }
+
+TEST_CASE("video of more than 8 bit that was copied stays what it is in whatever is made of it") {
+  const auto [name, format] =
+      GENERATE(std::pair("gray16le", "png"), std::pair("yuv420p10le", "ffv1/mkv"));
+  const TemporaryFolder folder;
+  const fs::path file = folder.path() / "deep.mkv";
+  const fs::path store = folder.path() / "store";
+  const fs::path made = folder.path() / "made";
+  run("ffmpeg -nostdin -v error -f lavfi -i testsrc2=size=64x48:rate=25 -frames:v 5 -c:v ffv1 "
+      "-pix_fmt " +
+      std::string(name) + " " + quoted(file));
+  avstore::ImportOptions copy;
+  copy.copy = true;
+  avstore::import_file(file, store, copy);
+  CHECK(Reader(store).info().dtype == "uint16");
+  avstore::TranscodeOptions options;
+  options.writer.format = format;
+  avstore::transcode(store, made, options);
+  CHECK(Reader(made).info().dtype == "uint16");
+  Reader source(store), result(made);
+  for (int i = 0; i < 5; ++i) {
+    CHECK(avstore::md5(source.read(FrameIndex(i)).image.view()) ==
+          avstore::md5(result.read(FrameIndex(i)).image.view()));
+  }
+}

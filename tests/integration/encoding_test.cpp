@@ -10,6 +10,7 @@
 #include "avstore/error.h"
 #include "avstore/format.h"
 #include "avstore/reader.h"
+#include "avstore/tools.h"
 #include "avstore/writer.h"
 #include "support/catch.h"
 #include "support/drawn_store.h"
@@ -305,6 +306,35 @@ TEST_CASE("options of the encoder go by libav's names") {
       CHECK(avstore::md5(frame->image.view()) == avstore::md5(drawn.view));
     }
   }
+  SECTION("B-frames") {
+    using Options = std::map<std::string, std::string>;
+    const std::string format = GENERATE("avc1/mp4", "h264/mkv", "hevc/mp4", "hevc/mkv");
+    const bool hevc = format.starts_with("hevc");
+    options = options_of(format, 100);
+    options.encoder.encoder = hevc ? "libx265" : "libx264";
+    options.encoder.options =
+        GENERATE_COPY(Options{{"bf", "2"}}, hevc ? Options{{"x265-params", "bframes=3:b-adapt=0"}}
+                                                 : Options{{"x264-params", "bframes=3:b-adapt=0"}});
+    CAPTURE(format, options.encoder.options);
+    write_store(store, options, pixel::gray8, plain_names(40));
+    CHECK(wrong_codes(store).empty());
+    CHECK(avstore::verify(store, {.deep = true, .progress = {}}).findings.empty());
+    CHECK_THAT(run("ffprobe -v error -show_entries frame=pict_type -of csv=p=0 " +
+                   quoted(chunk_file(store, format, 0))),
+               Contains("B"));
+  }
+  SECTION("intra refresh, from whose keyframes decoding recovers only gradually") {
+    options.encoder.options = {{"intra-refresh", "1"}};
+    options.encoder.keyframe_interval = 10;
+    write_store(store, options, pixel::gray8, plain_names(40));
+    CHECK(places(keyframes_of(Reader(store), 0)) == std::vector<std::size_t>{0});
+    CHECK(wrong_codes(store).empty());
+    Reader reader(store);
+    for (const FrameIndex index : avstore::test::shuffled_indices(40)) {
+      reader.read(index);
+    }
+    CHECK(reader.statistics().seek_recoveries == 0);
+  }
   SECTION("of images") {
     options.format = "jpg";
     options.encoder.options = {{"huffman", "default"}};
@@ -410,12 +440,37 @@ TEST_CASE("options that cannot be are errors which name them") {
     for (const std::string format : {"avc1/mp4", "hevc/mp4", "h264-lossless/mkv"}) {
       options = options_of(format);
       options.encoder.encoder = format == "hevc/mp4" ? "libx265" : "libx264";
-      options.encoder.b_frames = 17;
+      options.encoder.options = {{"bf", "17"}};
       const auto error = error_of_options(folder.path() / format.substr(0, 5), options);
       CAPTURE(format);
       CHECK(error.kind() == ErrorKind::invalid_argument);
       CHECK_THAT(error.what(), Contains("at most 16 B-frames"));
     }
+  }
+  SECTION("options that would make frames something else than they are") {
+    for (const std::string format : {"avc1/mp4", "ffv1/mkv", "mjpeg/avi", "png", "jpg"}) {
+      for (const auto& [name, value] :
+           {std::pair("pixel_format", "yuv422p10"), std::pair("video_size", "1920x1080")}) {
+        options = options_of(format);
+        options.encoder.options = {{name, value}};
+        const auto error = error_of_options(folder.path() / (format.substr(0, 3) + name), options);
+        CAPTURE(format, name, error.what());
+        CHECK((error.kind() == ErrorKind::invalid_argument ||
+               error.kind() == ErrorKind::unsupported));
+      }
+    }
+    options = options_of("avc1/mp4");
+    options.encoder.options = {{"pixel_format", "yuv444p"}};
+    CHECK_THAT(error_of_options(store, options).what(), Contains("pixel_format"));
+  }
+  SECTION("frames too far apart for MP4") {
+    options.encoder.frame_rate = {1, 1'000'000};
+    const auto error = error_of_options(store, options);
+    CHECK(error.kind() == ErrorKind::invalid_argument);
+    CHECK_THAT(error.what(), Contains("higher nominal rate"));
+    options.format = "h264/mkv";
+    write_store(store, options, pixel::gray8, plain_names(9));
+    CHECK(wrong_codes(store).empty());
   }
   SECTION("unknown encoder") {
     options.encoder.encoder = "libx263";
@@ -442,6 +497,7 @@ TEST_CASE("options that cannot be are errors which name them") {
         [](WriterOptions& o) { o.encoder.quality = std::nan(""); },
         [](WriterOptions& o) { o.encoder.keyframe_interval = -1; },
         [](WriterOptions& o) { o.encoder.b_frames = -1; },
+        [](WriterOptions& o) { o.encoder.b_frames = 17; },
         [](WriterOptions& o) { o.encoder.threads = -1; },
         [](WriterOptions& o) {
           o.encoder.frame_rate = {25, 0};

@@ -279,6 +279,38 @@ TEST_CASE("a cut through 10 bit stays 10 bit, or it is told") {
   }
 }
 
+// No encoder of ours takes gray of 10 bit.
+TEST_CASE("a cut through what nothing encodes alike is encoded as a whole, and it is told") {
+  const TemporaryFolder folder;
+  const fs::path file = folder.path() / "gray10.mkv";
+  run("ffmpeg -loglevel error -f lavfi -i testsrc=size=96x64:rate=25:duration=2 -pix_fmt gray10le "
+      "-c:v libx265 -x265-params log-level=error:keyint=12:open-gop=0:bframes=0 " +
+      quoted(file.string()));
+  avstore::ImportOptions copying;
+  copying.copy = true;
+  avstore::import_file(file, folder.path() / "store", copying);
+  std::vector<std::string> notices;
+  ExportOptions options;
+  options.notice = [&](const std::string& text) { notices.push_back(text); };
+  for (const std::string ending : {".mp4", ".mkv"}) {
+    CAPTURE(ending);
+    const auto export_range = [&](const std::string& name, IndexRange range) {
+      notices.clear();
+      options.range = range;
+      return avstore::export_video(folder.path() / "store", folder.path() / (name + ending),
+                                   options);
+    };
+    CHECK(export_range("cut", {5, 40}).frames_encoded == 35);
+    CHECK(decoded_frames(folder.path() / ("cut" + ending)) == 35);
+    CHECK(stream(folder.path() / ("cut" + ending), "codec_name") == "h264");
+    REQUIRE(notices.size() == 1);
+    CHECK_THAT(notices[0], Contains("8 bit"));
+    CHECK(export_range("whole", {0, 50}).frames_encoded == 0);
+    CHECK(stream(folder.path() / ("whole" + ending), "pix_fmt") == "gray10le");
+    CHECK(notices.empty());
+  }
+}
+
 // ---- Real times ----------------------------------------------------------------------------
 
 namespace {
@@ -388,6 +420,38 @@ TEST_CASE("frames closer than a millisecond keep their times in MP4; in Matroska
   REQUIRE(coarse.notices.size() == 1);
   CHECK_THAT(coarse.notices[0], Contains("closer together than the 1 ms") && Contains("MP4"));
   CHECK(coarse.times.size() == 40);
+}
+
+TEST_CASE("nominal rates that Matroska has no ticks for: every frame has its own, and it is told") {
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  const int b_frames = GENERATE(0, 2);
+  CAPTURE(b_frames);
+  write_timed_store(store, every(0.04, 40), b_frames);
+  std::vector<std::string> notices;
+  const auto export_at = [&](std::int64_t rate, const std::string& name) {
+    notices.clear();
+    ExportOptions options;
+    options.timing = avstore::Timing::nominal;
+    options.encoder.frame_rate = {rate, 1};
+    options.notice = [&](const std::string& text) { notices.push_back(text); };
+    avstore::export_video(store, folder.path() / name, options);
+    std::vector<double> times;
+    for (const std::string& line : probe(folder.path() / name, "-show_entries packet=pts_time")) {
+      times.push_back(std::stod(line));
+    }
+    std::sort(times.begin(), times.end());
+    const double first = times.at(0);
+    std::for_each(times.begin(), times.end(), [first](double& time) { time -= first; });
+    return times;
+  };
+  check_times(export_at(2000, "fast.mkv"), every(0.001, 40), 0.0001);
+  REQUIRE(notices.size() == 1);
+  CHECK_THAT(notices[0], Contains("closer together than the 1 ms") && Contains("MP4"));
+  check_times(export_at(2000, "fast.mp4"), every(0.0005, 40), 0.0001);
+  CHECK(notices.empty());
+  check_times(export_at(1000, "slower.mkv"), every(0.001, 40), 0.0001);
+  CHECK(notices.empty());
 }
 
 TEST_CASE("MP4 has room for long gaps, and it is told which are too long") {

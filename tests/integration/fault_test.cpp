@@ -1,5 +1,7 @@
 // Recording while each call that changes the disk fails in turn: the recording ends with an error
 // that says so, what was durable stays readable, and nothing hangs.
+#include <sys/stat.h>
+
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -7,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "avstore/error.h"
 #include "avstore/record.h"
@@ -18,6 +21,7 @@
 #include "support/media_folder.h"
 #include "support/outcome.h"
 #include "support/processes.h"
+#include "support/programs.h"
 
 namespace fs = std::filesystem;
 using namespace avstore;
@@ -310,6 +314,67 @@ TEST_CASE("A camera whose disk fails tells how many of its frames are in the sto
     fewer += result.frames < 60 ? 1 : 0;
   }
   CHECK(fewer > 5);
+}
+
+TEST_CASE("A camera whose disk fails ends though its source says nothing more") {
+  const TemporaryFolder folder;
+  const fs::path disk = folder.path() / "disk";
+  fs::create_directory(disk);
+  const fs::path sent = folder.path() / "sent";
+  const fs::path fifo = folder.path() / "fifo";
+  write_text(sent, gray_header() + raw_frame(0, 0, 100) + raw_frame(1, 1, 101));
+  REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
+  const Program source(
+      {"sh", "-c",
+       "exec 3>'" + fifo.string() + "' && cat '" + sent.string() + "' >&3 && exec sleep 60"});
+  RecordOptions rig = rig_of({raw_camera(fifo, disk / "store")});
+  const double begin = unix_now();
+  rig.go_on = [begin] { return unix_now() < begin + 30; };
+  DiskCalls faults(disk, {DiskCall::write});
+  faults.fail_from(4, ENOSPC);
+  const CameraResult result = avstore::record(rig).front();
+  CHECK(result.end == RecordEnd::failed);
+  CHECK_THAT(result.error, Catch::Matchers::Contains("No space left"));
+  CHECK_FALSE(fs::exists(disk / "store/.lock"));
+}
+
+TEST_CASE("A file that is moved into a store is there or here, whatever fails") {
+  const auto insert = [](const fs::path& file, const fs::path& store) {
+    Writer writer(store, options_of("avc1/mp4"));
+    std::vector<FrameNames> names;
+    for (int i = 0; i < kFrames; ++i) {
+      names.push_back({FrameNumber(i), FrameTime(i)});
+    }
+    writer.insert_chunk(file, names, true);
+    writer.close();
+  };
+  const TemporaryFolder made;
+  write_store(made.path() / "store", options_of("avc1/mp4", kFrames), kFrames);
+  const fs::path original = made.path() / "store/000000.mp4";
+  std::int64_t calls = 1;
+  int kept = 0;
+  for (std::int64_t nth = 1; nth <= calls; ++nth) {
+    const TemporaryFolder folder;
+    const fs::path file = folder.path() / "file.mp4";
+    const fs::path store = folder.path() / "store";
+    fs::copy_file(original, file);
+    std::string outcome;
+    {
+      DiskCalls faults(folder.path());
+      faults.fail(nth, EIO);
+      outcome = outcome_of([&] { insert(file, store); });
+      calls = std::max(calls, faults.count());
+    }
+    CAPTURE(nth, calls, outcome);
+    if (fs::exists(file)) {
+      ++kept;
+      CHECK(read_text(file) == read_text(original));
+    } else {
+      CHECK(wrong_codes(store).empty());
+      CHECK(Reader(store).frame_count() == kFrames);
+    }
+  }
+  CHECK(kept > 5);
 }
 
 TEST_CASE("A camera whose disk fails lets go of its store while the others go on") {

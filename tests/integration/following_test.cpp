@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <string>
 #include <thread>
@@ -11,6 +12,7 @@
 
 #include "avstore/error.h"
 #include "avstore/reader.h"
+#include "avstore/tools.h"
 #include "avstore/writer.h"
 #include "support/catch.h"
 #include "support/drawn_store.h"
@@ -311,6 +313,73 @@ TEST_CASE("a reader in the midst of reading does not hold up the writer") {
   CHECK(reader.refresh() == 60);
   writer.close();
   CHECK(code_of(reader.read(FrameIndex(59)).image.view()) == 59);
+}
+
+TEST_CASE("verify finds nothing wrong in a store that grows meanwhile") {
+  const std::string format = GENERATE("avc1/mp4", "h264/mkv", "png");
+  const bool deep = GENERATE(false, true);
+  const bool ends = GENERATE(false, true);  // the recording does as well
+  CAPTURE(format, deep, ends);
+  const TemporaryFolder folder;
+  const auto store = folder.path() / "store";
+  Writer writer(store, live_options(format));
+  int recorded = 0;
+  const auto record = [&](int frames) {
+    for (int i = 0; i < frames; ++i) {
+      add(writer, recorded++);
+      writer.add_extra("{\"lick\": true}");
+    }
+    writer.sync();
+  };
+  record(30);
+  // Called first in the midst of the first chunk: the second is closed before it is looked at.
+  avstore::VerifyOptions options;
+  options.deep = deep;
+  options.progress = [&](std::int64_t /*done*/, std::int64_t /*total*/) {
+    if (recorded == 30) {
+      record(60);
+      if (ends) {
+        writer.close();
+      }
+    }
+    return true;
+  };
+  const auto found = avstore::verify(store, options);
+  CHECK(recorded == 90);
+  CHECK(found.findings == std::vector<std::string>());
+  CHECK(found.repairs == std::vector<std::string>());
+  CHECK(found.frames == 30);
+  CHECK(found.chunks == 2);
+  writer.close();
+  CHECK(avstore::verify(store, {true, {}}).findings == std::vector<std::string>());
+}
+
+TEST_CASE("verify, time and again beside a recording, finds nothing wrong") {
+  const TemporaryFolder folder;
+  const auto store = folder.path() / "store";
+  Writer writer(store, live_options("avc1/mp4"));
+  add(writer, 0);
+  writer.sync();
+  std::atomic<bool> done = false;
+  std::thread recording([&] {
+    for (int i = 1; i < 150; ++i) {
+      add(writer, i);
+      writer.sync();
+    }
+    done = true;
+  });
+  std::vector<std::string> findings;
+  while (!done) {
+    try {
+      const auto found = avstore::verify(store, {}).findings;
+      findings.insert(findings.end(), found.begin(), found.end());
+    } catch (const std::exception& error) {
+      findings.emplace_back(error.what());
+    }
+  }
+  recording.join();
+  CHECK(findings == std::vector<std::string>());
+  writer.close();
 }
 
 // What has reached a file ends anywhere while it is written and after a kill.

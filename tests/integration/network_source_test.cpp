@@ -2,10 +2,12 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -14,6 +16,7 @@
 #include "avstore/text.h"
 #include "support/cameras.h"
 #include "support/catch.h"
+#include "support/drawn_store.h"
 #include "support/media_folder.h"
 #include "support/programs.h"
 
@@ -319,6 +322,36 @@ TEST_CASE("a network source that says nothing is lost too") {
   CHECK(fewest_bytes == 0);
   check_gaps(more, {{FrameIndex(5), 400, 500, ""}});
   check_whole(more.store);
+}
+
+TEST_CASE("a source that was kept waiting is not taken for a silent one") {
+  const TemporaryFolder folder;
+  constexpr int kFrames = 20;
+  const std::string pixels(std::size_t{2} * avstore::test::kWidth * avstore::test::kHeight, 'x');
+  std::string text =
+      avstore::test::stream_header(avstore::test::kWidth, avstore::test::kHeight, "gray16le");
+  for (int i = 0; i < kFrames; ++i) {
+    text += avstore::test::frame_header(i, i, pixels.size()) + pixels;
+  }
+  const Silent server(folder.path(), {text});
+  CameraOptions camera = raw_camera(server.address(), folder.path() / "store");
+  camera.writer.format = "jpg";
+  camera.silence = 0.3;
+  RecordOptions rig = rig_of({camera});
+  rig.frames = kFrames;
+  rig.go_on = go_on_for_a_while();
+  std::vector<std::string> notices;
+  rig.notice = [&notices](const std::string& what) {
+    notices.push_back(what);
+    std::this_thread::sleep_for(std::chrono::seconds(1));  // the camera waits for it
+  };
+  const CameraResult result = avstore::record(rig).front();
+  REQUIRE(notices.size() == 1);
+  CHECK_THAT(notices[0], Contains("8 bit"));
+  CHECK(result.frames == kFrames);
+  CHECK(result.end == RecordEnd::frames);
+  CHECK(result.gap_count == 0);
+  CHECK(server.clients() == 1);
 }
 
 TEST_CASE("a source that opens and gives no frame is the same loss still") {

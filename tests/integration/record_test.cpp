@@ -399,6 +399,20 @@ TEST_CASE("times are those of arrival or the source's own") {
             Approx(0.04 * static_cast<double>(i)).margin(1e-6));
     }
   }
+  SECTION("the source's, whose clock starts over") {
+    rig.cameras[0].source = "testsrc=size=64x48:rate=25,setpts='if(lt(N,20),N+2400000,N)'";
+    rig.cameras[0].clock = FrameClock::source;
+    const CameraResult result = avstore::record(rig).front();
+    const double end = unix_now();
+    const auto infos = Reader(result.store).infos({0, 50});
+    for (std::size_t i = 0; i < infos.size(); ++i) {
+      const std::size_t first = i < 20 ? 0 : 20;
+      CHECK(infos[first].time.seconds >= begin);
+      CHECK(infos[first].time.seconds <= end);
+      CHECK(infos[i].time.seconds - infos[first].time.seconds ==
+            Approx(0.04 * static_cast<double>(i - first)).margin(1e-6));
+    }
+  }
 }
 
 namespace {

@@ -197,6 +197,12 @@ TEST_CASE("addresses are shown without user and password") {
            {"me@home: lost tcp://u:p@h:1: http://v:q@i: gone",
             "me@home: lost tcp://h:1: http://i: gone"},
            {"http://u:p@", "http://"},
+           {"rtmp://cam/live?channel=1&user=admin&Password=a=b#c: gone",
+            "rtmp://cam/live?channel=1&user=...&Password=...#c: gone"},
+           {"http://cam/?pwd=x and http://cam/?id=x&&token=y&z",
+            "http://cam/?pwd=... and http://cam/?id=x&&token=...&z"},
+           {"http://cam/?pwd&key=", "http://cam/?pwd&key=..."},
+           {"what? pwd=x http://cam/x", "what? pwd=x http://cam/x"},
            {"://", "://"},
            {"", ""}}) {
     CHECK(without_passwords(text) == expected);

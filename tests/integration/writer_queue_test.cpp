@@ -74,6 +74,27 @@ class Obstacle {
   bool is_released_ = false;
 };
 
+// A store whose writer is held up with its first frame, until release() or the end.
+struct HeldUp {
+  explicit HeldUp(const WriterOptions& options, FrameNumber number = FrameNumber(0),
+                  FrameTime time = FrameTime(0))
+      : store(folder.path() / "store"), writer(store, options) {
+    writer.add(obstacle.image(first), number, time);
+    obstacle.wait_until_reached();
+  }
+  ~HeldUp() { release(); }  // before the writer closes
+  HeldUp(const HeldUp&) = delete;
+  HeldUp& operator=(const HeldUp&) = delete;
+
+  void release() { obstacle.release(); }
+
+  TemporaryFolder folder;
+  fs::path store;
+  Drawn first = draw(pixel::gray8, 0);
+  Obstacle obstacle;
+  Writer writer;
+};
+
 // What a camera's release callback may come upon: a lock whose holder asks the writer.
 class CameraLock {
  public:
@@ -147,23 +168,14 @@ TEST_CASE("a queue of any size takes all frames") {
 }
 
 TEST_CASE("a full queue drops frames, and says which") {
-  const TemporaryFolder folder;
-  const auto store = folder.path() / "store";
   WriterOptions options = options_of("avc1/mp4");
   options.queue_frames = 3;
   options.when_full = avstore::WhenFull::drop;
-  std::vector<Drawn> drawn;
-  for (int i = 0; i < 4; ++i) {
-    drawn.push_back(draw(pixel::gray8, i));
-  }
-  Obstacle obstacle;
-  Writer writer(store, options);
+  HeldUp held(options, FrameNumber(10), FrameTime(2.5));
+  Writer& writer = held.writer;
   const auto add_number = [&](int place, int number) {
-    return writer.add(drawn[static_cast<std::size_t>(place)].view, FrameNumber(number),
-                      FrameTime(number / 4.0));
+    return writer.add(draw(pixel::gray8, place).view, FrameNumber(number), FrameTime(number / 4.0));
   };
-  CHECK(writer.add(obstacle.image(drawn[0]), FrameNumber(10), FrameTime(2.5)));
-  obstacle.wait_until_reached();
   CHECK(add_number(1, 11));
   CHECK(add_number(2, 12));
   CHECK_FALSE(add_number(3, 13));
@@ -172,8 +184,8 @@ TEST_CASE("a full queue drops frames, and says which") {
   CHECK(statistics.frames_added == 3);
   CHECK(statistics.frames_dropped == 2);
   CHECK(statistics.queue_frames == 3);
-  CHECK(statistics.queue_bytes == 3 * drawn[0].bytes.size());
-  obstacle.release();
+  CHECK(statistics.queue_bytes == 3 * held.first.bytes.size());
+  held.release();
   writer.sync();
   CHECK(add_number(3, 15));
   writer.close();
@@ -186,26 +198,21 @@ TEST_CASE("a full queue drops frames, and says which") {
   CHECK(statistics.frames_added == 4);
   CHECK(statistics.queue_frames == 0);
   CHECK(statistics.queue_bytes == 0);
-  CHECK(numbers_of(Reader(store).infos({0, 10})) == std::vector<std::int64_t>{10, 11, 12, 15});
-  CHECK(wrong_codes(store).empty());
+  CHECK(numbers_of(Reader(held.store).infos({0, 10})) == std::vector<std::int64_t>{10, 11, 12, 15});
+  CHECK(wrong_codes(held.store).empty());
 }
 
 TEST_CASE("extra data wait for room in the queue, and none are lost") {
-  const TemporaryFolder folder;
-  const auto store = folder.path() / "store";
   WriterOptions options = options_of("png");
   options.queue_bytes = kExtraRoom;
   options.when_full = GENERATE(avstore::WhenFull::block, avstore::WhenFull::drop);
-  Drawn first = draw(pixel::gray8, 0);
-  Obstacle obstacle;
-  Writer writer(store, options);
-  writer.add(obstacle.image(first), FrameNumber(0), FrameTime(0));
-  obstacle.wait_until_reached();
+  HeldUp held(options);
+  Writer& writer = held.writer;
   writer.add_extra(half_of_room(0));
   CHECK_FALSE(writer.try_add_extra(half_of_room(-1)));  // has half of it only
   writer.add_extra(half_of_room(1));
   const std::size_t full = writer.statistics().queue_bytes;
-  CHECK(full <= first.bytes.size() + kExtraRoom);
+  CHECK(full <= held.first.bytes.size() + kExtraRoom);
   std::atomic<bool> is_in{false};
   std::thread waiting([&] {
     writer.add_extra(half_of_room(2));
@@ -213,28 +220,23 @@ TEST_CASE("extra data wait for room in the queue, and none are lost") {
   });
   CHECK(comes_true([&] { return writer.statistics().queue_bytes > full; }));
   CHECK_FALSE(is_in);
-  obstacle.release();
+  held.release();
   waiting.join();
   CHECK(is_in);
   writer.sync();
   CHECK(writer.try_add_extra(half_of_room(3)));
   writer.close();
   CHECK(writer.statistics().queue_bytes == 0);
-  CHECK(sqlite(store, "SELECT group_concat(json_extract(json, '$.n')) FROM extra_data") ==
+  CHECK(sqlite(held.store, "SELECT group_concat(json_extract(json, '$.n')) FROM extra_data") ==
         std::vector<std::string>{"0,1,2,3"});
 }
 
 TEST_CASE("extra data that wait belong to the frame that was the newest when they were told") {
-  const TemporaryFolder folder;
-  const auto store = folder.path() / "store";
   WriterOptions options = options_of("png", 2);
   options.queue_bytes = 100'000;
   const std::string large = R"({"n": 1, "text": ")" + std::string(options.queue_bytes, 'x') + "\"}";
-  Drawn first = draw(pixel::gray8, 0);
-  Obstacle obstacle;
-  Writer writer(store, options);
-  writer.add(obstacle.image(first), FrameNumber(10), FrameTime(0.5));
-  obstacle.wait_until_reached();
+  HeldUp held(options, FrameNumber(10), FrameTime(0.5));
+  Writer& writer = held.writer;
   writer.add_extra(R"({"n": 0})");
   std::atomic<bool> is_in{false};
   std::thread waiting([&] {
@@ -248,29 +250,24 @@ TEST_CASE("extra data that wait belong to the frame that was the newest when the
     writer.add(draw(pixel::gray8, i).view, FrameNumber(10 + i), FrameTime(i));
   }
   CHECK_FALSE(is_in);
-  obstacle.release();
+  held.release();
   waiting.join();
   writer.add_extra(R"({"n": 2})");
   writer.close();
-  CHECK(sqlite(store,
+  CHECK(sqlite(held.store,
                "SELECT frame_index || ' ' || frame_number || ' ' || frame_time || ' ' || "
                "json_extract(json, '$.n') FROM extra_data") ==
         std::vector<std::string>{"0 10 0.5 0", "0 10 0.5 1", "4 14 4.0 2"});
   CHECK(python("import json, sys; print([r['n'] for r in json.load(open(sys.argv[1]))])",
-               store / "000000" / "index.extra.json") == "[0, 1]\n");
-  CHECK(avstore::verify(store, {.deep = true, .progress = {}}).findings.empty());
+               held.store / "000000" / "index.extra.json") == "[0, 1]\n");
+  CHECK(avstore::verify(held.store, {.deep = true, .progress = {}}).findings.empty());
 }
 
 TEST_CASE("extra data that wait are kept when the writer is closed") {
-  const TemporaryFolder folder;
-  const auto store = folder.path() / "store";
   WriterOptions options = options_of("png");
   options.queue_bytes = kExtraRoom;
-  Drawn first = draw(pixel::gray8, 0);
-  Obstacle obstacle;
-  Writer writer(store, options);
-  writer.add(obstacle.image(first), FrameNumber(0), FrameTime(0));
-  obstacle.wait_until_reached();
+  HeldUp held(options);
+  Writer& writer = held.writer;
   writer.add_extra(half_of_room(0));
   writer.add_extra(half_of_room(1));
   const std::size_t full = writer.statistics().queue_bytes;
@@ -281,46 +278,70 @@ TEST_CASE("extra data that wait are kept when the writer is closed") {
   std::thread closing([&] { writer.close(); });
   waiting.join();
   CHECK(outcome == "no error");
-  obstacle.release();
+  held.release();
   closing.join();
   CHECK(writer.statistics().queue_bytes == 0);
-  CHECK(sqlite(store, "SELECT group_concat(json_extract(json, '$.n')) FROM extra_data") ==
+  CHECK(sqlite(held.store, "SELECT group_concat(json_extract(json, '$.n')) FROM extra_data") ==
         std::vector<std::string>{"0,1,2"});
 }
 
 TEST_CASE("extra data for which there is no room are an error if that is to fail") {
-  const TemporaryFolder folder;
-  const auto store = folder.path() / "store";
   WriterOptions options = options_of("png");
   options.queue_bytes = kExtraRoom;
   options.when_full = avstore::WhenFull::fail;
-  Drawn first = draw(pixel::gray8, 0);
-  Obstacle obstacle;
-  Writer writer(store, options);
-  writer.add(obstacle.image(first), FrameNumber(0), FrameTime(0));
-  obstacle.wait_until_reached();
+  HeldUp held(options);
+  Writer& writer = held.writer;
   writer.add_extra(half_of_room(0));
   writer.add_extra(half_of_room(1));
   const avstore::Error error = error_of([&] { writer.add_extra(half_of_room(2)); });
   CHECK(error.kind() == ErrorKind::io);
-  CHECK_THAT(error.what(), Contains(store.string()) && Contains("queue is full"));
-  obstacle.release();
+  CHECK_THAT(error.what(), Contains(held.store.string()) && Contains("queue is full"));
+  held.release();
   writer.sync();
   writer.add_extra(half_of_room(3));
   writer.close();
-  CHECK(sqlite(store, "SELECT group_concat(json_extract(json, '$.n')) FROM extra_data") ==
+  CHECK(sqlite(held.store, "SELECT group_concat(json_extract(json, '$.n')) FROM extra_data") ==
         std::vector<std::string>{"0,1,3"});
 }
 
-TEST_CASE("who waits with extra data for a writer that is given up is let go") {
+TEST_CASE("a record that no database takes is refused, and the recording goes on") {
   const TemporaryFolder folder;
+  const auto store = folder.path() / "store";
+  Writer writer(store, options_of("png"));
+  add(writer, 0);
+  const std::string huge = R"({"text": ")" + std::string(std::size_t{64} << 20, 'x') + "\"}";
+  CHECK(error_of([&] { writer.add_extra(huge); }).kind() == ErrorKind::invalid_argument);
+  CHECK(error_of([&] { writer.try_add_extra(huge); }).kind() == ErrorKind::invalid_argument);
+  const std::string large = R"({"text": ")" + std::string(std::size_t{62} << 20, 'x') + "\"}";
+  writer.add_extra(large);
+  add(writer, 1);
+  writer.close();
+  CHECK(sqlite(store, "SELECT length(json) FROM extra_data") ==
+        std::vector<std::string>{std::to_string(large.size())});
+  CHECK(wrong_codes(store).empty());
+}
+
+TEST_CASE("a writer whose folder was moved away leaves alone what has its place") {
+  const TemporaryFolder folder;
+  const auto store = folder.path() / "store";
+  Writer moved(store, options_of("png"));
+  fs::rename(store, folder.path() / "moved");
+  Writer writer(store, options_of("png"));
+  add(writer, 0);
+  writer.sync();
+  moved.abandon();
+  CHECK(fs::exists(store / ".lock"));
+  CHECK_FALSE(avstore::test::outcome_of([&] { Writer::append(store, {}); }) == "no error");
+  writer.close();
+  CHECK(Reader(store).frame_count() == 1);
+  CHECK(wrong_codes(store).empty());
+}
+
+TEST_CASE("who waits with extra data for a writer that is given up is let go") {
   WriterOptions options = options_of("png");
   options.queue_bytes = kExtraRoom;
-  Drawn first = draw(pixel::gray8, 0);
-  Obstacle obstacle;
-  Writer writer(folder.path() / "store", options);
-  writer.add(obstacle.image(first), FrameNumber(0), FrameTime(0));
-  obstacle.wait_until_reached();
+  HeldUp held(options);
+  Writer& writer = held.writer;
   std::string outcome;
   std::thread waiting([&] {
     // More than there is room for, whenever the writer is given up.
@@ -333,21 +354,17 @@ TEST_CASE("who waits with extra data for a writer that is given up is let go") {
   std::thread giving_up([&] { writer.abandon(); });
   waiting.join();
   CHECK_THAT(outcome, Contains("the writer is closed"));
-  obstacle.release();
+  held.release();
   giving_up.join();
 }
 
 TEST_CASE("of very many dropped frames the first are listed, and all counted") {
-  const TemporaryFolder folder;
   WriterOptions options = options_of("png");
   options.queue_frames = 1;
   options.when_full = avstore::WhenFull::drop;
-  Drawn first = draw(pixel::gray8, 0);
   const Drawn second = draw(pixel::gray8, 1);
-  Obstacle obstacle;
-  Writer writer(folder.path() / "store", options);
-  writer.add(obstacle.image(first), FrameNumber(0), FrameTime(0));
-  obstacle.wait_until_reached();
+  HeldUp held(options);
+  Writer& writer = held.writer;
   for (int i = 1; i <= 10005; ++i) {
     writer.add(second.view, FrameNumber(i), FrameTime(i));
   }
@@ -355,33 +372,28 @@ TEST_CASE("of very many dropped frames the first are listed, and all counted") {
   const auto dropped = writer.dropped();
   REQUIRE(dropped.size() == 10000);
   CHECK(dropped.back().number == FrameNumber(10000));
-  obstacle.release();
+  held.release();
   writer.close();
 }
 
 TEST_CASE("a full queue fails if it is to, and takes frames again when there is room") {
-  const TemporaryFolder folder;
-  const auto store = folder.path() / "store";
   WriterOptions options = options_of("png");
   options.queue_frames = 1;
   options.when_full = avstore::WhenFull::fail;
-  Drawn first = draw(pixel::gray8, 0);
   const Drawn second = draw(pixel::gray8, 1);
-  Obstacle obstacle;
-  Writer writer(store, options);
-  writer.add(obstacle.image(first), FrameNumber(0), FrameTime(0));
-  obstacle.wait_until_reached();
+  HeldUp held(options);
+  Writer& writer = held.writer;
   const auto add_second = [&] { writer.add(second.view, FrameNumber(1), FrameTime(1)); };
   const avstore::Error error = error_of(add_second);
   CHECK(error.kind() == ErrorKind::io);
-  CHECK_THAT(error.what(), Contains(store.string()) && Contains("queue is full"));
+  CHECK_THAT(error.what(), Contains(held.store.string()) && Contains("queue is full"));
   CHECK(writer.dropped().empty());
-  obstacle.release();
+  held.release();
   writer.sync();
   add_second();
   writer.close();
-  CHECK(wrong_codes(store).empty());
-  CHECK(Reader(store).frame_count() == 2);
+  CHECK(wrong_codes(held.store).empty());
+  CHECK(Reader(held.store).frame_count() == 2);
 }
 
 TEST_CASE("the writer tells how far it is, and how long frames take") {

@@ -4,6 +4,7 @@ import gc
 import json
 import sqlite3
 import subprocess
+import threading
 from fractions import Fraction
 
 import numpy as np
@@ -385,6 +386,33 @@ def test_ends(folder):
     del w
     gc.collect()
     assert not (folder / "forgotten/.lock").exists() and len(avstore.open(folder / "forgotten")) == 1
+
+
+def test_a_writer_that_waits_for_a_locked_database_is_given_up(folder):
+    w = avstore.create(folder / "s", "png", queue_frames=1)
+    w.add(draw(0), 0, 0)
+    w.sync()
+    locked = sqlite3.connect(folder / "s" / ".index.sqlite")
+    locked.execute("BEGIN IMMEDIATE")
+    ended = []
+
+    def add_for_ever():
+        try:
+            while True:
+                w.add(draw(1), 1, 1)
+        except avstore.Error as error:
+            ended.append(error)
+
+    adding = threading.Thread(target=add_for_ever)
+    adding.start()
+    before = -1  # until nothing comes in any more
+    while before != (before := w.stats().frames_added) or before < 2:
+        adding.join(0.5)
+    w.abandon()
+    adding.join(30)
+    assert not adding.is_alive()
+    assert isinstance(ended[0], avstore.InvalidArgument)
+    locked.close()
 
 
 def test_a_writer_still_open_when_python_ends(folder):

@@ -255,6 +255,52 @@ TEST_CASE("index: a search takes few looks whatever the keys are") {
   }
 }
 
+TEST_CASE("index: extremes of a store out of order, as it grows, is cut and grows again") {
+  const TemporaryFolder folder;
+  const fs::path path = folder.path() / ".index.sqlite";
+  std::mt19937_64 random(13);
+  Index writer = Index::create(path);
+  Index reader = Index::open(path);
+  Rows rows;
+  // As of a process that is killed: in another chunk after that.
+  std::int64_t chunk = 0;
+  const auto grow = [&](std::int64_t count, std::int64_t spread) {
+    for (std::int64_t i = 0; i < count; ++i) {
+      FrameRow row = plain_row(static_cast<std::int64_t>(rows.size()));
+      row.chunk = chunk;
+      row.frame_number =
+          static_cast<std::int64_t>(random() % static_cast<unsigned>(spread)) - spread / 2;
+      row.frame_time = i % 7 == 3 ? not_a_number : static_cast<double>(row.frame_number) / 8;
+      writer.append(row);
+      rows.push_back(row);
+    }
+    writer.commit();
+  };
+  const auto check = [&] {
+    const avstore::index::Extremes found = reader.extremes();
+    const avstore::index::Extremes expected = brute_extremes(rows);
+    CHECK(found.number_min == expected.number_min);
+    CHECK(found.number_max == expected.number_max);
+    CHECK(same(found.time_min, expected.time_min));
+    CHECK(same(found.time_max, expected.time_max));
+  };
+  for (const std::int64_t spread : {100, 50, 200, 10, 1000, 900, 5000}) {
+    grow(40, spread);
+    CHECK(reader.refresh() == static_cast<std::int64_t>(rows.size()));
+    check();
+    check();
+  }
+  for (const std::int64_t more : {0, 20, 100, 200}) {
+    const std::size_t left = rows.size() - 100;
+    writer.truncate(static_cast<std::int64_t>(left));
+    rows.resize(left);
+    ++chunk;
+    grow(more, 10);
+    CHECK(reader.refresh() == static_cast<std::int64_t>(rows.size()));
+    check();
+  }
+}
+
 TEST_CASE("index: a store cut and grown again to the same length") {
   const TemporaryFolder folder;
   const fs::path path = closed_database(folder, 1000);

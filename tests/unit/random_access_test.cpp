@@ -122,3 +122,21 @@ TEST_CASE("H.263 says in each picture whether it needs others") {
   CHECK_FALSE(starts({0, 0, 0x80, 0x16}));
   CHECK_FALSE(starts({1, 2, 3, 4, 5, 6, 7, 8}));
 }
+
+TEST_CASE("a recovery point is a start only where what follows is exact from itself on") {
+  const Bytes avcc{1, 66, 0, 30, 0xFF, 0xE1, 0, 5, 0x67, 66, 0, 30, 0x80, 1, 0, 2, 0x68, 0xC1};
+  const auto parameters = parameters_of(AV_CODEC_ID_H264, avcc);
+  const Bytes intra0{0x61, 0x88, 0x80};
+  // recovery_frame_cnt, exact_match_flag, broken_link_flag, two bits, and what fills the byte up.
+  const Bytes exact{0x06, 6, 1, 0xC4, 0x80};        // 1 1 0 00
+  const Bytes approximate{0x06, 6, 1, 0x84, 0x80};  // 1 0 0 00
+  const Bytes gradual{0x06, 6, 1, 0x61, 0x80};      // 011 0 0 00
+  std::vector<avstore::media::Packet> packets;
+  packets.push_back(key_packet({kIdr0}));
+  packets.push_back(key_packet({exact, intra0}));
+  packets.push_back(key_packet({approximate, intra0}));
+  packets.push_back(key_packet({gradual, intra0}));
+  packets.push_back(key_packet({intra0}));
+  CHECK(starts_of("h264", parameters.get(), packets) ==
+        std::vector<bool>{true, true, false, false, false});
+}

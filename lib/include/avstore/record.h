@@ -153,7 +153,8 @@ struct CameraResult {
   std::int64_t extra_left_out = 0;  // records that came with dropped frames
   std::int64_t undecodable = 0;     // see CameraStatus
   std::int64_t damaged = 0;
-  std::vector<Gap> gaps;
+  std::int64_t gap_count = 0;  // times the source was lost
+  std::vector<Gap> gaps;       // the first ten thousand; the store knows all
   RecordEnd end = RecordEnd::source_ended;
   std::string error;  // why it failed
 };

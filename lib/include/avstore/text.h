@@ -31,7 +31,8 @@ Durability durability_from_text(const std::string& text);  // process, power
 FrameClock clock_from_text(const std::string& text);       // arrival, source
 
 // A text fit to be shown and kept: addresses in it have no user and password any more, so that
-// "http://me:secret@camera/" becomes "http://camera/".
+// "http://me:secret@camera/" becomes "http://camera/", and "http://camera/?password=secret"
+// "http://camera/?password=...".
 std::string without_passwords(std::string text);
 
 }  // namespace avstore

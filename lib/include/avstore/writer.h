@@ -134,9 +134,9 @@ struct WriterStatistics {
 // program has the index database locked nothing becomes durable, and frames wait in the queue, for
 // as long as it takes; close(), sync() and insert_chunk() wait too. Member functions may
 // be called from any thread, one at a time; add_extra(), try_add_extra(), sync(), durable_count(),
-// dropped() and statistics() also while another thread adds frames, and close() and abandon(), of
-// which an add() or sync() that waits learns by an Error(invalid_argument), and an add_extra() too
-// if the store is given up: close() keeps what it waits with.
+// dropped(), has_failed() and statistics() also while another thread adds frames, and close() and
+// abandon(), of which an add() or sync() that waits learns by an Error(invalid_argument), and an
+// add_extra() too if the store is given up: close() keeps what it waits with.
 class Writer {
  public:
   // Makes the store's folder. Nothing else is written before the first frame or close(). A store
@@ -149,7 +149,8 @@ class Writer {
   // Go on with a store that was closed: frames follow those that are there, in a new chunk, and
   // must be such as they are. What the store says of itself stays: of the options format, encoding,
   // chunk_size, timing, frame_rate, metadata, creation time and zone are not used. Counts and
-  // places of frames are the store's. Stores that others wrote get avstore's database first.
+  // places of frames are the store's. Stores that others wrote get avstore's database first. At
+  // level `power` all files that are there are brought to the disk before this returns.
   // Throws Error: not_found (no store), exists (it is being recorded, or its recording was killed),
   // unsupported (its format is not written), invalid_argument (options), corrupt, io.
   static Writer append(const std::filesystem::path& store, WriterOptions options);
@@ -180,7 +181,8 @@ class Writer {
   // Waits while the queue has no room for it, also where frames are dropped: what is no frame is
   // never left out. Frames that are added meanwhile come behind it. Called by
   // WriterOptions::on_warning it does not wait.
-  // Throws Error: invalid_argument if it is none, io if the queue is full and that is to fail.
+  // Throws Error: invalid_argument if it is none or longer than 63 MiB, io if the queue is full and
+  // that is to fail.
   void add_extra(const std::string& json);
   // The same for what matters less than that nobody waits. False if it is left out, because it
   // would take more than half the room that extra data have.
@@ -204,6 +206,10 @@ class Writer {
   std::int64_t durable_count() const;
   // The first ten thousand frames that were dropped, in order; statistics() has the count of all.
   std::vector<FrameNames> dropped() const;
+
+  // Whether a failure behind the queue has ended the recording, which the next add(), sync() or
+  // close() throws: for whoever has no frame to add for a while.
+  bool has_failed() const;
 
   // Finish the last chunk and close the store. Idempotent.
   void close();

@@ -160,6 +160,19 @@ void sync_folder(const std::filesystem::path& folder) {
   file.sync();
 }
 
+void sync_folders_above(const std::filesystem::path& folder) {
+  std::error_code error;
+  std::filesystem::path above = std::filesystem::absolute(folder, error);
+  while (!error && above.has_relative_path()) {
+    above = above.parent_path();
+    try {
+      sync_folder(above);
+    } catch (const Error&) {
+      return;  // not ours to read, so not made for us either
+    }
+  }
+}
+
 FileLock::FileLock(const std::filesystem::path& path)
     : descriptor_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
   while (descriptor_ >= 0 && ::flock(descriptor_, LOCK_EX) != 0 && errno == EINTR) {
@@ -210,14 +223,10 @@ void copy_end_of_file(const std::filesystem::path& from, std::int64_t offset,
   }
 }
 
-void move_file(const std::filesystem::path& from, const std::filesystem::path& to) {
-  // A link never replaces a file, as a rename would.
+void link_or_copy_file(const std::filesystem::path& from, const std::filesystem::path& to) {
   if (::link(from.c_str(), to.c_str()) != 0) {
     base::copy_file(from, to);
   }
-  std::error_code error;
-  std::filesystem::remove(from, error);
-  require_done(error, from.string() + ": cannot remove");
 }
 
 void write_file(const std::filesystem::path& path, std::span<const std::uint8_t> bytes) {

@@ -63,6 +63,8 @@ void sync_file(const std::filesystem::path& path);
 
 // Make the names in a folder last through a power cut. Throws Error(io).
 void sync_folder(const std::filesystem::path& folder);
+// And the folder's own, and those of the folders that it lies in, as far up as they can be read.
+void sync_folders_above(const std::filesystem::path& folder);
 
 // Keeps other processes, and other threads of this one, that want the same file or folder out until
 // the end of its life or of this process, however that comes. Advisory, and no obstacle where the
@@ -79,9 +81,9 @@ class FileLock {
   int descriptor_;
 };
 
-// A file that is there under another name, or a copy of it. Refuses to replace one. A move to
-// another file system copies, and removes the original then. Throws Error(io or exists).
-void move_file(const std::filesystem::path& from, const std::filesystem::path& to);
+// A file that is there under one more name, or a copy of it where that cannot be (on another file
+// system); and always a copy. Refuse to replace a file. Throw Error(io or exists).
+void link_or_copy_file(const std::filesystem::path& from, const std::filesystem::path& to);
 void copy_file(const std::filesystem::path& from, const std::filesystem::path& to);
 // A copy of what is in a file from a place on, on the disk when this returns. Throws Error: io,
 // not_found.

@@ -1,8 +1,10 @@
 #include "avstore/text.h"
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <cmath>
+#include <iterator>
 #include <limits>
 #include <numeric>
 #include <optional>
@@ -151,6 +153,35 @@ bool ends_within_password(std::string_view authority) {
          authority.find_first_not_of("0123456789", colon + 1) != std::string_view::npos;
 }
 
+// Whether the parameter of an address says who may look: such as password, pwd, user, token or key.
+bool is_secret(std::string_view name) {
+  std::string lower(name);
+  std::transform(lower.begin(), lower.end(), lower.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  constexpr std::string_view kSecrets[] = {"pass", "pwd",   "user", "usr",   "login",
+                                           "auth", "token", "key",  "secret"};
+  return std::any_of(std::begin(kSecrets), std::end(kSecrets), [&lower](std::string_view secret) {
+    return lower.find(secret) != std::string::npos;
+  });
+}
+
+// Of the address that begins at `begin`: cameras take passwords as parameters too.
+void remove_secret_parameters(std::string& text, std::size_t begin) {
+  const auto end_of = [&text](const char* marks, std::size_t from) {
+    return std::min(text.find_first_of(marks, from), text.size());
+  };
+  std::size_t at = end_of("? \t\r\n", begin);
+  while (at < text.size() && (text[at] == '?' || text[at] == '&')) {
+    const std::size_t name = at + 1;
+    const std::size_t value = end_of("=&# \t\r\n", name);
+    at = end_of("&# \t\r\n", value);
+    if (value < at && is_secret(std::string_view(text).substr(name, value - name))) {
+      text.replace(value + 1, at - value - 1, "...");
+      at = value + 4;
+    }
+  }
+}
+
 }  // namespace
 
 std::string without_passwords(std::string text) {
@@ -167,6 +198,7 @@ std::string without_passwords(std::string text) {
     if (sign != std::string_view::npos) {
       text.erase(at, sign + 1);
     }
+    remove_secret_parameters(text, at);
     at = text.find(kBeforeAuthority, at);
   }
   return text;

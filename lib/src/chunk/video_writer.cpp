@@ -8,7 +8,9 @@
 // images of frames without a packet are kept for the next encoder in line, if there is one.
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <deque>
+#include <limits>
 #include <utility>
 
 #include "avstore/error.h"
@@ -16,6 +18,7 @@
 #include "media/encoder.h"
 #include "media/encoder_line.h"
 #include "media/muxer.h"
+#include "media/random_access.h"
 #include "media/rescale.h"
 
 namespace avstore::chunk {
@@ -36,10 +39,12 @@ class VideoWriter final : public ChunkWriter {
                 .time_base = encoder_time_base(),
                 .frame_rate = options.encoder.frame_rate,
                 .fragmented = true}),
+        access_(encoder_->parameters()),
+        delay_(delay_of(*encoder_)),
         keeps_images_(line.has_next()),
         first_(first) {
     first_.planes = {};
-    require_fine_clock();
+    require_fit_clock();
     note_pieces();
   }
 
@@ -126,14 +131,23 @@ class VideoWriter final : public ChunkWriter {
     return options_.timing == Timing::real ? Rational{1, kRealTicks} : Rational{rate.den, rate.num};
   }
 
-  // A container whose clock is coarser than the frames' spacing would give two frames one PTS.
-  void require_fine_clock() const {
+  // A container whose clock is coarser than the frames' spacing would give two frames one PTS, and
+  // MP4 counts a frame's ticks in 32 bits.
+  void require_fit_clock() const {
     if (muxer_.time_base().value() > encoder_time_base().value() &&
         options_.timing == Timing::nominal) {
       throw Error(ErrorKind::invalid_argument,
                   file_.string() + ": this container counts time in steps of " +
                       std::to_string(muxer_.time_base().value()) +
                       " s, too coarse for the frame rate; choose a lower nominal rate or MP4");
+    }
+    constexpr double kMostTicks = std::numeric_limits<std::int32_t>::max();
+    if (encoder_time_base().value() / muxer_.time_base().value() > kMostTicks &&
+        format_.format.extension == ".mp4") {
+      throw Error(ErrorKind::invalid_argument,
+                  file_.string() + ": MP4 has no room for frames " +
+                      std::to_string(encoder_time_base().value()) +
+                      " s apart; choose a higher nominal rate or Matroska");
     }
   }
 
@@ -235,7 +249,7 @@ class VideoWriter final : public ChunkWriter {
     to_muxer_time(packet);
     frame.packet = media::SeekPoint{first_waiting_ + (&frame - &waiting_.front()),
                                     packet.pts().value_or(0), packet.dts(), -1};
-    frame.key = packet.key();
+    frame.key = access_.is_whole(packet);
     frame.image = Image();
     muxer_.write(packet);
     ++packets_since_flush_;
@@ -259,12 +273,12 @@ class VideoWriter final : public ChunkWriter {
     const Rational to = muxer_.time_base();
     const auto place = [&](std::int64_t t) { return media::rescale(t, from, to); };
     std::int64_t dts = packets_written_;
-    if (packets_written_ >= delay()) {
-      dts = dts_to_come_.front() + delay();
+    if (packets_written_ >= delay_) {
+      dts = dts_to_come_.front() + delay_;
       dts_to_come_.pop_front();
     }
     ++packets_written_;
-    packet.set_timestamps(place(packet.pts().value_or(0) + delay()), place(dts), duration());
+    packet.set_timestamps(place(packet.pts().value_or(0) + delay_), place(dts), duration());
   }
 
   // Counts only for the last packet before a flush, when the next one is not known yet: its
@@ -276,8 +290,9 @@ class VideoWriter final : public ChunkWriter {
                : media::rescale(1, {rate.den, rate.num}, muxer_.time_base());
   }
 
-  std::int64_t delay() const {
-    const int b_frames = format_.intra_only ? 0 : options_.encoder.b_frames;
+  // B-frames may have been asked for by an option of the encoder's own.
+  std::int64_t delay_of(const media::Encoder& encoder) const {
+    const int b_frames = format_.intra_only ? 0 : encoder.b_frames();
     return b_frames == 0 ? 0 : b_frames + 1;
   }
 
@@ -315,6 +330,8 @@ class VideoWriter final : public ChunkWriter {
   std::optional<media::Encoder> encoder_;  // none once it has failed
   std::string encoder_name_;
   media::Muxer muxer_;
+  const media::RandomAccess access_;
+  const std::int64_t delay_;  // frames by which decoding runs ahead of showing
   bool keeps_images_;
   ImageView first_;  // without pixels
   std::deque<Waiting> waiting_;

@@ -8,6 +8,8 @@
 #include <thread>
 #include <utility>
 
+#include "index/index.h"
+
 namespace avstore::index {
 namespace {
 
@@ -74,6 +76,7 @@ constexpr std::chrono::milliseconds last_pause{128};
 
 // What a text or a row may be long, beside SQLite's own limit of a thousand million bytes.
 constexpr int longest_value = 64 << 20;
+static_assert(kLongestExtra < longest_value);
 
 // SQLite's virtual machine does some tens of operations a row in the longest statements here, and a
 // row takes more than ten bytes. Looking at a smaller file costs no time worth counting.

@@ -169,6 +169,20 @@ Extremes load_extremes(Database& database, const Extent& extent) {
   return extremes;
 }
 
+Extremes widen(Database& database, const Extremes& known, IndexRange range) {
+  Query query = database.query(
+      "SELECT min(frame_number), max(frame_number), min(frame_time), max(frame_time) FROM frames "
+      "WHERE frame_index >= ?1 AND frame_index < ?2",
+      range.begin, range.end);
+  if (!query.next() || query.is_null(0)) {
+    return known;
+  }
+  return {.number_min = std::min(known.number_min, query.integer(0)),
+          .number_max = std::max(known.number_max, query.integer(1)),
+          .time_min = std::fmin(known.time_min, query.real(2)),
+          .time_max = std::fmax(known.time_max, query.real(3))};
+}
+
 void store_progress(Database& database, const Progress& before, const Progress& now) {
   store_place(database, information_name::numbers_unordered_at, before.extent.numbers_unordered_at,
               now.extent.numbers_unordered_at);

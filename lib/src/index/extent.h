@@ -37,6 +37,8 @@ struct Progress {
 Extent load_extent(Database& database);
 Progress load_progress(Database& database, const Extent& extent);
 Extremes load_extremes(Database& database, const Extent& extent);
+// `known` together with those of the rows of [range.begin, range.end), which alone are looked at.
+Extremes widen(Database& database, const Extremes& known, IndexRange range);
 
 // Writes what differs from `before`, for readers: the order, and the reference's summary.
 void store_progress(Database& database, const Progress& before, const Progress& now);

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "index/chunk_rows.h"
@@ -61,11 +62,21 @@ class Index::Impl {
   AscendingColumn<std::int64_t>& numbers() { return numbers_; }
   AscendingColumn<double>& times() { return times_; }
 
+  // Over visible(). Call inside a transaction.
+  Extremes extremes();
+
   // The row of a frame that must be there, since visible() counts it.
   FrameRow existing(std::int64_t frame_index);
   [[noreturn]] void fail_missing(std::int64_t frame_index);
 
  private:
+  // What was found of the rows up to `last`.
+  struct KnownExtremes {
+    Extremes extremes;
+    FrameRow last;
+  };
+
+  bool still_holds(const KnownExtremes& known);
   void begin();
   void take_write_lock();
   void forget_if_rolled_back() noexcept;
@@ -83,6 +94,7 @@ class Index::Impl {
   Progress pending_;
   AscendingColumn<std::int64_t> numbers_;
   AscendingColumn<double> times_;
+  std::optional<KnownExtremes> known_extremes_;  // of a store that is out of order
 };
 
 }  // namespace avstore::index

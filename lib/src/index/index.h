@@ -58,6 +58,9 @@ struct KeyframeRow {
   std::int64_t position = -1;  // byte offset of the packet; -1 unknown
 };
 
+// The most bytes that a record of extra data may have: no row may be longer than 64 MiB.
+inline constexpr std::size_t kLongestExtra = std::size_t{63} << 20;
+
 // A row of table `extra_data`.
 struct ExtraRow {
   std::int64_t frame_index = 0;
@@ -185,6 +188,8 @@ class Index {
   std::int64_t frame_count() const;  // as of opening, the last commit or refresh()
   // See what another process has committed since. Returns frame_count().
   std::int64_t refresh();
+  // The same; returns the chunks of those very frames, which chunks() may give more of.
+  std::vector<ChunkRow> refresh_chunks();
   Ordering ordering() const;
   // Over all frames; zeros when empty. Times that are not numbers do not count; if none is, NaN.
   Extremes extremes() const;

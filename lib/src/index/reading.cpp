@@ -5,6 +5,7 @@
 #include <limits>
 #include <string>
 
+#include "base/same_number.h"
 #include "index/impl.h"
 #include "index/schema.h"
 
@@ -158,6 +159,37 @@ FrameRow Index::Impl::existing(std::int64_t frame_index) {
   return rows.front();
 }
 
+// Rows are only added, but for another process that cuts a store whose writer was killed. What is
+// added then is in another chunk, at another place or of another time.
+bool Index::Impl::still_holds(const KnownExtremes& known) {
+  const FrameRow& last = known.last;
+  if (last.frame_index >= visible_.frame_count) {
+    return false;
+  }
+  const auto rows = frame_rows(database(), {last.frame_index, last.frame_index + 1});
+  return !rows.empty() && rows[0].chunk == last.chunk && rows[0].frame_idx == last.frame_idx &&
+         rows[0].frame_number == last.frame_number &&
+         base::is_same(rows[0].frame_time, last.frame_time);
+}
+
+// Who follows a recording asks each time it has grown: only rows that are new are looked at then.
+Extremes Index::Impl::extremes() {
+  const Ordering order = visible_.ordering();
+  if (writable_ || visible_.frame_count == 0 || (order.numbers_ascend && order.times_ascend)) {
+    return load_extremes(database(), visible_);
+  }
+  const std::int64_t count = visible_.frame_count;
+  const bool known = known_extremes_ && still_holds(*known_extremes_);
+  const Extremes found = known ? widen(database(), known_extremes_->extremes,
+                                       {known_extremes_->last.frame_index + 1, count})
+                               : load_extremes(database(), visible_);
+  known_extremes_.reset();
+  if (const auto last = frame_rows(database(), {count - 1, count}); !last.empty()) {
+    known_extremes_ = {found, last[0]};
+  }
+  return found;
+}
+
 // Either another process cut the store since we counted, or the table has a hole.
 void Index::Impl::fail_missing(std::int64_t frame_index) {
   const bool removed = load_extent(database()).frame_count <= frame_index;
@@ -227,6 +259,15 @@ std::optional<ChunkRow> Index::chunk(std::int64_t chunk) const {
 
 std::vector<ChunkRow> Index::chunks() const {
   return chunk_rows(impl_->database(), any_chunk_from, any_chunk_to);
+}
+
+std::vector<ChunkRow> Index::refresh_chunks() {
+  if (impl_->database().in_transaction()) {
+    return chunks();
+  }
+  const ReadTransaction snapshot(impl_->database());
+  impl_->reload();
+  return chunks();
 }
 
 std::int64_t Index::chunk_count() const {
@@ -340,7 +381,7 @@ std::optional<std::string> Index::information(const std::string& name) const {
 
 Extremes Index::extremes() const {
   const ReadTransaction snapshot(impl_->database());
-  return load_extremes(impl_->database(), impl_->visible());
+  return impl_->extremes();
 }
 
 std::string Index::integrity_findings() const {

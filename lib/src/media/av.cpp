@@ -94,6 +94,16 @@ void Dictionary::set(const std::string& key, const std::string& value) {
   check(av_dict_set(&dictionary_, key.c_str(), value.c_str(), 0), key, "cannot note an option");
 }
 
+void OpenedAs::require_same(const AVCodecContext& context, const std::string& where) const {
+  if (context.width != width_ || context.height != height_ || context.pix_fmt != format_ ||
+      av_cmp_q(context.time_base, time_base_) != 0) {
+    throw Error(ErrorKind::invalid_argument,
+                where +
+                    ": an option changes size, pixel format or time base of what is encoded "
+                    "(video_size, pixel_format, time_base); these are the frames' own");
+  }
+}
+
 void Dictionary::require_all_used(const std::string& where) const {
   const AVDictionaryEntry* left = av_dict_get(dictionary_, "", nullptr, AV_DICT_IGNORE_SUFFIX);
   if (left != nullptr) {

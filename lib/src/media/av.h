@@ -88,6 +88,26 @@ class Dictionary {
   AVDictionary* dictionary_ = nullptr;
 };
 
+// What an encoder was to be opened for. Some of libavcodec's own options change that, and what is
+// then read of frames lies outside of them.
+class OpenedAs {
+ public:
+  explicit OpenedAs(const AVCodecContext& context)
+      : width_(context.width),
+        height_(context.height),
+        format_(context.pix_fmt),
+        time_base_(context.time_base) {}
+
+  // Throws Error(invalid_argument) if it was opened for anything else.
+  void require_same(const AVCodecContext& context, const std::string& where) const;
+
+ private:
+  int width_;
+  int height_;
+  AVPixelFormat format_;
+  AVRational time_base_;
+};
+
 AVPixelFormat to_av(PixelFormat format);        // AV_PIX_FMT_NONE for "array" and the empty one
 PixelFormat from_av(AVPixelFormat format);      // the constants' names where there is one
 bool is_full_range_yuvj(AVPixelFormat format);  // the deprecated yuvj formats

@@ -13,6 +13,12 @@ namespace {
 // Measured by tests/bench: one is slower than none, three are no faster.
 constexpr int kWaitingFrames = 2;
 
+// Not the end of reading: the frames around one that can't be decoded are still wanted. A linear
+// decode by ffmpeg goes on in the same way.
+bool is_the_files_fault(int code) {
+  return code == AVERROR_INVALIDDATA || code == AVERROR_PATCHWELCOME;
+}
+
 }  // namespace
 
 class Decoder::Impl {
@@ -39,9 +45,9 @@ class Decoder::Impl {
       if (code == AVERROR(EAGAIN) || code == AVERROR_EOF) {
         return std::nullopt;
       }
-      if (code == AVERROR_INVALIDDATA) {
+      if (is_the_files_fault(code)) {
         ++packets_undecodable_;
-        continue;  // see send()
+        continue;
       }
       check(code, where_, "cannot decode");
       ++frames_decoded_;
@@ -84,9 +90,7 @@ class Decoder::Impl {
   void send(const AVPacket* packet) {
     clear_log();
     const int code = avcodec_send_packet(context_.get(), packet);
-    // A frame that can't be decoded is the file's fault, not the end of reading: the frames around
-    // it are still wanted. A linear decode by ffmpeg goes on in the same way.
-    if (code == AVERROR_INVALIDDATA || code == AVERROR_PATCHWELCOME) {
+    if (is_the_files_fault(code)) {
       ++packets_undecodable_;
     } else if (code < 0 && code != AVERROR_EOF) {
       check(code, where_, "cannot decode");

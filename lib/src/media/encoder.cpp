@@ -386,6 +386,7 @@ class Encoder::Impl {
 
   void open(const Options& all) {
     connect_device();
+    const OpenedAs wanted(*context_);
     Dictionary dictionary(all);
     const int code = avcodec_open2(context_.get(), context_->codec, dictionary.address());
     if (code < 0) {
@@ -395,6 +396,7 @@ class Encoder::Impl {
                                               with_log(error_text(code)));
     }
     dictionary.require_all_used(where_);
+    wanted.require_same(*context_, where_);
   }
 
   // Before opening, because closing what was opened in vain takes time.
@@ -501,6 +503,9 @@ int Encoder::height() const {
 }
 int Encoder::keyframe_interval() const {
   return impl_->context().gop_size;
+}
+int Encoder::b_frames() const {
+  return std::max(impl_->context().max_b_frames, impl_->context().has_b_frames);
 }
 const AVCodecParameters* Encoder::parameters() const {
   return impl_->parameters();

@@ -55,6 +55,7 @@ class Encoder {
   int width() const;
   int height() const;
   int keyframe_interval() const;
+  int b_frames() const;  // at most, between others; whichever option asked for them
   const AVCodecParameters* parameters() const;  // for a Muxer; owned by this
   std::vector<std::uint8_t> headers() const;    // the codec's, as the container gets them
 

@@ -12,8 +12,10 @@
 namespace avstore::media {
 namespace {
 
-// recovery_frame_cnt of a recovery point message, if the SEI unit has one (ITU-T H.264, D.1.8).
-std::optional<unsigned> recovery_frame_count(Bytes sei) {
+// Whether a recovery point message, if the SEI unit has one, says that this picture and all that
+// follow are exactly what they are to be: recovery_frame_cnt 0, exact_match_flag 1 (ITU-T H.264,
+// D.1.8).
+bool recovers_exactly_at_once(Bytes sei) {
   constexpr unsigned kRecoveryPoint = 6;
   BitReader reader(sei.subspan(1));
   while (!reader.at_end()) {
@@ -27,13 +29,13 @@ std::optional<unsigned> recovery_frame_count(Bytes sei) {
       size += byte = reader.bits(8);
     } while (byte == 255 && !reader.at_end());
     if (type == kRecoveryPoint) {
-      return reader.ue();
+      return reader.ue() == 0 && !reader.at_end() && reader.bit() == 1;
     }
     for (; size > 0 && !reader.at_end(); --size) {
       reader.bits(8);
     }
   }
-  return std::nullopt;
+  return false;
 }
 
 // An IDR picture, or a picture that a recovery point declares whole from itself on.
@@ -47,8 +49,7 @@ class H264Start {
     if (type == kIdr) {
       found_ = true;
     } else if (type == kSei) {
-      const auto count = recovery_frame_count(nal);
-      recovers_at_once_ = recovers_at_once_ || count == 0U;
+      recovers_at_once_ = recovers_at_once_ || recovers_exactly_at_once(nal);
     } else if (type >= kSlice && type < kIdr) {
       found_ = recovers_at_once_;
     } else {
@@ -128,6 +129,9 @@ bool is_known_by_flag(const std::string& codec, const AVCodecParameters& paramet
 
 RandomAccess::RandomAccess(const Demuxer& demuxer)
     : RandomAccess(demuxer.stream().codec, demuxer.parameters()) {}
+
+RandomAccess::RandomAccess(const AVCodecParameters* parameters)
+    : RandomAccess(avcodec_get_name(parameters->codec_id), parameters) {}
 
 RandomAccess::RandomAccess(const std::string& codec, const AVCodecParameters* parameters)
     : headers_(*parameters) {

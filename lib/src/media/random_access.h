@@ -25,7 +25,12 @@ namespace avstore::media {
 class RandomAccess {
  public:
   explicit RandomAccess(const Demuxer& demuxer);
+  explicit RandomAccess(const AVCodecParameters* parameters);
   RandomAccess(const std::string& codec, const AVCodecParameters* parameters);
+
+  // Whether the picture in the packet needs none before it: where all headers are the decoder's
+  // own, as an encoder's are, it can start there.
+  bool is_whole(const Packet& packet) const;
 
   // Each packet once, in the order of the file.
   void take(const Packet& packet);
@@ -34,7 +39,6 @@ class RandomAccess {
 
  private:
   enum class Codec { h264, hevc, h263, by_flag, only_first };
-  bool is_whole(const Packet& packet) const;
 
   Codec codec_ = Codec::only_first;
   HeadersInForce headers_;

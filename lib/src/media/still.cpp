@@ -106,10 +106,12 @@ CodecContext open_encoder(const StillCodec& codec, const Image& image,
     // A quarter of the default's time for files a few percent larger.
     context->compression_level = 1;
   }
+  const OpenedAs wanted(*context);
   Dictionary dictionary(options);
   check(avcodec_open2(context.get(), encoder, dictionary.address()), where,
         "cannot open the image encoder");
   dictionary.require_all_used(where);
+  wanted.require_same(*context, where);
   return context;
 }
 

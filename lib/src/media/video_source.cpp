@@ -13,14 +13,22 @@ namespace {
 // presentation order, each takes the earliest time not taken yet.
 using EarliestFirst = std::multiset<std::int64_t>;
 
+// Where each packet has its own frame and time, it must be known which of them is lost; threads
+// that take a frame each tell that some packets later.
+bool tells_losses_apart(const Demuxer& demuxer) {
+  return demuxer.stream().intra_only && demuxer.timestamps_in_decode_order();
+}
+
 }  // namespace
 
 class VideoSource::Impl {
  public:
   Impl(const std::string& url, const DemuxerOptions& options, int threads, bool low_delay)
       : demuxer_(url, options),
-        decoder_(demuxer_, {.threads = threads,
-                            .threading = low_delay ? Threading::slice : Threading::frame}),
+        decoder_(demuxer_,
+                 {.threads = threads,
+                  .threading = low_delay || tells_losses_apart(demuxer_) ? Threading::slice
+                                                                         : Threading::frame}),
         one_each_(low_delay && demuxer_.stream().intra_only) {}
 
   std::optional<SourceFrame> next() {

@@ -8,6 +8,7 @@
 #include "base/files.h"
 #include "chunk/image_file.h"
 #include "imgstore/extra_data.h"
+#include "media/codec_table.h"
 #include "store/aside.h"
 #include "store/chunk_checksums.h"
 #include "store/extra_records.h"
@@ -106,15 +107,8 @@ void ChunkSequence::keep_names() const {
 // Nor is a folder on the disk while those that it lies in have not got its name; who made them is
 // not known here.
 void ChunkSequence::keep_name_of_store() const {
-  std::error_code error;
-  std::filesystem::path folder = std::filesystem::absolute(folder_, error);
-  while (is_for_power_cuts() && !error && folder.has_relative_path()) {
-    folder = folder.parent_path();
-    try {
-      base::sync_folder(folder);
-    } catch (const Error&) {
-      return;  // not ours to read, so not made for us either
-    }
+  if (is_for_power_cuts()) {
+    base::sync_folders_above(folder_);
   }
 }
 
@@ -229,7 +223,7 @@ void ChunkSequence::insert(const Insertion& insertion) {
   write_encoders();
   const std::string path = imgstore::chunk_path(metadata_, chunk_number_);
   if (insertion.move) {
-    base::move_file(insertion.file, folder_ / path);
+    base::link_or_copy_file(insertion.file, folder_ / path);
   } else {
     base::copy_file(insertion.file, folder_ / path);
   }
@@ -241,7 +235,7 @@ void ChunkSequence::insert(const Insertion& insertion) {
     if (options_.color.value_or(true)) {
       shape.push_back(3);
     }
-    describe(shape, "uint8");
+    describe(shape, media::is_deep(insertion.scan.pixel_format) ? "uint16" : "uint8");
   }
   append_scanned_chunk(index_, {chunk_number_, folder_, path, added_}, insertion.scan,
                        insertion.names);
@@ -257,6 +251,9 @@ void ChunkSequence::insert(const Insertion& insertion) {
   stored_ = added_;
   index_.commit();
   durable_ = stored_;
+  if (insertion.move) {
+    base::remove_all(insertion.file);  // now that the store has it, whatever happens
+  }
 }
 
 void ChunkSequence::store_encoded() {

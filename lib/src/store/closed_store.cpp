@@ -5,6 +5,7 @@
 
 #include "avstore/error.h"
 #include "avstore/format.h"
+#include "base/files.h"
 #include "store/layout.h"
 #include "store/store_index.h"
 
@@ -56,6 +57,18 @@ ClosedStore open_closed_store(const std::filesystem::path& folder,
   }
   metadata.format = find_format(metadata.format).name;
   return {std::move(metadata), std::move(index)};
+}
+
+void sync_store(const std::filesystem::path& folder) {
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+    if (entry.is_directory()) {
+      base::sync_folder(entry.path());
+    } else if (entry.is_regular_file()) {
+      base::sync_file(entry.path());
+    }
+  }
+  base::sync_folder(folder);
+  base::sync_folders_above(folder);
 }
 
 WriterOptions options_of(const ClosedStore& store, WriterOptions options) {

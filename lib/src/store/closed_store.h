@@ -22,6 +22,10 @@ struct ClosedStore {
 ClosedStore open_closed_store(const std::filesystem::path& folder,
                               const std::function<void(const std::string&)>& warn);
 
+// Make all that is in a store's folder last through a power cut: whoever wrote it may not have
+// waited for the disk. Throws Error(io).
+void sync_store(const std::filesystem::path& folder);
+
 // `options`, but what a store says of itself as the store says it.
 WriterOptions options_of(const ClosedStore& store, WriterOptions options);
 

@@ -114,7 +114,7 @@ std::optional<bool> is_locked(const fs::path& file) {
 }
 
 // Whether the name still leads to the file that is open. Its last owner may have removed it.
-bool is_in_place(const fs::path& file, int descriptor) {
+bool is_name_of(const fs::path& file, int descriptor) {
   struct stat open {};
   struct stat named {};
   return ::fstat(descriptor, &open) == 0 && ::stat(file.c_str(), &named) == 0 &&
@@ -143,7 +143,7 @@ RecordingLock::RecordingLock(const fs::path& folder) : file_(folder / kLockFile)
       require_not_recording(folder);
       throw Error(ErrorKind::exists, folder.string() + ": is being recorded");
     }
-  } while (!is_in_place(file_, descriptor_));
+  } while (!is_in_place());
   struct stat before {};
   const bool is_new = ::fstat(descriptor_, &before) == 0 && before.st_size == 0;
   const std::string text = to_text({::getpid(), start_of(::getpid()), this_boot()});
@@ -166,7 +166,13 @@ RecordingLock::~RecordingLock() {
 }
 
 void RecordingLock::remove() noexcept {
-  ::unlink(file_.c_str());
+  if (is_in_place()) {
+    ::unlink(file_.c_str());
+  }
+}
+
+bool RecordingLock::is_in_place() const noexcept {
+  return is_name_of(file_, descriptor_);
 }
 
 RecordingState recording_state(const fs::path& folder) {

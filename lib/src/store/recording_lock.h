@@ -20,8 +20,10 @@ class RecordingLock {
   RecordingLock(const RecordingLock&) = delete;
   RecordingLock& operator=(const RecordingLock&) = delete;
 
-  // Remove the file: the store is closed. Nothing happens if it is gone.
+  // Remove the file: the store is closed. Nothing happens if it is gone, or another has its name.
   void remove() noexcept;
+  // Whether the file still has its name: else somebody has moved or replaced the store's folder.
+  bool is_in_place() const noexcept;
 
  private:
   std::filesystem::path file_;

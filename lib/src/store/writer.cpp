@@ -5,13 +5,9 @@
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
-#include <deque>
 #include <exception>
 #include <functional>
-#include <future>
 #include <mutex>
-#include <numeric>
 #include <thread>
 #include <utility>
 #include <variant>
@@ -19,7 +15,6 @@
 #include "avstore/error.h"
 #include "base/files.h"
 #include "chunk/sensor_image.h"
-#include "imgstore/extra_data.h"
 #include "imgstore/metadata.h"
 #include "media/codec_table.h"
 #include "media/encoder.h"
@@ -35,37 +30,15 @@
 #include "store/store_folder.h"
 #include "store/thread_share.h"
 #include "store/writer_options.h"
+#include "store/writer_queue.h"
 
 namespace avstore {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-struct FrameItem {
-  Image image;
-  FrameNumber number;
-  FrameTime time;
-  std::size_t bytes = 0;
-  Clock::time_point added;
-};
-struct ExtraItem {
-  std::string json;
-  std::size_t bytes = 0;
-};
-struct SyncItem {};
-struct NothingCame {};
-struct InsertItem {
-  std::filesystem::path file;
-  imgstore::ChunkIndex names;
-  bool move = false;
-  std::shared_ptr<std::promise<void>> done;
-};
-using Item = std::variant<FrameItem, ExtraItem, SyncItem, InsertItem, NothingCame>;
+using store::WriterQueue;
 
 constexpr Rational kUsualFrameRate{25, 1};
-
-// The names of more dropped frames than that are not kept.
-constexpr std::size_t kMostDropped = 10000;
 
 // Frames are to become durable in a second: a longer wait for the index database is told of.
 constexpr std::chrono::seconds kQuietWait{1};
@@ -110,7 +83,9 @@ imgstore::StoreMetadata initial_metadata(const WriterOptions& options) {
 class Writer::Impl {
  public:
   Impl(const std::filesystem::path& path, WriterOptions options)
-      : options_(std::move(options)), threads_(options_.encoder.threads), folder_(path) {
+      : options_(std::move(options)),
+        threads_(std::in_place, options_.encoder.threads),
+        folder_(path) {
     decoded_ = media::decodes_sensor_data(options_.format);
     options_.format = find_format(options_.format).name;
     store::require_valid(options_);
@@ -130,7 +105,7 @@ class Writer::Impl {
   struct Append {};
   Impl(const std::filesystem::path& path, WriterOptions options, Append /*tag*/)
       : options_(std::move(options)),
-        threads_(options_.encoder.threads),
+        threads_(std::in_place, options_.encoder.threads),
         folder_(store::existing_folder(path)) {
     {
       // Whoever changes the store as a whole keeps others out so.
@@ -146,11 +121,14 @@ class Writer::Impl {
         options_.encoder.frame_rate = kUsualFrameRate;
       }
       metadata_ = std::move(store.metadata);
-      added_ = store.index.frame_count();
-      statistics_.frames_encoded = added_;
-      statistics_.frames_durable = added_;
+      statistics_.frames_encoded = store.index.frame_count();
+      statistics_.frames_durable = store.index.frame_count();
+      queue_.begin_at(store.index.frame_count());
       for (const index::ChunkRow& row : store.index.chunks()) {
         statistics_.bytes_written += row.bytes;
+      }
+      if (options_.durability == Durability::power) {
+        store::sync_store(folder_);  // its frames count as durable from the first on
       }
       appended_to_.emplace(waiting_for_lock(std::move(store.index)));
     } catch (...) {
@@ -160,6 +138,8 @@ class Writer::Impl {
     appends_ = true;
     start();
   }
+
+  bool has_failed() const { return queue_.has_failed(); }
 
   ~Impl() {
     try {
@@ -171,134 +151,44 @@ class Writer::Impl {
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
 
-  // `make_image` is called once there is room for the frame.
-  bool add(const ImageView& view, const std::function<Image()>& make_image, FrameNumber number,
-           FrameTime time) {
-    const Clock::time_point begin = Clock::now();
-    rules_->check(view, added_);
-    const std::size_t bytes = packed_size(view);
-    if (!reserve(bytes, {number, time})) {
-      return false;
-    }
-    try {
-      put({make_image(), number, time, bytes, begin});
-    } catch (...) {
-      const std::lock_guard lock(mutex_);
-      release(bytes);
-      throw;
-    }
-    return true;
-  }
-
   bool add_shared(Image image, FrameNumber number, FrameTime time) {
     const ImageView view = image.view();
-    return add(
-        view, [&image] { return std::move(image); }, number, time);
+    return add(view, [&image] { return std::move(image); }, {number, time});
   }
 
   bool add_copy(const ImageView& view, FrameNumber number, FrameTime time) {
-    return add(
-        view, [&] { return pool_.copy(view); }, number, time);
+    return add(view, [&] { return pool_.copy(view); }, {number, time});
   }
 
   void insert_chunk(const std::filesystem::path& file, std::span<const FrameNames> names,
                     bool move) {
-    InsertItem item{file, {}, move, std::make_shared<std::promise<void>>()};
+    imgstore::ChunkIndex chunk;
     for (const FrameNames& name : names) {
-      item.names.frame_number.push_back(name.number.value);
-      item.names.frame_time.push_back(name.time.seconds);
+      chunk.frame_number.push_back(name.number.value);
+      chunk.frame_time.push_back(name.time.seconds);
     }
-    std::future<void> done = item.done->get_future();
-    {
-      const std::lock_guard lock(mutex_);
-      require_open();
-      throw_failure();
-      queue_.emplace_back(std::move(item));
-      work_.notify_one();
-    }
-    try {
-      done.get();
-    } catch (const std::future_error&) {
-      // Nobody is left to do it.
-      const std::lock_guard lock(mutex_);
-      throw_failure();
-      throw_given_up();
-    }
-    const std::lock_guard lock(mutex_);
-    added_ += static_cast<std::int64_t>(names.size());
+    queue_.insert(file, std::move(chunk), move);
   }
 
   void add_extra(const std::string& json) {
-    ExtraItem extra = extra_item(json);
-    std::unique_lock lock(mutex_);
-    require_open();
-    throw_failure();
     // A warning may lead here on the very thread that makes room.
-    const bool may_wait = std::this_thread::get_id() != worker_id_;
-    if (may_wait && options_.when_full == WhenFull::fail &&
-        !has_room_for_extra(extra.bytes, options_.queue_bytes)) {
-      throw Error(ErrorKind::io,
-                  folder_.string() + ": extra data come too fast: the queue is full");
-    }
-    // Its place is behind the newest frame, so it goes there before it waits: else frames that
-    // other threads add meanwhile would come between.
-    const std::int64_t mine = queue_extra(std::move(extra));
-    if (may_wait) {
-      room_.wait(lock, [&] { return extra_let_in_ >= mine || failure_ || closed_; });
-    }
-    throw_failure();
-    if (abandoned_) {
-      throw_closed();
-    }
+    queue_.add_extra(json, std::this_thread::get_id() != worker_id_);
   }
 
-  bool try_add_extra(const std::string& json) {
-    ExtraItem extra = extra_item(json);
-    const std::lock_guard lock(mutex_);
-    require_open();
-    throw_failure();
-    if (!extra_outside_.empty() || !has_room_for_extra(extra.bytes, options_.queue_bytes / 2)) {
-      return false;
-    }
-    queue_extra(std::move(extra));
-    return true;
-  }
+  bool try_add_extra(const std::string& json) { return queue_.try_add_extra(json); }
 
-  void sync() {
-    std::unique_lock lock(mutex_);
-    require_open();
-    throw_failure();
-    queue_.emplace_back(SyncItem{});
-    const std::int64_t mine = ++syncs_wanted_;
-    work_.notify_one();
-    synced_.wait(lock, [&] { return syncs_done_ >= mine || failure_ || abandoned_; });
-    throw_failure();
-    if (syncs_done_ < mine) {
-      throw_given_up();
-    }
-  }
+  void sync() { queue_.sync(); }
 
   void close() {
-    {
-      const std::lock_guard lock(mutex_);
-      if (closed_) {
-        return;
-      }
-      begin_to_close();
+    if (queue_.close()) {
+      end_worker();
     }
-    end_worker();
   }
 
   void abandon() noexcept {
     given_up_ = true;
-    {
-      const std::lock_guard lock(mutex_);
-      if (closed_) {
-        return;
-      }
-      abandoned_ = true;
-      begin_to_close();
-      synced_.notify_all();
+    if (!queue_.abandon()) {
+      return;
     }
     try {
       end_worker();
@@ -310,46 +200,48 @@ class Writer::Impl {
   const std::filesystem::path& path() const { return folder_; }
 
   WriterStatistics statistics() const {
-    const std::lock_guard lock(mutex_);
-    WriterStatistics all = statistics_;
-    all.frames_added = added_;
-    all.frames_dropped = dropped_count_;
-    all.queue_frames = queued_frames_;
-    all.queue_bytes = std::accumulate(extra_outside_.begin(), extra_outside_.end(), queued_bytes_);
-    all.encode_latency = encode_latency_.percentiles();
-    all.total_latency = total_latency_.percentiles();
+    WriterStatistics all;
+    {
+      const std::lock_guard lock(statistics_mutex_);
+      all = statistics_;
+      all.encode_latency = encode_latency_.percentiles();
+      all.total_latency = total_latency_.percentiles();
+    }
+    // After that, so that there are no more frames durable than were added.
+    const WriterQueue::Account account = queue_.account();
+    all.frames_added = account.frames_added;
+    all.frames_dropped = account.frames_dropped;
+    all.queue_frames = account.frames;
+    all.queue_bytes = account.bytes;
     return all;
   }
 
   std::int64_t durable_count() const {
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard lock(statistics_mutex_);
     return statistics_.frames_durable;
   }
 
-  std::vector<FrameNames> dropped() const {
-    const std::lock_guard lock(mutex_);
-    return dropped_;
-  }
+  std::vector<FrameNames> dropped() const { return queue_.dropped(); }
 
  private:
+  bool add(const ImageView& view, const std::function<Image()>& make_image,
+           const FrameNames& names) {
+    rules_->check(view, queue_.frames_added());
+    return queue_.add_frame(packed_size(view), names, make_image);
+  }
+
   void start() {
     rules_.emplace(folder_, options_, metadata_, decoded_);
     under_way_.emplace(keyframe_interval(options_.encoder));
-    const std::lock_guard lock(mutex_);
     worker_ = std::thread([this] { work(); });
     worker_id_ = worker_.get_id();
   }
 
-  void begin_to_close() {
-    closed_ = true;
-    work_.notify_one();
-    room_.notify_all();
-  }
-
   void end_worker() {
     worker_.join();
+    threads_.reset();  // for the others
     release_folder();
-    throw_failure();
+    queue_.throw_failure();
   }
 
   void make_way() {
@@ -372,7 +264,9 @@ class Writer::Impl {
 
   // What failed or was abandoned before its first frame was durable is no store.
   void release_folder() {
-    const bool is_none = (failure_ || abandoned_) && statistics_.frames_durable == 0 && !appends_;
+    const bool is_none =
+        (queue_.has_failed() || queue_.is_abandoned()) && durable_count() == 0 && !appends_ &&
+        recording_->is_in_place();  // else it is no more our folder that has this name
     if (is_none) {
       store::remove_store_files(folder_);
       replaced_->bring_back();
@@ -401,111 +295,12 @@ class Writer::Impl {
     }
   }
 
-  // Make room in the queue for a frame. False if it is dropped.
-  bool reserve(std::size_t bytes, const FrameNames& names) {
-    std::unique_lock lock(mutex_);
-    require_open();
-    if (options_.when_full == WhenFull::block) {
-      room_.wait(lock, [&] { return has_room(bytes) || failure_ || closed_; });
-      require_open();  // closed by another thread meanwhile
-    }
-    throw_failure();
-    if (!has_room(bytes)) {
-      if (options_.when_full == WhenFull::fail) {
-        throw Error(ErrorKind::io, folder_.string() + ": frame " + std::to_string(added_) +
-                                       " comes too fast: the queue is full, " +
-                                       std::to_string(queued_frames_) + " frames wait");
-      }
-      ++dropped_count_;
-      if (dropped_.size() < kMostDropped) {
-        dropped_.push_back(names);
-      }
-      return false;
-    }
-    ++queued_frames_;
-    queued_bytes_ += bytes;
-    return true;
-  }
-
-  void put(FrameItem frame) {
-    const std::lock_guard lock(mutex_);
-    require_open();
-    throw_failure();
-    queue_.emplace_back(std::move(frame));
-    ++added_;
-    work_.notify_one();
-  }
-
-  void release(std::size_t bytes) {
-    --queued_frames_;
-    queued_bytes_ -= bytes;
-    room_.notify_all();
-  }
-
-  bool has_room(std::size_t bytes) const {
-    return queued_frames_ == 0 || (queued_frames_ < options_.queue_frames &&
-                                   queued_bytes_ + bytes <= options_.queue_bytes);
-  }
-
-  static ExtraItem extra_item(const std::string& json) {
-    ExtraItem extra{imgstore::normalize_extra_json(json)};
-    extra.bytes = sizeof(Item) + extra.json.size();
-    return extra;
-  }
-
-  // Frames do not take this room away: else a queue that they fill would keep extra data waiting
-  // for longer than they wait themselves.
-  bool has_room_for_extra(std::size_t bytes, std::size_t most) const {
-    return queued_extra_bytes_ == 0 || queued_extra_bytes_ + bytes <= most;
-  }
-
-  // What extra_let_in_ must have come to for there to be room for it.
-  std::int64_t queue_extra(ExtraItem extra) {
-    extra_outside_.push_back(extra.bytes);
-    queue_.emplace_back(std::move(extra));
-    work_.notify_one();
-    const std::int64_t mine = extra_let_in_ + static_cast<std::int64_t>(extra_outside_.size());
-    let_extra_in();
-    return mine;
-  }
-
-  // One after another, so that a large record is not kept waiting by small ones.
-  void let_extra_in() {
-    while (!extra_outside_.empty() &&
-           has_room_for_extra(extra_outside_.front(), options_.queue_bytes)) {
-      queued_extra_bytes_ += extra_outside_.front();
-      queued_bytes_ += extra_outside_.front();
-      extra_outside_.pop_front();
-      ++extra_let_in_;
-    }
-  }
-
-  void require_open() const {
-    if (closed_) {
-      throw_closed();
-    }
-  }
-
-  [[noreturn]] void throw_closed() const {
-    throw Error(ErrorKind::invalid_argument, folder_.string() + ": the writer is closed");
-  }
-
-  void throw_failure() const {
-    if (failure_) {
-      std::rethrow_exception(failure_);
-    }
-  }
-
-  [[noreturn]] void throw_given_up() const {
-    throw Error(ErrorKind::invalid_argument, folder_.string() + ": the writer was given up");
-  }
-
   // --- The writer's own thread ---
 
   void work() {
     push_nobody_aside();
     try {
-      while (auto item = next_item()) {
+      while (auto item = queue_.next(under_way_->next_due())) {
         std::visit([this](auto& what) { handle(what); }, *item);
         store_if_due();
         publish();
@@ -523,7 +318,7 @@ class Writer::Impl {
       publish();
     }
     // A writer that cannot keep up would only fall back further.
-    if (under_way_->must_store_all() && is_queue_empty()) {
+    if (under_way_->must_store_all() && queue_.is_empty()) {
       make_durable();
     } else if (under_way_->must_store_extra()) {
       chunks_->store_extra();
@@ -531,13 +326,8 @@ class Writer::Impl {
     }
   }
 
-  bool is_queue_empty() const {
-    const std::lock_guard lock(mutex_);
-    return queue_.empty();
-  }
-
   // What is due is stored after each item.
-  void handle(const NothingCame& /*unused*/) {}
+  void handle(const WriterQueue::NothingCame& /*unused*/) {}
 
   void make_durable() {
     if (chunks_) {
@@ -546,26 +336,7 @@ class Writer::Impl {
     }
   }
 
-  // Waits for the next item; none when the writer closes and all is done, or is given up.
-  std::optional<Item> next_item() {
-    std::unique_lock lock(mutex_);
-    const auto is_due = [this] { return !queue_.empty() || closed_; };
-    if (const auto due = under_way_->next_due()) {
-      if (!work_.wait_until(lock, *due, is_due)) {
-        return NothingCame{};
-      }
-    } else {
-      work_.wait(lock, is_due);
-    }
-    if (queue_.empty() || abandoned_) {
-      return std::nullopt;
-    }
-    Item item = std::move(queue_.front());
-    queue_.pop_front();
-    return item;
-  }
-
-  void handle(FrameItem& frame) {
+  void handle(WriterQueue::Frame& frame) {
     // First as many as come while the encoder starts, which competes for memory too; then enough
     // for all the frames that the queue holds and the one being encoded.
     pool_.make_ready(options_.queue_frames + 1, chunks_ ? 4 : 16);
@@ -579,9 +350,11 @@ class Writer::Impl {
     chunks().add(frame.image, frame.number, frame.time);
     frame.image = Image();
     under_way_->take(chunks_->frames_encoded(), frame.added);
-    const std::lock_guard lock(mutex_);
-    encode_latency_.note(Clock::now() - begin);
-    release(frame.bytes);
+    {
+      const std::lock_guard lock(statistics_mutex_);
+      encode_latency_.note(Clock::now() - begin);
+    }
+    queue_.note_done(frame);
   }
 
   // Other programs may keep the database to themselves for any time (a query in a shell, a process
@@ -616,7 +389,7 @@ class Writer::Impl {
 
   store::ChunkSequence& chunks() {
     if (!chunks_) {
-      chunks_.emplace(folder_, metadata_, options_, threads_,
+      chunks_.emplace(folder_, metadata_, options_, *threads_,
                       appended_to_
                           ? *std::exchange(appended_to_, std::nullopt)
                           : waiting_for_lock(store::make_index(folder_, metadata_, options_)));
@@ -624,7 +397,7 @@ class Writer::Impl {
     return *chunks_;
   }
 
-  void handle(const InsertItem& item) {
+  void handle(const WriterQueue::Insertion& item) {
     std::optional<store::ChunkSequence::Insertion> insertion;
     try {
       insertion = chunks().check_insertion(item.file, item.names, item.move);
@@ -645,23 +418,16 @@ class Writer::Impl {
     item.done->set_value();
   }
 
-  void handle(const ExtraItem& extra) {
+  void handle(const WriterQueue::Extra& extra) {
     chunks().add_extra(extra.json);
     under_way_->take_extra();
-    const std::lock_guard lock(mutex_);
-    // It was let in: the first always is.
-    queued_extra_bytes_ -= extra.bytes;
-    queued_bytes_ -= extra.bytes;
-    let_extra_in();
-    room_.notify_all();
+    queue_.note_done(extra);
   }
 
-  void handle(const SyncItem& /*sync*/) {
+  void handle(const WriterQueue::Sync& sync) {
     make_durable();
     publish();  // whoever waits will look at what is durable
-    const std::lock_guard lock(mutex_);
-    ++syncs_done_;
-    synced_.notify_all();
+    queue_.note_done(sync);
   }
 
   void publish() {
@@ -669,9 +435,9 @@ class Writer::Impl {
       return;
     }
     if (replaced_ && chunks_->frames_durable() > 0) {
-      replaced_->drop();  // the disk may be slow, and add() waits for the lock below
+      replaced_->drop();  // the disk may be slow, and statistics() waits for the lock below
     }
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard lock(statistics_mutex_);
     statistics_.frames_encoded = chunks_->frames_encoded();
     statistics_.frames_durable = chunks_->frames_durable();
     statistics_.bytes_written = chunks_->bytes_written();
@@ -682,14 +448,9 @@ class Writer::Impl {
     }
   }
 
-  bool is_abandoned() const {
-    const std::lock_guard lock(mutex_);
-    return abandoned_;
-  }
-
   void end() {
-    if (is_abandoned()) {
-      throw_queue_away();
+    if (queue_.is_abandoned()) {
+      queue_.throw_away();
       if (chunks_) {
         chunks_->abandon_chunk(store::ChunkSequence::Unfinished::removed);
       }
@@ -725,39 +486,21 @@ class Writer::Impl {
     if (chunks_) {
       // Without a frame there will be no store to put anything aside in; and what is given up is
       // not wanted.
-      const bool is_kept = !is_abandoned() && (appends_ || chunks_->frames_durable() > 0);
+      const bool is_kept = !queue_.is_abandoned() && (appends_ || chunks_->frames_durable() > 0);
       chunks_->abandon_chunk(is_kept ? store::ChunkSequence::Unfinished::put_aside
                                      : store::ChunkSequence::Unfinished::removed);
     }
-    failure = with_path(std::move(failure));
-    {
-      const std::lock_guard lock(mutex_);
-      if (!abandoned_) {
-        failure_ = std::move(failure);
-      }
-      room_.notify_all();
-      synced_.notify_all();
-    }
-    throw_queue_away();
-  }
-
-  // Nothing comes into it any more. Whoever waits for what is in it is let go.
-  void throw_queue_away() {
-    std::deque<Item> rest;
-    {
-      const std::lock_guard lock(mutex_);
-      rest.swap(queue_);
-    }
-    // Here, without the lock: callers' functions let go of pixels, and may wait for somebody who
-    // asks this writer something.
+    queue_.fail(with_path(std::move(failure)));
+    queue_.throw_away();
   }
 
   WriterOptions options_;
   std::atomic<bool> given_up_ = false;  // nothing is waited for any more
   bool told_of_lock_ = false;           // used by the worker only
   bool decoded_ = false;  // frames are decoded from their encoding before they are written
-  store::ThreadShare threads_;
+  std::optional<store::ThreadShare> threads_;  // until the worker has ended
   std::filesystem::path folder_;
+  WriterQueue queue_{folder_, options_};
   std::optional<store::RecordingLock> recording_;
   std::optional<store::ReplacedStore> replaced_;  // none if it is gone on with one that is there
   imgstore::StoreMetadata metadata_;
@@ -769,26 +512,7 @@ class Writer::Impl {
   // Used by the worker only, set before it starts: the frame rate is known by then.
   std::optional<store::FramesUnderWay> under_way_;
 
-  mutable std::mutex mutex_;  // guards what follows
-  std::condition_variable work_;
-  std::condition_variable room_;
-  std::condition_variable synced_;
-  std::deque<Item> queue_;
-  std::size_t queued_frames_ = 0;       // with the one being encoded
-  std::size_t queued_bytes_ = 0;        // of extra data too
-  std::size_t queued_extra_bytes_ = 0;  // of these alone
-  // Bytes of each record in the queue that does not count there yet: whoever told it waits until it
-  // does. They are the last ones.
-  std::deque<std::size_t> extra_outside_;
-  std::int64_t extra_let_in_ = 0;  // records that counted ever
-  std::int64_t added_ = 0;
-  std::int64_t syncs_wanted_ = 0;
-  std::int64_t syncs_done_ = 0;
-  bool closed_ = false;
-  bool abandoned_ = false;
-  std::exception_ptr failure_;
-  std::int64_t dropped_count_ = 0;
-  std::vector<FrameNames> dropped_;  // the first of them
+  mutable std::mutex statistics_mutex_;  // guards what follows
   store::LatencyMeter encode_latency_;
   store::LatencyMeter total_latency_;
   WriterStatistics statistics_;  // as the worker sees it
@@ -832,6 +556,9 @@ std::int64_t Writer::durable_count() const {
 }
 std::vector<FrameNames> Writer::dropped() const {
   return impl_->dropped();
+}
+bool Writer::has_failed() const {
+  return impl_->has_failed();
 }
 void Writer::close() {
   impl_->close();

@@ -17,6 +17,7 @@ void require_valid(const WriterOptions& options) {
           "the nominal frame rate cannot be negative");
   require(options.encoder.keyframe_interval >= 0, "keyframe interval must be positive");
   require(options.encoder.b_frames >= 0, "the number of B-frames cannot be negative");
+  require(options.encoder.b_frames <= 16, "there are at most 16 B-frames between others");
   require(options.encoder.threads >= 0, "the number of threads cannot be negative");
   const auto quality = options.encoder.quality.value_or(0);
   require(quality >= 0 && quality <= 100, "quality goes from 0 to 100");

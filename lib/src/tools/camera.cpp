@@ -40,8 +40,15 @@ bool is_unix_time(double seconds, double now) {
   return std::abs(seconds - now) < kDay;
 }
 
+// Seconds: a clock that goes back by more has started over, as that of MPEG-TS does after 26.5
+// hours. No reordering and no correction is as large.
+constexpr double kStartedOver = 600;
+
 // The store gets a record of lost frames at least after so many.
 constexpr std::size_t kMostInRecord = 1000;
+
+// More gaps than that are not kept here: a source may come and go for weeks.
+constexpr std::size_t kMostGaps = 10000;
 
 }  // namespace
 
@@ -100,7 +107,7 @@ CameraStatus Camera::status() const {
   status.frames_arrived = arrived_;
   status.frames_undecodable = undecodable_count_;
   status.frames_damaged = damaged_count_;
-  status.gaps = static_cast<std::int64_t>(gaps_.size());
+  status.gaps = gap_count_;
   status.queue_limit = options_.writer.queue_frames;
   status.frames_before = frames_before_;
   if (writer_) {
@@ -141,6 +148,7 @@ void Camera::run() {
   result_.store = options_.store;
   result_.frames_before = frames_before_;
   result_.seconds = std::chrono::duration<double>(last_arrival_ - first_arrival_).count();
+  result_.gap_count = gap_count_;
   result_.gaps = gaps_;
   result_.undecodable = undecodable_count_;
   result_.damaged = damaged_count_;
@@ -192,7 +200,11 @@ void Camera::record() {
   PixelInput input(find_format(options_.writer.format), name_, terms_.notice,
                    options_.writer.encoding);
   while (const auto frame = next_frame()) {
+    const Clock::time_point begin = Clock::now();
     take(*frame, input);
+    if (last_activity_) {
+      *last_activity_ += Clock::now() - begin;  // it was the store that kept the source waiting
+    }
   }
   if (frames_ == 0 && !over()) {
     throw Error(ErrorKind::io, nothing_text());
@@ -373,7 +385,10 @@ void Camera::note_gap_at_end() {
 void Camera::add_gap(const Gap& gap) {
   {
     const std::lock_guard lock(mutex_);
-    gaps_.push_back(gap);
+    ++gap_count_;
+    if (gaps_.size() < kMostGaps) {
+      gaps_.push_back(gap);
+    }
   }
   writer_->add_extra(gap_record(gap));
 }
@@ -426,7 +441,9 @@ FrameTime Camera::time_of(const LiveFrame& frame, double arrival) {
   if (options_.clock.value_or(usual) == FrameClock::arrival || !frame.seconds) {
     return FrameTime(arrival);
   }
-  if (!offset_) {
+  const bool starts_over = last_source_time_ && *frame.seconds < *last_source_time_ - kStartedOver;
+  last_source_time_ = frame.seconds;
+  if (!offset_ || (starts_over && !is_raw)) {
     offset_ = is_raw || is_unix_time(*frame.seconds, arrival) ? 0 : arrival - *frame.seconds;
   }
   return FrameTime(*frame.seconds + *offset_);
@@ -508,7 +525,9 @@ std::string Camera::silence_text() const {
 }
 
 bool Camera::over() {
-  if (terms_.frames && frames_ >= *terms_.frames) {
+  if (writer_ && writer_->has_failed()) {
+    stop(RecordEnd::failed);  // close() will say why
+  } else if (terms_.frames && frames_ >= *terms_.frames) {
     stop(RecordEnd::frames);
   } else if (terms_.duration && seconds_recorded() >= *terms_.duration) {
     stop(RecordEnd::duration);

@@ -128,6 +128,7 @@ class Camera {
   // Of the recording thread alone.
   std::unique_ptr<FrameSource> source_;
   std::optional<double> offset_;  // from the source's clock to Unix time; none yet since it opened
+  std::optional<double> last_source_time_;  // by that clock
   Clock::time_point first_arrival_;
   Clock::time_point last_arrival_;
   Clock::time_point last_added_;  // when the newest frame in the store came
@@ -155,7 +156,8 @@ class Camera {
   std::int64_t frames_before_ = 0;  // in the store that is appended to; set once, with the writer
   std::int64_t bytes_before_ = 0;   // likewise
   std::optional<Writer> writer_;    // set once; its statistics may be asked for at any time
-  std::vector<Gap> gaps_;
+  std::int64_t gap_count_ = 0;
+  std::vector<Gap> gaps_;  // the first of them
   CameraResult result_;
 
   std::thread thread_;

@@ -135,17 +135,24 @@ class Exporter {
     const media::StreamInfo source = open_packets(reader_, plan_.segments.front()).stream();
     const bool deep =
         !source.pixel_format.empty() && media::is_deep(PixelFormat::from_name(source.pixel_format));
-    if (deep && target_.formats.contains(source.codec)) {
+    if (deep && target_.formats.contains(source.codec) && keeps_depth(source.codec)) {
       encode_as_ = source.codec;
       keeps_layout_ = true;
     }
+  }
+
+  // There are pixels that decoders know and no encoder takes, such as gray of 10 bit in HEVC.
+  bool keeps_depth(const std::string& codec) {
+    media::VideoFormat format = media::find_video_format(target_.formats.at(codec));
+    format.keeps_layout = true;
+    return media::keeps_depth(format, reader_.read(FrameIndex(range_.begin)).image.view());
   }
 
   bool container_takes(const media::Demuxer& demuxer) const {
     return media::Muxer::takes(target_.muxer, demuxer.parameters());
   }
 
-  // Try the first frame to be encoded: the encoder must open, for the same size and pixels.
+  // Try the first frame to be encoded: an encoder must open, for the same size and pixels.
   bool encodes_alike() {
     if (!target_.formats.contains(codec_)) {
       return false;
@@ -155,9 +162,16 @@ class Exporter {
     encode_as_ = codec_;
     keeps_layout_ = true;
     const Frame frame = reader_.read(FrameIndex(segment->frames.begin));
-    const media::Encoder encoder =
-        open_encoder({frame_rate_.den, frame_rate_.num}, frame.image.view());
-    return joined_->can_join(encoder.parameters());
+    try {
+      const media::Encoder encoder =
+          open_encoder({frame_rate_.den, frame_rate_.num}, frame.image.view());
+      return joined_->can_join(encoder.parameters());
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::unsupported) {
+        throw;
+      }
+      return false;  // none takes such pixels
+    }
   }
 
   media::Encoder open_encoder(Rational time_base, const ImageView& first) {
@@ -238,9 +252,12 @@ class Exporter {
   }
 
   // A gray store's colour planes, where it has any, mean nothing.
-  Image to_encode(const Image& image) const {
-    const bool keep = keeps_layout_ || reader_.info().color || reader_.info().dtype != "uint8";
-    return keep ? image : media::Converter(1).convert(image, pixel::gray8);
+  Image to_encode(const Image& image) {
+    if (keeps_layout_ || reader_.info().color || reader_.info().dtype != "uint8") {
+      return image;
+    }
+    tell_of_loss(image.format(), pixel::gray8);
+    return media::Converter(1).convert(image, pixel::gray8);
   }
 
   std::int64_t place_of(std::int64_t pts) const {

@@ -1,5 +1,10 @@
 // avstore import: a video file becomes a store.
+#include <fmt/format.h>
+
+#include <cstdint>
+#include <functional>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "avstore/error.h"
@@ -46,6 +51,28 @@ void adopt_frame_rate(WriterOptions& options, Rational source) {
   }
 }
 
+// Frames of which nothing could be made.
+class Losses {
+ public:
+  void note(std::optional<double> seconds) {
+    if (++count_ == 1) {
+      first_ = seconds;
+    }
+  }
+  void tell(const std::string& file, const std::function<void(const std::string&)>& notice) const {
+    if (count_ > 0 && notice) {
+      notice(fmt::format("{}: {} frame{} cannot be decoded{} and {} left out", file, count_,
+                         count_ == 1 ? "" : "s",
+                         first_ ? fmt::format(", the first at {:g} s,", *first_) : "",
+                         count_ == 1 ? "is" : "are"));
+    }
+  }
+
+ private:
+  std::int64_t count_ = 0;
+  std::optional<double> first_;
+};
+
 ImportResult encode_anew(const fs::path& file, const fs::path& store,
                          const ImportOptions& options) {
   media::VideoSource source(file.string(), demuxer_options(options.stream), 0, false);
@@ -57,10 +84,12 @@ ImportResult encode_anew(const fs::path& file, const fs::path& store,
   tools::PixelInput input(find_format(writer_options.format), file.string(), options.notice,
                           writer_options.encoding);
 
+  Losses losses;
   Writer writer(store, writer_options);
   try {
     while (auto frame = source.next()) {
       if (frame->undecodable) {
+        losses.note(frame->seconds);
         continue;
       }
       const FrameNames names = namer.next(*frame->seconds);
@@ -72,6 +101,7 @@ ImportResult encode_anew(const fs::path& file, const fs::path& store,
     }
     tools::require_whole(source.truncation(), file.string(), options);
     tools::tell_of_truncation(source.truncation(), file.string(), options);
+    losses.tell(file.string(), options.notice);
     namer.require_all_used();
     writer.close();
   } catch (...) {

@@ -9,6 +9,7 @@
 #include "imgstore/chunk_index.h"
 #include "imgstore/metadata.h"
 #include "index/index.h"
+#include "media/codec_table.h"
 #include "media/container.h"
 #include "media/demuxer.h"
 #include "media/muxer.h"
@@ -47,6 +48,10 @@ imgstore::StoreMetadata make_metadata(const media::Demuxer& source,
   metadata.imgshape = {stream.height, stream.width};
   if (!stream.pixel_format.starts_with("gray")) {
     metadata.imgshape.push_back(3);
+  }
+  if (!stream.pixel_format.empty() &&
+      media::is_deep(PixelFormat::from_name(stream.pixel_format))) {
+    metadata.imgdtype = "uint16";
   }
   metadata.chunksize =
       options.chunk_size > 0 ? options.chunk_size : store::default_chunk_size(true);
@@ -160,8 +165,13 @@ class Copier {
     muxer_.emplace(chunk_file(), source_.parameters(), options);
   }
 
+  // Where frames lie closer than the container's clock can tell, they get a tick each: two with the
+  // same could not be told apart. The index has their times.
   std::int64_t ticks(std::int64_t frames) const {
-    return media::rescale(frames, {frame_rate_.den, frame_rate_.num}, muxer_->time_base());
+    const Rational step{frame_rate_.den, frame_rate_.num};
+    return step.value() < muxer_->time_base().value()
+               ? frames
+               : media::rescale(frames, step, muxer_->time_base());
   }
 
   void finish_chunk() {

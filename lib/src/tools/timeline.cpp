@@ -19,6 +19,8 @@ constexpr std::int64_t kMostTicks = std::numeric_limits<std::int32_t>::max() - 1
 // From the decoding of a frame to its showing there is as much room, but libavformat reads only
 // these.
 constexpr std::int64_t kMostTicksAhead = 1 << 28;
+// In a second.
+constexpr std::int64_t kMatroskaTicks = 1000;
 
 std::vector<double> read_times(const Reader& reader, IndexRange range) {
   std::vector<double> times;
@@ -26,6 +28,14 @@ std::vector<double> read_times(const Reader& reader, IndexRange range) {
     times.push_back(info.time.seconds);
     return true;
   });
+  return times;
+}
+
+std::vector<double> even_times(std::int64_t count, Rational frame_rate) {
+  std::vector<double> times;
+  for (std::int64_t i = 0; i < count; ++i) {
+    times.push_back(static_cast<double>(i) / frame_rate.value());
+  }
   return times;
 }
 
@@ -154,11 +164,10 @@ class Straightener {
 // Ticks a second, the best first. Milliseconds, which every player takes and Matroska counts in; in
 // MP4 what frames that lie closer need.
 std::vector<std::int64_t> ticks_for(double shortest, const std::string& muxer) {
-  constexpr std::int64_t kMilliseconds = 1000;
-  if (muxer == "mp4" && shortest < 1.0 / kMilliseconds) {
-    return {1'000'000, 100'000, 10'000, kMilliseconds};
+  if (muxer == "mp4" && shortest < 1.0 / kMatroskaTicks) {
+    return {1'000'000, 100'000, 10'000, kMatroskaTicks};
   }
-  return {kMilliseconds};
+  return {kMatroskaTicks};
 }
 
 double shortest_distance(const std::vector<double>& times) {
@@ -187,6 +196,10 @@ Timeline::Timeline(const Reader& reader, IndexRange range, Timing timing, Ration
     place(straightener.straighten(), muxer);
     const auto told = straightener.notices();
     notices_.insert(notices_.begin(), told.begin(), told.end());
+    return;
+  }
+  if (muxer != "mp4" && 1 / frame_rate.value() < 1.0 / kMatroskaTicks) {
+    place(even_times(range.size(), frame_rate), muxer);
     return;
   }
   for (std::int64_t i = 0; i < range.size(); ++i) {

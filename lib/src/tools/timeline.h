@@ -17,6 +17,8 @@ namespace avstore::tools {
 // Real times are those of the store, from the first frame on. Where these step back, the frame
 // follows at the usual distance and later ones keep their distances from it; frames without a time
 // or with that of the one before are spread over the room up to the next. Notices tell of all that.
+// Nominal ones are even, but for rates that Matroska has no ticks for: those frames come late, and
+// it is told.
 class Timeline {
  public:
   // `muxer` is libav's name. `order` has the frame_index of each packet, in the order in which they

@@ -44,7 +44,9 @@ class Verifier {
       : folder_(store::existing_folder(store)),
         metadata_(imgstore::read_metadata(folder_)),
         deep_(options.deep),
+        was_recorded_(is_recorded_now()),
         index_(open_index(), folder_, false),
+        chunks_(index_.with([](index::Index& db) { return db.refresh_chunks(); })),
         meter_(options.progress,
                index_.with([](const index::Index& db) { return db.frame_count(); }),
                folder_.string()) {}
@@ -56,11 +58,10 @@ class Verifier {
       find(std::string(store::kMetadataFile) + ": encoding " + metadata_.encoding +
            " is not known; frames can be read raw only");
     }
-    const auto chunks = index_.with([](const index::Index& db) { return db.chunks(); });
     result_.frames = index_.with([](const index::Index& db) { return db.frame_count(); });
-    result_.chunks = static_cast<std::int64_t>(chunks.size());
+    result_.chunks = static_cast<std::int64_t>(chunks_.size());
     std::int64_t next_frame = 0;
-    for (const index::ChunkRow& row : chunks) {
+    for (const index::ChunkRow& row : chunks_) {
       if (row.first_frame_index != next_frame) {
         find(row.path + ": should begin at frame " + std::to_string(next_frame) +
              ", the database says " + std::to_string(row.first_frame_index));
@@ -70,8 +71,8 @@ class Verifier {
     }
     check_extra();
     if (!made_from_chunks_) {
-      check_lost_chunks(chunks);
-      check_unlisted_chunks(chunks);
+      check_lost_chunks();
+      check_unlisted_chunks();
     }
     if (next_frame != result_.frames) {
       find("the chunks have " + std::to_string(next_frame) + " frames, the database " +
@@ -82,8 +83,15 @@ class Verifier {
   }
 
  private:
+  bool is_recorded_now() const {
+    return store::recording_state(folder_).recording == store::Recording::yes;
+  }
+
+  // Whether what is in the files may be newer than the rows looked at, and the other way round.
+  bool may_have_grown() const { return was_recorded_ || is_recorded_now(); }
+
   // A store that is being recorded is never complete.
-  std::vector<std::string> repairs() const {
+  std::vector<std::string> repairs() {
     const store::Recording recording = store::recording_state(folder_).recording;
     if (made_from_chunks_ || recording == store::Recording::yes ||
         recording == store::Recording::untold) {
@@ -92,6 +100,7 @@ class Verifier {
     if (store::has_replaced(folder_)) {
       return {tools::kBringsBack};
     }
+    index_.refresh();  // the recording may have ended meanwhile
     return index_.with([&](const index::Index& db) {
       return tools::plan_repair(folder_, metadata_, db, recording == store::Recording::left)
           .steps();
@@ -100,6 +109,7 @@ class Verifier {
 
   void check_extra() {
     const bool unfinished = store::recording_state(folder_).recording != store::Recording::no;
+    index_.refresh();  // its files are read as they are by now
     index_.with([&](const index::Index& db) {
       tools::check_extra({folder_, metadata_, db, unfinished,
                           [this](const std::string& what) { find_once(what, 0); }});
@@ -108,9 +118,9 @@ class Verifier {
   }
 
   // Those that the database lists are found with the others.
-  void check_lost_chunks(const std::vector<index::ChunkRow>& listed) {
+  void check_lost_chunks() {
     for (const std::int64_t chunk : imgstore::find_lost_chunks(folder_, metadata_)) {
-      const bool known = std::any_of(listed.begin(), listed.end(),
+      const bool known = std::any_of(chunks_.begin(), chunks_.end(),
                                      [chunk](const auto& row) { return row.chunk == chunk; });
       if (!known) {
         find(imgstore::chunk_path(metadata_, chunk) + ": is gone, though its index is there");
@@ -119,12 +129,12 @@ class Verifier {
   }
 
   // A recording begins its chunks before it lists them.
-  void check_unlisted_chunks(const std::vector<index::ChunkRow>& listed) {
-    if (store::recording_state(folder_).recording == store::Recording::yes) {
+  void check_unlisted_chunks() {
+    if (may_have_grown()) {
       return;
     }
     for (const imgstore::ChunkFile& file : imgstore::find_chunks(folder_, metadata_)) {
-      const bool known = std::any_of(listed.begin(), listed.end(),
+      const bool known = std::any_of(chunks_.begin(), chunks_.end(),
                                      [&file](const auto& row) { return row.chunk == file.chunk; });
       if (!known) {
         const auto why = store::why_without_names(folder_, file);
@@ -236,9 +246,13 @@ class Verifier {
       return;
     }
     const imgstore::ChunkIndex names = imgstore::read_chunk_index(file);
-    if (static_cast<std::int64_t>(names.frame_number.size()) != row.frame_count) {
-      find(name + ": has " + std::to_string(names.frame_number.size()) +
-           " frames, the database says " + std::to_string(row.frame_count));
+    const auto named = static_cast<std::int64_t>(names.frame_number.size());
+    // Of a chunk that was closed after its row was read.
+    const bool has_grown =
+        row.state == index::ChunkState::open && named > row.frame_count && may_have_grown();
+    if (named != row.frame_count && !has_grown) {
+      find(name + ": has " + std::to_string(named) + " frames, the database says " +
+           std::to_string(row.frame_count));
       return;
     }
     std::int64_t wrong = 0;
@@ -296,8 +310,8 @@ class Verifier {
       return true;
     }
     // A writer may be changing the beginning of a file just now.
-    const bool is_changing = row.state == index::ChunkState::open && piece.position == 0 &&
-                             store::recording_state(folder_).recording == store::Recording::yes;
+    const bool is_changing =
+        row.state == index::ChunkState::open && piece.position == 0 && may_have_grown();
     return is_changing || store::may_have_changed(row, piece, base::file_size(path));
   }
 
@@ -536,7 +550,9 @@ class Verifier {
   fs::path folder_;
   imgstore::StoreMetadata metadata_;
   bool deep_;
+  bool was_recorded_;  // before the database was opened
   store::SharedIndex index_;
+  std::vector<index::ChunkRow> chunks_;  // of one state with the number of frames
   tools::ProgressMeter meter_;
   media::Converter converter_{1};
 };
