@@ -403,7 +403,10 @@ TEST_CASE("video of more than 8 bit that was copied stays what it is in whatever
   options.writer.format = format;
   avstore::transcode(store, made, options);
   CHECK(Reader(made).info().dtype == "uint16");
-  Reader source(store), result(made);
+  // PNG files have their bytes in another order.
+  ReaderOptions as;
+  as.pixel_format = format == std::string("png") ? pixel::gray16 : PixelFormat();
+  Reader source(store, as), result(made, as);
   for (int i = 0; i < 5; ++i) {
     CHECK(avstore::md5(source.read(FrameIndex(i)).image.view()) ==
           avstore::md5(result.read(FrameIndex(i)).image.view()));

@@ -141,6 +141,7 @@ class Encoder::Impl {
     prepare();
     require_known(all);
     require_known_preset(all);
+    require_b_frames_told(options.options);
     if (family_ == EncoderFamily::vaapi && !all.contains("low_power")) {
       open_vaapi(all, prepare);
     } else {
@@ -323,11 +324,27 @@ class Encoder::Impl {
     if (name_ == "ffv1" && (width_ < kSmallestFfv1 || height_ < kSmallestFfv1)) {
       throw Error(ErrorKind::unsupported, where_ + ": frames must be at least 8x8 pixels");
     }
+  }
+
+  // Once it is open: options of its own may have asked for them.
+  void require_possible_b_frames() const {
     constexpr int kMostBFrames = 16;  // x264 silently makes no more
-    if (is_x26x() && context_->max_b_frames > kMostBFrames) {
+    if (context_->max_b_frames > kMostBFrames) {
       throw Error(ErrorKind::invalid_argument,
                   where_ + ": makes at most " + std::to_string(kMostBFrames) +
                       " B-frames between others, not " + std::to_string(context_->max_b_frames));
+    }
+  }
+
+  // It does not tell how many its own options make, which the timestamps depend on.
+  void require_b_frames_told(const Options& options) const {
+    const auto list = options.find("x265-params");
+    const bool in_list = list != options.end() && list->second.find("bframes") != std::string::npos;
+    if (name_ == "libx265" && (in_list || options.contains("bf"))) {
+      throw Error(ErrorKind::invalid_argument,
+                  where_ +
+                      ": its B-frames are asked for by their number (b_frames, --b-frames), "
+                      "not by an option");
     }
   }
 
@@ -397,6 +414,7 @@ class Encoder::Impl {
     }
     dictionary.require_all_used(where_);
     wanted.require_same(*context_, where_);
+    require_possible_b_frames();
   }
 
   // Before opening, because closing what was opened in vain takes time.
