@@ -14,9 +14,18 @@ namespace {
   }
 }
 
-// Runs `call`, in which Python may end the thread.
+// Whether Python is ending, or gone, on the main thread.
+bool is_left_behind() {
+  return Py_IsInitialized() == 0 && ::gettid() != ::getpid();
+}
+
+// Runs `call`, in which Python may end the thread, if it still can: of a Python that is gone there
+// is nothing left to ask for the GIL.
 template <typename Call>
 auto or_wait_for_the_end(const Call& call) {
+  if (is_left_behind()) {
+    wait_for_the_end();
+  }
   try {
     return call();
   } catch (const abi::__forced_unwind&) {

@@ -446,7 +446,8 @@ TEST_CASE("options that cannot be are errors which name them") {
     }
   }
   SECTION("options that would make frames something else than they are") {
-    for (const std::string format : {"avc1/mp4", "ffv1/mkv", "mjpeg/avi", "png", "jpg"}) {
+    for (const std::string format :
+         {"avc1/mp4", "av1/mp4", "ffv1/mkv", "mjpeg/avi", "png", "jpg"}) {
       for (const auto& [name, value] :
            {std::pair("pixel_format", "yuv422p10"), std::pair("video_size", "1920x1080")}) {
         options = options_of(format);
@@ -477,6 +478,11 @@ TEST_CASE("options that cannot be are errors which name them") {
     const auto error = error_of_options(store, options);
     CHECK(error.kind() == ErrorKind::invalid_argument);
     CHECK_THAT(error.what(), Contains("higher nominal rate"));
+    options.encoder.frame_rate = {1, 100'000};
+    options.encoder.b_frames = 2;  // their PTS are several frames from their DTS
+    CHECK(error_of_options(folder.path() / "reordered", options).kind() ==
+          ErrorKind::invalid_argument);
+    options.encoder.b_frames = 0;
     options.format = "h264/mkv";
     write_store(store, options, pixel::gray8, plain_names(9));
     CHECK(wrong_codes(store).empty());

@@ -132,7 +132,7 @@ class VideoWriter final : public ChunkWriter {
   }
 
   // A container whose clock is coarser than the frames' spacing would give two frames one PTS, and
-  // MP4 counts a frame's ticks in 32 bits.
+  // MP4 counts in 32 bits the ticks of a frame, and those from its DTS to its PTS.
   void require_fit_clock() const {
     if (muxer_.time_base().value() > encoder_time_base().value() &&
         options_.timing == Timing::nominal) {
@@ -142,7 +142,8 @@ class VideoWriter final : public ChunkWriter {
                       " s, too coarse for the frame rate; choose a lower nominal rate or MP4");
     }
     constexpr double kMostTicks = std::numeric_limits<std::int32_t>::max();
-    if (encoder_time_base().value() / muxer_.time_base().value() > kMostTicks &&
+    const auto frames = static_cast<double>(std::max<std::int64_t>(1, 2 * delay_));
+    if (encoder_time_base().value() / muxer_.time_base().value() * frames > kMostTicks &&
         format_.format.extension == ".mp4") {
       throw Error(ErrorKind::invalid_argument,
                   file_.string() + ": MP4 has no room for frames " +

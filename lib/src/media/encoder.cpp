@@ -222,8 +222,8 @@ class Encoder::Impl {
       const std::unique_ptr<AVFrame, FrameDeleter> blank(av_frame_alloc());
       if (blank) {
         blank->format = context_->pix_fmt;
-        blank->width = width_;
-        blank->height = height_;
+        blank->width = context_->width;  // not ours, if an option has changed it
+        blank->height = context_->height;
         if (av_frame_get_buffer(blank.get(), 0) >= 0) {
           avcodec_send_frame(context_.get(), blank.get());
         }
@@ -412,9 +412,14 @@ class Encoder::Impl {
                                               std::string(input_.pixel_format.name()) + ": " +
                                               with_log(error_text(code)));
     }
-    dictionary.require_all_used(where_);
-    wanted.require_same(*context_, where_);
-    require_possible_b_frames();
+    try {
+      dictionary.require_all_used(where_);
+      wanted.require_same(*context_, where_);
+      require_possible_b_frames();
+    } catch (const Error&) {
+      settle();
+      throw;
+    }
   }
 
   // Before opening, because closing what was opened in vain takes time.
