@@ -304,23 +304,6 @@ TEST_CASE("extra data for which there is no room are an error if that is to fail
         std::vector<std::string>{"0,1,3"});
 }
 
-TEST_CASE("a record that no database takes is refused, and the recording goes on") {
-  const TemporaryFolder folder;
-  const auto store = folder.path() / "store";
-  Writer writer(store, options_of("png"));
-  add(writer, 0);
-  const std::string huge = R"({"text": ")" + std::string(std::size_t{64} << 20, 'x') + "\"}";
-  CHECK(error_of([&] { writer.add_extra(huge); }).kind() == ErrorKind::invalid_argument);
-  CHECK(error_of([&] { writer.try_add_extra(huge); }).kind() == ErrorKind::invalid_argument);
-  const std::string large = R"({"text": ")" + std::string(std::size_t{62} << 20, 'x') + "\"}";
-  writer.add_extra(large);
-  add(writer, 1);
-  writer.close();
-  CHECK(sqlite(store, "SELECT length(json) FROM extra_data") ==
-        std::vector<std::string>{std::to_string(large.size())});
-  CHECK(wrong_codes(store).empty());
-}
-
 TEST_CASE("a writer whose folder was moved away leaves alone what has its place") {
   const TemporaryFolder folder;
   const auto store = folder.path() / "store";

@@ -38,7 +38,7 @@ struct EncoderOptions {
   std::string preset;
   // Frames from one keyframe to the next. 0: about half a second, at most 60.
   int keyframe_interval = 0;
-  int b_frames = 0;
+  int b_frames = 0;  // between others, at most 16
   // Nominal frame rate, frames per second: the spacing of timestamps in the chunks. 0: that of the
   // source where there is one, else 25.
   Rational frame_rate{0, 1};
