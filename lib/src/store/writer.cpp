@@ -399,23 +399,27 @@ class Writer::Impl {
 
   void handle(const WriterQueue::Insertion& item) {
     std::optional<store::ChunkSequence::Insertion> insertion;
+    std::exception_ptr refused;
     try {
       insertion = chunks().check_insertion(item.file, item.names, item.move);
     } catch (const Error&) {
-      item.done->set_exception(std::current_exception());  // no harm was done to the store
+      refused = std::current_exception();
+    }
+    if (refused) {
+      item.done->set_value(std::move(refused));  // no harm was done to the store
       return;
     }
     try {
       chunks_->insert(*insertion);
     } catch (const Error&) {
-      item.done->set_exception(std::current_exception());
+      item.done->set_value(std::current_exception());
       throw;
     }
     // Whoever waits for it reads this: frames that are added now must be as those that came.
     metadata_.imgshape = chunks_->metadata().imgshape;
     metadata_.imgdtype = chunks_->metadata().imgdtype;
     publish();
-    item.done->set_value();
+    item.done->set_value(nullptr);
   }
 
   void handle(const WriterQueue::Extra& extra) {

@@ -167,8 +167,9 @@ void WriterQueue::sync() {
 
 void WriterQueue::insert(const std::filesystem::path& file, imgstore::ChunkIndex names, bool move) {
   const auto count = static_cast<std::int64_t>(names.frame_number.size());
-  Insertion insertion{file, std::move(names), move, std::make_shared<std::promise<void>>()};
-  std::future<void> done = insertion.done->get_future();
+  Insertion insertion{file, std::move(names), move,
+                      std::make_shared<std::promise<std::exception_ptr>>()};
+  std::future<std::exception_ptr> done = insertion.done->get_future();
   {
     const std::lock_guard lock(mutex_);
     require_open();
@@ -177,7 +178,9 @@ void WriterQueue::insert(const std::filesystem::path& file, imgstore::ChunkIndex
     work_.notify_one();
   }
   try {
-    done.get();
+    if (const std::exception_ptr failure = done.get()) {
+      std::rethrow_exception(failure);
+    }
   } catch (const std::future_error&) {
     // Nobody is left to do it.
     throw_failure();

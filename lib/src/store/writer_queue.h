@@ -49,7 +49,8 @@ class WriterQueue {
     std::filesystem::path file;
     imgstore::ChunkIndex names;
     bool move = false;
-    std::shared_ptr<std::promise<void>> done;  // whoever inserts it waits for that
+    // Whoever inserts it waits for that: null, or why it cannot be.
+    std::shared_ptr<std::promise<std::exception_ptr>> done;
   };
   struct NothingCame {};
   using Item = std::variant<Frame, Extra, Sync, Insertion, NothingCame>;
