@@ -49,8 +49,7 @@ imgstore::StoreMetadata make_metadata(const media::Demuxer& source,
   if (!stream.pixel_format.starts_with("gray")) {
     metadata.imgshape.push_back(3);
   }
-  if (!stream.pixel_format.empty() &&
-      media::is_deep(PixelFormat::from_name(stream.pixel_format))) {
+  if (!stream.pixel_format.empty() && media::is_deep(PixelFormat::from_name(stream.pixel_format))) {
     metadata.imgdtype = "uint16";
   }
   metadata.chunksize =
