@@ -9,6 +9,7 @@ extern "C" {
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
 #include <libavutil/imgutils.h>
+#include <libavutil/log.h>
 #include <libavutil/opt.h>
 #include <libswscale/swscale.h>
 }
@@ -144,6 +145,7 @@ void bare_random(const std::string& file, const std::vector<int>& frames, bool s
 }
 
 BareEncoder::BareEncoder(const std::string& file, const BareVideo& video) : video_(video) {
+  av_log_set_level(AV_LOG_ERROR);
   require(avformat_alloc_output_context2(&output_, nullptr, "mp4", file.c_str()), "output");
   const AVCodec* codec = avcodec_find_encoder_by_name("libx264");
   encoder_ = avcodec_alloc_context3(codec);
