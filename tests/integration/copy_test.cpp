@@ -1,6 +1,7 @@
 // Importing with --copy: every frame of the store is what ffmpeg decodes from the source.
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <numeric>
 #include <random>
 #include <set>
@@ -269,6 +270,54 @@ TEST_CASE("a frame that cannot be decoded is told of, and leaves the others thei
   if (!options.copy) {
     REQUIRE(notices.size() == 1);
     CHECK_THAT(notices[0],
-               Catch::Matchers::Contains("1 frame cannot be decoded, the first at 1.16 s"));
+               Catch::Matchers::Contains(
+                   "1 frame cannot be decoded or holds no picture, the first at 1.16 s"));
   }
+}
+
+// The container states times in decoding order only, and so does not say which time a lost frame
+// had.
+TEST_CASE("a lost frame of an AVI with B-frames takes its time with it") {
+  struct Lost {
+    std::size_t packet;         // in decoding order
+    std::vector<int> in_doubt;  // places of frames whose time cannot be told
+  };
+  // Decoded there are P33 B31 B32 P36 B34 B35 ...
+  const Lost lost = GENERATE(
+      Lost{32, {}},    // the first of two B-frames
+      Lost{33, {32}},  // the last: what comes next takes its place
+      Lost{31, {31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50}});
+  CAPTURE(lost.packet);
+  const avstore::test::TemporaryFolder folder;
+  const auto whole = avstore::test::media_file("mpeg4-asp-unpacked.avi");
+  const auto file = folder.path() / "lost.avi";
+  const auto packets = avstore::test::probe(whole, "-show_entries packet=size,pos");
+  std::size_t size = 0, position = 0;
+  REQUIRE(std::sscanf(packets.at(lost.packet).c_str(), "%zu,%zu", &size, &position) == 2);
+  std::string bytes = avstore::test::read_text(whole);
+  std::fill_n(bytes.begin() + static_cast<std::ptrdiff_t>(position), size, '\x55');
+  avstore::test::write_text(file, bytes);
+
+  const auto store = folder.path() / "store";
+  avstore::ImportOptions options;
+  options.writer.format = "h264-lossless/mkv";
+  std::vector<std::string> notices;
+  options.notice = [&notices](const std::string& text) { notices.push_back(text); };
+  avstore::import_file(file, store, options);
+
+  const auto oracle = avstore::test::frame_md5s(whole);
+  avstore::Reader reader(store);
+  std::set<std::int64_t> wrong;
+  for (const auto& info : reader.infos({0, reader.frame_count()})) {
+    const auto place = std::lround(info.time.seconds * 25);
+    const auto md5 = avstore::md5(reader.read(info.index).image.view());
+    if (md5 != oracle.at(static_cast<std::size_t>(place))) {
+      wrong.insert(place);
+    }
+  }
+  CAPTURE(wrong, notices);
+  CHECK(std::includes(lost.in_doubt.begin(), lost.in_doubt.end(), wrong.begin(), wrong.end()));
+  REQUIRE(notices.size() == 1);
+  const auto count = static_cast<std::int64_t>(oracle.size()) - reader.frame_count();
+  CHECK_THAT(notices[0], Catch::Matchers::Contains(std::to_string(count) + " frame"));
 }

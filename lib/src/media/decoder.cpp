@@ -19,6 +19,20 @@ bool is_the_files_fault(int code) {
   return code == AVERROR_INVALIDDATA || code == AVERROR_PATCHWELCOME;
 }
 
+bool is_keyframe(const AVFrame& frame) {
+#if LIBAVUTIL_VERSION_INT >= AV_VERSION_INT(58, 7, 100)
+  return (frame.flags & AV_FRAME_FLAG_KEY) != 0;
+#else
+  return frame.key_frame != 0;
+#endif
+}
+
+// Whether only B-frames, to which no other refers, come out before a frame that was decoded before.
+bool presents_references_in_order(AVCodecID codec) {
+  return codec == AV_CODEC_ID_MPEG1VIDEO || codec == AV_CODEC_ID_MPEG2VIDEO ||
+         codec == AV_CODEC_ID_MPEG4 || codec == AV_CODEC_ID_WMV3 || codec == AV_CODEC_ID_VC1;
+}
+
 }  // namespace
 
 class Decoder::Impl {
@@ -51,7 +65,9 @@ class Decoder::Impl {
       }
       check(code, where_, "cannot decode");
       ++frames_decoded_;
+      const int may_follow = frames_that_may_follow(*frame);
       DecodedFrame decoded = describe(std::move(frame));
+      decoded.may_follow = may_follow;
       decoded.damaged = decoded.damaged || failed_checksum();
       return decoded;
     }
@@ -119,6 +135,12 @@ class Decoder::Impl {
   // threads for frames it does so where we do not hear it.
   bool failed_checksum() const {
     return context_->codec_id == AV_CODEC_ID_FFV1 && was_logged("CRC mismatch");
+  }
+
+  int frames_that_may_follow(const AVFrame& frame) const {
+    const bool in_order =
+        presents_references_in_order(context_->codec_id) && frame.pict_type != AV_PICTURE_TYPE_B;
+    return is_keyframe(frame) || in_order ? 0 : context_->has_b_frames;
   }
 
   static DecodedFrame describe(AvFrame frame) {

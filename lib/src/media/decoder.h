@@ -27,6 +27,8 @@ struct DecoderOptions {
 struct DecodedFrame {
   Image image;                      // the decoder's own planes, pixels as coded
   std::optional<std::int64_t> pts;  // that of the packet which began the frame
+  // How many frames that were decoded before it may still come out, at most.
+  int may_follow = 0;
   bool interlaced = false;
   // Parts of it could not be decoded and were made up; to be taken as media/damage.h says.
   bool damaged = false;

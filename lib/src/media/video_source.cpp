@@ -1,22 +1,18 @@
 #include "media/video_source.h"
 
 #include <deque>
-#include <set>
 #include <utility>
 
+#include "media/decode_order_times.h"
 #include "media/decoder.h"
 
 namespace avstore::media {
 namespace {
 
-// Presentation times for streams that state times in decode order only: as frames come out in
-// presentation order, each takes the earliest time not taken yet.
-using EarliestFirst = std::multiset<std::int64_t>;
-
-// Where each packet has its own frame and time, it must be known which of them is lost; threads
-// that take a frame each tell that some packets later.
-bool tells_losses_apart(const Demuxer& demuxer) {
-  return demuxer.stream().intra_only && demuxer.timestamps_in_decode_order();
+// Whether packets need not give a frame of their own, even where nothing is wrong: the second field
+// of a picture, a picture that others only refer to.
+bool has_silent_packets(const StreamInfo& stream) {
+  return stream.codec == "h264" || stream.codec == "vp8";
 }
 
 }  // namespace
@@ -25,16 +21,16 @@ class VideoSource::Impl {
  public:
   Impl(const std::string& url, const DemuxerOptions& options, int threads, bool low_delay)
       : demuxer_(url, options),
-        decoder_(demuxer_,
-                 {.threads = threads,
-                  .threading = low_delay || tells_losses_apart(demuxer_) ? Threading::slice
-                                                                         : Threading::frame}),
+        decoder_(demuxer_, {.threads = threads,
+                            .threading = low_delay ? Threading::slice : Threading::frame}),
+        in_decode_order_(demuxer_.timestamps_in_decode_order()),
+        silent_packets_(has_silent_packets(demuxer_.stream())),
         one_each_(low_delay && demuxer_.stream().intra_only) {}
 
   std::optional<SourceFrame> next() {
     for (;;) {
       std::optional<DecodedFrame> frame = decoder_.receive();
-      note_losses(frame.has_value());
+      note_losses(frame);
       if (frame) {
         SourceFrame made;
         made.image = std::move(frame->image);
@@ -61,8 +57,8 @@ class VideoSource::Impl {
   void feed() {
     Packet packet;
     if (demuxer_.read(packet)) {
-      if (demuxer_.timestamps_in_decode_order() && packet.pts()) {
-        waiting_.insert(*packet.pts());
+      if (in_decode_order_ && packet.pts()) {
+        times_.send(*packet.pts());
       }
       had_keyframe_ = had_keyframe_ || packet.key();
       sent_ = packet.pts();
@@ -74,40 +70,60 @@ class VideoSource::Impl {
     }
   }
 
-  // Packets of which the decoder made nothing: the one sent last, as a rule.
-  void note_losses(bool frame_came) {
-    const std::int64_t refused = decoder_.packets_undecodable() - refused_;
-    refused_ += refused;
-    const bool unanswered = one_each_ && !answered_ && !frame_came && refused == 0;
-    for (std::int64_t i = 0; i < refused + (unanswered ? 1 : 0); ++i) {
-      note_loss();
+  // Packets of which the decoder made nothing.
+  void note_losses(const std::optional<DecodedFrame>& frame) {
+    if (in_decode_order_) {
+      note_losses_in_decode_order(frame);
+    } else {
+      note_refused(frame.has_value());
     }
     answered_ = true;
   }
 
-  void note_loss() {
+  // Which they are shows by the frames that come instead.
+  void note_losses_in_decode_order(const std::optional<DecodedFrame>& frame) {
+    std::vector<std::int64_t> lost;
+    if (frame && frame->pts) {
+      lost = times_.come(*frame->pts, frame->may_follow);
+    } else if (!frame && ended_) {
+      lost = times_.end();
+    }
+    for (const std::int64_t time : lost) {
+      const bool was_refused = decoder_.packets_undecodable() > refused_;
+      const bool is_first = !last_;  // presented before any frame that can be decoded
+      if (was_refused || (!silent_packets_ && !is_first)) {
+        refused_ += was_refused ? 1 : 0;
+        note_loss(time);
+      }
+    }
+  }
+
+  // As a rule it is the one sent last.
+  void note_refused(bool frame_came) {
+    const std::int64_t refused = decoder_.packets_undecodable() - refused_;
+    refused_ += refused;
+    const bool unanswered = one_each_ && !answered_ && !frame_came && refused == 0;
+    for (std::int64_t i = 0; i < refused + (unanswered ? 1 : 0); ++i) {
+      note_loss(std::exchange(sent_, std::nullopt));
+    }
+  }
+
+  void note_loss(std::optional<std::int64_t> time) {
     SourceFrame lost;
     lost.undecodable = true;
-    if (const auto pts = std::exchange(sent_, std::nullopt)) {
-      lost.seconds = static_cast<double>(*pts) * tick();
-      forget(*pts);
+    if (time) {
+      lost.seconds = static_cast<double>(*time) * tick();
     }
     if (had_keyframe_) {
       ready_.push_back(std::move(lost));
     }
   }
 
-  // No frame takes that time.
-  void forget(std::int64_t pts) {
-    const auto place = waiting_.find(pts);
-    if (place != waiting_.end()) {
-      waiting_.erase(place);
-    }
-  }
-
   double seconds(std::optional<std::int64_t> pts) {
-    if (demuxer_.timestamps_in_decode_order() && !waiting_.empty()) {
-      pts = waiting_.extract(waiting_.begin()).value();
+    if (in_decode_order_) {
+      if (const auto time = times_.take()) {
+        pts = time;
+      }
     }
     const Rational rate = demuxer_.stream().frame_rate;
     const double step = rate.num > 0 ? 1 / rate.value() : 0.04;
@@ -127,8 +143,10 @@ class VideoSource::Impl {
 
   Demuxer demuxer_;
   Decoder decoder_;
-  EarliestFirst waiting_;
+  DecodeOrderTimes times_;  // where packets state no others
   std::deque<SourceFrame> ready_;
+  const bool in_decode_order_;        // packets state times in decode order
+  const bool silent_packets_;         // a packet without a frame need not be a loss
   const bool one_each_;               // a frame comes out for each packet, at once
   std::optional<std::int64_t> sent_;  // PTS of the packet sent last
   bool answered_ = true;              // what it gave, if anything, was seen

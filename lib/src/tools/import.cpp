@@ -61,8 +61,8 @@ class Losses {
   }
   void tell(const std::string& file, const std::function<void(const std::string&)>& notice) const {
     if (count_ > 0 && notice) {
-      notice(fmt::format("{}: {} frame{} cannot be decoded{} and {} left out", file, count_,
-                         count_ == 1 ? "" : "s",
+      notice(fmt::format("{}: {} frame{} cannot be decoded or {} no picture{} and {} left out",
+                         file, count_, count_ == 1 ? "" : "s", count_ == 1 ? "holds" : "hold",
                          first_ ? fmt::format(", the first at {:g} s,", *first_) : "",
                          count_ == 1 ? "is" : "are"));
     }
