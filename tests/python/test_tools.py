@@ -76,6 +76,9 @@ def test_exporting_copies(store, folder):
     assert np.array_equal(decoded(folder / "all.mkv", (HEIGHT, WIDTH), "gray", "extractplanes=y"), original)
     with pytest.raises(FileExistsError, match="cut.mp4"):
         avstore.export(store, folder / "cut.mp4")
+    with pytest.raises(ValueError, match="b.mp4: export makes no B-frames"):
+        avstore.export(store, folder / "b.mp4", b_frames=2)
+    assert not (folder / "b.mp4").exists()
     assert avstore.export(store, folder / "cut.mp4", start=7, stop=30, overwrite=True, quality=90, timing="nominal").frames == 23
     assert [code_of(image) for image in decoded(folder / "cut.mp4", (HEIGHT, WIDTH), "gray")] == list(range(7, 30))
     with pytest.raises(TypeError, match="chunk_size"):

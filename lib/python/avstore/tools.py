@@ -182,7 +182,8 @@ def export(store: Path, file: Path, *, start: Integer = 0, stop: Optional[Intege
 
     Coded video is copied; only frames of a keyframe interval that the range cuts into are encoded anew, and stores whose chunks
     cannot be joined (images, or differing settings).
-    timing: "real", or "nominal" for evenly spaced frames. options: quality, preset, ... of what is encoded, as of `create`.
+    timing: "real", or "nominal" for evenly spaced frames. options: quality, preset, ... of what is encoded, as of `create`, but
+    for B-frames, of which none are made.
     """
     return ExportResult(*_native.export(native_path(store), native_path(file), native_encoder_options(options), timing,
                                         frame_range(start, stop, _frames_of(store, save_index)), overwrite, save_index, progress))

@@ -69,7 +69,6 @@ class Exporter {
         meter_(options.progress, range.size(), file.string()),
         plan_(std::move(plan)) {
     options_.encoder.frame_rate = frame_rate_;
-    options_.encoder.b_frames = 0;
     if (!can_join()) {
       choose_codec();
       plan_ = tools::encode_all(range_);
@@ -357,6 +356,12 @@ void require_outside(const fs::path& store, const fs::path& file) {
 ExportResult export_video(const fs::path& store, const fs::path& file,
                           const ExportOptions& options) {
   target_of(file);
+  if (options.encoder.b_frames > 0) {
+    throw Error(ErrorKind::invalid_argument,
+                file.string() +
+                    ": export makes no B-frames: what it encodes goes between frames that it "
+                    "copies, whose timestamps leave no room for reordering");
+  }
   require_writable_name(file, options.overwrite);
   require_outside(store, file);
   ReaderOptions reader_options;
