@@ -303,6 +303,17 @@ TEST_CASE("writers of one process share the cores") {
     CHECK(first.threads() == 1);
   }
   CHECK(first.threads() == cores);
+
+  const TemporaryFolder folder;
+  WriterOptions options = options_of("avc1/mp4", 1000);
+  options.encoder.threads = cores;
+  Writer closed(folder.path() / "closed", options);
+  Writer abandoned(folder.path() / "abandoned", options);
+  CHECK(first.threads() == 1);
+  add(closed, 0);
+  closed.close();
+  abandoned.abandon();
+  CHECK(first.threads() == cores);
 }
 
 // --- Going on with a store ---
