@@ -88,7 +88,7 @@ std::vector<double> times_of_add(Writer& writer, const std::vector<ImageView>& f
   for (int i = 0; i < count; ++i) {
     const std::chrono::duration<double> due(delay + i / rate);
     std::this_thread::sleep_until(begin + std::chrono::duration_cast<Clock::duration>(due));
-    const bool has_room = writer.statistics().queue_frames < queue_frames / 2;
+    const bool has_room = writer.statistics().queue_frames < queue_frames;
     const ImageView& frame = frames[static_cast<std::size_t>(i) % frames.size()];
     const double copying = handing == Handing::plain_copy ? plain_copy.seconds_for(frame) : 0;
     const double adding = seconds([&] {

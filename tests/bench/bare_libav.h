@@ -1,6 +1,7 @@
 // What the benchmark compares against: the shortest loops on libav* that do the same work.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -43,12 +44,14 @@ class BareEncoder {
   // So many frames, these again and again, going on with where the last call ended.
   void encode(const std::vector<std::vector<std::uint8_t>>& frames, int count);
   void finish();
+  // Frames so far; may be asked from any thread.
+  std::int64_t encoded() const { return encoded_; }
 
  private:
   void drain();
 
   BareVideo video_;
-  std::int64_t encoded_ = 0;
+  std::atomic<std::int64_t> encoded_ = 0;
   // owned
   AVFormatContext* output_ = nullptr;
   AVCodecContext* encoder_ = nullptr;
