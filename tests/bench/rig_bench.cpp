@@ -7,10 +7,13 @@
 // frames (default 300), so that a machine whose speed changes within minutes is the same for both.
 // A turn counts until the first of its cameras has done its frames, with what all of them have
 // encoded by then: after that a core may be idle, which on a rig it never is.
+#include <sys/types.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -19,6 +22,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -110,12 +114,45 @@ avstore::ImageView view_of(const Frames& frames, int i) {
   return avstore::packed_view(avstore::pixel::gray8, kWidth, kHeight, pixels.data());
 }
 
-// MiB of this process in memory.
-double resident() {
-  long pages = 0, of_these = 0;
-  std::ifstream("/proc/self/statm") >> pages >> of_these;
-  return static_cast<double>(of_these) * static_cast<double>(::sysconf(_SC_PAGESIZE)) / (1 << 20);
-}
+// Looks every tenth of a second at how much of this process is in memory.
+class MemoryWatch {
+ public:
+  MemoryWatch() : thread_([this] { watch(); }) {}
+  ~MemoryWatch() {
+    {
+      const std::lock_guard lock(mutex_);
+      ended_ = true;
+    }
+    end_.notify_one();
+    thread_.join();
+  }
+  MemoryWatch(const MemoryWatch&) = delete;
+  MemoryWatch& operator=(const MemoryWatch&) = delete;
+
+  // MiB, so far.
+  double most() {
+    const std::lock_guard lock(mutex_);
+    return most_;
+  }
+
+ private:
+  void watch() {
+    std::unique_lock lock(mutex_);
+    do {
+      long pages = 0, resident = 0;
+      std::ifstream("/proc/self/statm") >> pages >> resident;
+      const auto bytes = static_cast<double>(resident) * static_cast<double>(page_);
+      most_ = std::max(most_, bytes / (1 << 20));
+    } while (!end_.wait_for(lock, std::chrono::milliseconds(100), [this] { return ended_; }));
+  }
+
+  const long page_ = ::sysconf(_SC_PAGESIZE);
+  std::mutex mutex_;
+  std::condition_variable end_;
+  bool ended_ = false;
+  double most_ = 0;
+  std::thread thread_;
+};
 
 // Three writers, kept open.
 class Rig {
@@ -201,6 +238,58 @@ class BareRig {
   std::vector<std::unique_ptr<BareEncoder>> encoders_;
 };
 
+// Bare loops in a process of their own: their memory is not ours.
+class BareProcess {
+ public:
+  // Before there are other threads: it forks.
+  BareProcess(const fs::path& folder, const Frames& frames) {
+    if (::pipe(orders_) != 0 || ::pipe(answers_) != 0 || (child_ = ::fork()) < 0) {
+      throw std::runtime_error("cannot start another process");
+    }
+    if (child_ == 0) {
+      serve(folder, frames);
+      std::_Exit(0);
+    }
+    ::close(orders_[0]);
+    ::close(answers_[1]);
+  }
+  ~BareProcess() {
+    ::close(orders_[1]);
+    ::close(answers_[0]);
+    ::waitpid(child_, nullptr, 0);
+  }
+  BareProcess(const BareProcess&) = delete;
+  BareProcess& operator=(const BareProcess&) = delete;
+
+  Throughput record(int count) {
+    Throughput turn;
+    if (::write(orders_[1], &count, sizeof count) != sizeof count ||
+        ::read(answers_[0], &turn, sizeof turn) != sizeof turn) {
+      throw std::runtime_error("the process of the bare loops has ended");
+    }
+    return turn;
+  }
+
+ private:
+  void serve(const fs::path& folder, const Frames& frames) {
+    ::close(orders_[1]);
+    ::close(answers_[0]);
+    BareRig rig(folder);
+    int count = 0;
+    while (::read(orders_[0], &count, sizeof count) == sizeof count) {
+      const Throughput turn = rig.record(frames, count);
+      if (::write(answers_[1], &turn, sizeof turn) != sizeof turn) {
+        std::_Exit(1);
+      }
+    }
+    rig.close();
+  }
+
+  int orders_[2] = {};
+  int answers_[2] = {};
+  pid_t child_ = -1;
+};
+
 // Cameras out of step with each other, `rate` frames a second each.
 void measure_add(const fs::path& folder, const Frames& frames, int count, double rate,
                  Handing handing) {
@@ -234,23 +323,22 @@ int main(int argc, char** argv) {
 
   Throughput ours, theirs;
   std::vector<double> ratios;
-  double memory_early = 0, memory_most = 0;
+  double memory_early = 0;
+  BareProcess bare(folder, frames);
   Rig rig(folder);
-  BareRig bare(folder);
+  MemoryWatch memory;
   for (int done = 0; done < count; done += turn) {
     const int frames_now = std::min(turn, count - done);
     const Throughput mine = rig.record(frames, frames_now);
-    const Throughput other = bare.record(frames, frames_now);
-    memory_most = std::max(memory_most, resident());
     if (done <= count / 4) {
-      memory_early = memory_most;
+      memory_early = memory.most();
     }
+    const Throughput other = bare.record(frames_now);
     ratios.push_back(mine.rate() / other.rate());
     ours += mine;
     theirs += other;
   }
   rig.close();
-  bare.close();
   const double ratio = ours.rate() / theirs.rate();
   std::printf("three writers of gray 1280x720, %d frames each, in turns of %d\n", count, turn);
   std::printf(
@@ -263,7 +351,7 @@ int main(int argc, char** argv) {
   std::printf(
       "memory                 %8.1f MiB at most in the first quarter, %.1f MiB in all  <= 16 MiB "
       "more %s\n",
-      memory_early, memory_most, verdict(memory_most - memory_early <= 16));
+      memory_early, memory.most(), verdict(memory.most() - memory_early <= 16));
   // A little less than they could: queues that are full are another matter.
   const double rate = 0.95 * ours.rate() / kCameras;
   std::printf("cameras of %.0f f/s each:\n", rate);
