@@ -56,7 +56,8 @@ std::map<std::string, std::string> default_x264_options() {
           {"crf", "21"},
           {"rc-lookahead", "0"},
           {"sc_threshold", "0"},
-          {"forced-idr", "1"}};
+          {"forced-idr", "1"},
+          {"slices", "4"}};
 }
 
 }  // namespace avstore::bench
