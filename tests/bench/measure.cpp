@@ -52,12 +52,8 @@ Arguments parse_arguments(int argc, char** argv, const std::string& program, Arg
 }
 
 std::map<std::string, std::string> default_x264_options() {
-  return {{"preset", "veryfast"},
-          {"crf", "21"},
-          {"rc-lookahead", "0"},
-          {"sc_threshold", "0"},
-          {"forced-idr", "1"},
-          {"slices", "4"}};
+  return {{"preset", "veryfast"}, {"crf", "21"},       {"rc-lookahead", "0"},
+          {"sc_threshold", "0"},  {"forced-idr", "1"}, {"slices", "4"}};
 }
 
 }  // namespace avstore::bench
