@@ -21,7 +21,7 @@ inline constexpr int kAddedFrames = 3000;
 
 // Adds `count` frames, these again and again, as a camera with a clock of its own sends them:
 // `rate` a second, the first `delay` seconds from now. The frames have no padding. Returns what
-// each add() took, in seconds, but for those that found half of the writer's `queue_frames` full.
+// each add() took, in seconds, but for those that found the writer's `queue_frames` all in use.
 // Empty if this thread may not have the priority asked for.
 std::vector<double> times_of_add(Writer& writer, const std::vector<ImageView>& frames, int count,
                                  double rate, double delay, std::size_t queue_frames,

@@ -81,8 +81,7 @@ std::int64_t transcode(const std::filesystem::path& source,
 struct ExportOptions {
   Timing timing = Timing::real;
   IndexRange range{0, INT64_MAX};
-  EncoderOptions
-      encoder;  // of what cannot be copied; B-frames are refused, as there is no room for them
+  EncoderOptions encoder;  // of what cannot be copied; with B-frames: Error(invalid_argument)
   bool overwrite = false;
   bool save_index = true;  // see ReaderOptions
   Progress progress;
