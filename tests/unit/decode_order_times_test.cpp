@@ -20,7 +20,7 @@ class Stream {
       times_.send(sent_);
     }
   }
-  void come(std::int64_t pts, int may_follow) {
+  void come(std::optional<std::int64_t> pts, int may_follow) {
     for (const std::int64_t time : times_.come(pts, may_follow)) {
       lost.push_back(time);
     }
@@ -123,4 +123,17 @@ TEST_CASE("more frames than packets have no times left") {
   CHECK(times.take() == 7);
   CHECK(times.come(7, 0).empty());
   CHECK(times.take() == std::nullopt);
+}
+
+TEST_CASE("frames of which the decoder does not tell the packet are those of the earliest") {
+  Stream stream;
+  stream.send(2);
+  stream.come(std::nullopt, 1);
+  stream.come(1, 1);
+  stream.come(std::nullopt, 1);
+  stream.end();
+  CHECK(stream.taken == Times{0, 1, 2});
+  CHECK(stream.lost.empty());
+  DecodeOrderTimes none;
+  CHECK(none.come(std::nullopt, 0).empty());
 }

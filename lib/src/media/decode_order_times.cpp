@@ -10,7 +10,11 @@ void DecodeOrderTimes::send(std::int64_t pts) {
   times_.insert(pts);
 }
 
-std::vector<std::int64_t> DecodeOrderTimes::come(std::int64_t pts, int may_follow) {
+std::vector<std::int64_t> DecodeOrderTimes::come(std::optional<std::int64_t> told, int may_follow) {
+  if (!told && unanswered_.empty()) {
+    return {};
+  }
+  const std::int64_t pts = told ? *told : *unanswered_.begin();
   const auto packet = unanswered_.find(pts);
   if (packet != unanswered_.end()) {
     unanswered_.erase(packet);

@@ -18,8 +18,9 @@ class DecodeOrderTimes {
   // A packet went into the decoder.
   void send(std::int64_t pts);
   // The frame which that packet began came out; of those decoded before it, `may_follow` may still
-  // come, at most. Returns the times of packets that, as this shows, give no frame.
-  std::vector<std::int64_t> come(std::int64_t pts, int may_follow);
+  // come, at most. Returns the times of packets that, as this shows, give no frame. Where the
+  // decoder does not tell the packet, the earliest is taken for it.
+  std::vector<std::int64_t> come(std::optional<std::int64_t> pts, int may_follow);
   // The time of the frame that came; none if there were more frames than packets.
   std::optional<std::int64_t> take();
   // All frames came. Returns the times that are left.

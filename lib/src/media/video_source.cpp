@@ -83,9 +83,9 @@ class VideoSource::Impl {
   // Which they are shows by the frames that come instead.
   void note_losses_in_decode_order(const std::optional<DecodedFrame>& frame) {
     std::vector<std::int64_t> lost;
-    if (frame && frame->pts) {
-      lost = times_.come(*frame->pts, frame->may_follow);
-    } else if (!frame && ended_) {
+    if (frame) {
+      lost = times_.come(frame->pts, frame->may_follow);
+    } else if (ended_) {
       lost = times_.end();
     }
     for (const std::int64_t time : lost) {
