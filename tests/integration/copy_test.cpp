@@ -66,6 +66,18 @@ std::vector<std::size_t> wrong_frames(avstore::Reader& reader,
   return wrong;
 }
 
+// Of the bytes of one of its packets, in decoding order, nothing can be decoded.
+std::filesystem::path with_broken_packet(const std::filesystem::path& whole, std::size_t packet,
+                                         const std::filesystem::path& file) {
+  const auto packets = avstore::test::probe(whole, "-show_entries packet=size,pos");
+  std::size_t size = 0, position = 0;
+  REQUIRE(std::sscanf(packets.at(packet).c_str(), "%zu,%zu", &size, &position) == 2);
+  std::string bytes = avstore::test::read_text(whole);
+  std::fill_n(bytes.begin() + static_cast<std::ptrdiff_t>(position), size, '\x55');
+  avstore::test::write_text(file, bytes);
+  return file;
+}
+
 }  // namespace
 
 TEST_CASE("copied packets give the frames of the source") {
@@ -105,15 +117,119 @@ TEST_CASE("copied packets give the frames of the source") {
   }
 }
 
+// AVI and streams without a container state no presentation times.
+TEST_CASE("frames have the times that the source states") {
+  int checked = 0;
+  for (const TestVideo& video : avstore::test::test_videos()) {
+    if (changes_size(video) || video.name.starts_with("format-change") ||
+        video.path.extension() == ".avi") {
+      continue;
+    }
+    // ffprobe puts lines of its own after frames that have side data.
+    const auto stated = avstore::test::run_lines(
+        "ffprobe -v error -select_streams v:0 -show_entries frame=pts_time -of default=nk=1 " +
+        avstore::test::quoted(video.path) + " | grep -E '^(-?[0-9.]+|N/A)$'");
+    if (std::find(stated.begin(), stated.end(), "N/A") != stated.end()) {
+      continue;
+    }
+    for (const bool copy : {false, true}) {
+      CAPTURE(video.name, copy);
+      const avstore::test::TemporaryFolder folder;
+      avstore::ImportOptions options = copy_options(37);
+      options.copy = copy;
+      options.start_time = 0;
+      avstore::import_file(video.path, folder.path() / "store", options);
+      const avstore::Reader reader(folder.path() / "store");
+      REQUIRE(reader.frame_count() == static_cast<std::int64_t>(stated.size()));
+      std::vector<std::int64_t> wrong;
+      for (const auto& info : reader.infos({0, reader.frame_count()})) {
+        const std::string& time = stated[static_cast<std::size_t>(info.index.value)];
+        if (std::abs(info.time.seconds - std::stod(time)) > 1e-6) {
+          wrong.push_back(info.index.value);
+        }
+      }
+      CHECK(wrong.empty());
+    }
+    ++checked;
+  }
+  CHECK(checked > 90);
+}
+
+// Also where parameter sets change midway, and with them how far frames are reordered.
 TEST_CASE("frames of streams without a container are a frame's time apart") {
-  const std::string name = GENERATE("mjpeg-raw.mjpeg", "h264-raw.h264", "hevc-raw.hevc");
-  CAPTURE(name);
+  const std::string name =
+      GENERATE("mjpeg-raw.mjpeg", "h264-raw.h264", "hevc-raw.hevc", "headers-once.h264",
+               "headers-once.hevc", "headers-once.m2v", "paff.h264");
+  const bool copy = GENERATE(false, true);
+  CAPTURE(name, copy);
   const avstore::test::TemporaryFolder folder;
   const auto store = folder.path() / "store";
-  avstore::import_file(avstore::test::media_file(name), store, copy_options(37));
+  avstore::ImportOptions options = copy_options(37);
+  options.copy = copy;
+  std::vector<std::string> notices;
+  options.notice = [&notices](const std::string& text) { notices.push_back(text); };
+  avstore::import_file(avstore::test::media_file(name), store, options);
   const avstore::Reader reader(store);
-  CHECK(reader.info().time_max.seconds ==
-        Approx(static_cast<double>(reader.frame_count() - 1) / 25));
+  std::vector<std::int64_t> wrong;
+  for (const auto& info : reader.infos({0, reader.frame_count()})) {
+    if (std::abs(info.time.seconds - static_cast<double>(info.index.value) / 25) > 1e-6) {
+      wrong.push_back(info.index.value);
+    }
+  }
+  CHECK(wrong.empty());
+  // Why packets are not copied is told of, but no frame is lost.
+  CHECK((copy || notices.empty()));
+}
+
+// Its first pictures refer to one that was cut away.
+TEST_CASE(
+    "a stream without a container that begins at an open GOP has no gap behind its keyframe") {
+  const avstore::test::TemporaryFolder folder;
+  const auto file = folder.path() / "cut.m2v";
+  avstore::test::run(
+      "ffmpeg -nostdin -v error -f lavfi -i testsrc2=size=64x48:rate=25 -frames:v 60 -c:v "
+      "mpeg2video -bf 2 -g 12 -f mpeg2video " +
+      avstore::test::quoted(folder.path() / "whole.m2v"));
+  const std::string bytes = avstore::test::read_text(folder.path() / "whole.m2v");
+  const std::size_t second = bytes.find(std::string("\0\0\1\xB3", 4), 100);
+  REQUIRE(second != std::string::npos);
+  avstore::test::write_text(file, bytes.substr(second));
+  avstore::ImportOptions options;
+  options.writer.format = "h264-lossless/mkv";
+  std::vector<std::string> notices;
+  options.notice = [&notices](const std::string& text) { notices.push_back(text); };
+  avstore::import_file(file, folder.path() / "store", options);
+  const avstore::Reader reader(folder.path() / "store");
+  CHECK(reader.frame_count() == static_cast<std::int64_t>(avstore::test::frame_md5s(file).size()));
+  for (const auto& info : reader.infos({0, reader.frame_count()})) {
+    CHECK(info.time.seconds - reader.info().time_min.seconds ==
+          Approx(static_cast<double>(info.index.value) / 25));
+  }
+  CHECK(notices.empty());
+}
+
+// H.264 says that it reorders further than it does, so that it does not show at once which of the
+// frames held back is missing.
+TEST_CASE("a refused packet of H.264 in an AVI spoils the times of its neighbours at most") {
+  const avstore::test::TemporaryFolder folder;
+  const auto whole = avstore::test::media_file("h264-bframes.avi");
+  const std::int64_t lost = GENERATE(28, 29, 30);
+  CAPTURE(lost);
+  const auto file =
+      with_broken_packet(whole, static_cast<std::size_t>(lost), folder.path() / "lost.avi");
+  avstore::ImportOptions options;
+  options.writer.format = "h264-lossless/mkv";
+  avstore::import_file(file, folder.path() / "store", options);
+  const auto oracle = avstore::test::frame_md5s(whole);
+  avstore::Reader reader(folder.path() / "store");
+  REQUIRE(reader.frame_count() == static_cast<std::int64_t>(oracle.size()) - 1);
+  for (const auto& info : reader.infos({0, reader.frame_count()})) {
+    const auto place = std::lround(info.time.seconds * 25);
+    CAPTURE(info.index.value, place);
+    if (std::abs(info.index.value - lost) > 2) {
+      CHECK(place == info.index.value + (info.index.value < lost ? 0 : 1));
+    }
+  }
 }
 
 // Xvid says so of frames that are like the one before. With B-frames packed, decoders make frames
@@ -290,14 +406,7 @@ TEST_CASE("a lost frame of an AVI with B-frames takes its time with it") {
   CAPTURE(lost.packet);
   const avstore::test::TemporaryFolder folder;
   const auto whole = avstore::test::media_file("mpeg4-asp-unpacked.avi");
-  const auto file = folder.path() / "lost.avi";
-  const auto packets = avstore::test::probe(whole, "-show_entries packet=size,pos");
-  std::size_t size = 0, position = 0;
-  REQUIRE(std::sscanf(packets.at(lost.packet).c_str(), "%zu,%zu", &size, &position) == 2);
-  std::string bytes = avstore::test::read_text(whole);
-  std::fill_n(bytes.begin() + static_cast<std::ptrdiff_t>(position), size, '\x55');
-  avstore::test::write_text(file, bytes);
-
+  const auto file = with_broken_packet(whole, lost.packet, folder.path() / "lost.avi");
   const auto store = folder.path() / "store";
   avstore::ImportOptions options;
   options.writer.format = "h264-lossless/mkv";

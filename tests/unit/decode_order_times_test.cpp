@@ -17,9 +17,12 @@ class Stream {
  public:
   void send(std::int64_t last) {
     for (; sent_ <= last; ++sent_) {
-      times_.send(sent_);
+      for (const std::int64_t time : times_.send(sent_)) {
+        lost.push_back(time);
+      }
     }
   }
+  void refuse(std::int64_t pts) { times_.refuse(pts); }
   void come(std::optional<std::int64_t> pts, int may_follow) {
     for (const std::int64_t time : times_.come(pts, may_follow)) {
       lost.push_back(time);
@@ -68,12 +71,14 @@ TEST_CASE("a packet without a frame takes its time with it") {
     CHECK(stream.lost == Times{2, 4});
   }
   SECTION("the first of B-frames in a row: with the next") {
-    stream.send(4);  // I0 P1 B2 B3 P4
+    stream.send(6);  // I0 P1 B2 P3 B4 B5 P6
     stream.come(0, 0);
-    stream.come(3, 1);
+    stream.come(2, 1);
     stream.come(1, 0);
-    CHECK(stream.taken == Times{0, 2, 3});
-    CHECK(stream.lost == Times{1});
+    stream.come(5, 1);
+    stream.come(3, 0);
+    CHECK(stream.taken == Times{0, 1, 2, 4, 5});
+    CHECK(stream.lost == Times{3});
   }
   SECTION("the last of them: behind the frame that comes next") {
     stream.send(5);  // I0 P1 B2 B3 P4 B5
@@ -104,16 +109,85 @@ TEST_CASE("a packet without a frame takes its time with it") {
   }
 }
 
-TEST_CASE("a frame that was given up and comes after all") {
+TEST_CASE("a packet that is refused takes its time along once a later one gives a frame") {
   Stream stream;
+  SECTION("with frames held back that may still follow") {
+    stream.send(5);  // I0 P1 B2 B3 P4 B5, of a decoder that says it may hold back two
+    stream.refuse(2);
+    stream.come(0, 0);
+    stream.come(3, 2);
+    stream.come(1, 2);
+    stream.come(5, 2);
+    stream.come(4, 2);
+    CHECK(stream.taken == Times{0, 2, 3, 4, 5});
+  }
+  SECTION("before the end") {
+    stream.send(2);
+    stream.refuse(2);
+    stream.come(0, 0);
+    stream.come(1, 0);
+    CHECK(stream.taken == Times{0, 1});
+  }
+  SECTION("unless its frame comes all the same") {
+    stream.send(3);
+    stream.refuse(1);
+    stream.come(0, 0);
+    stream.come(1, 0);
+    stream.come(2, 0);
+    stream.come(3, 0);
+    CHECK(stream.taken == Times{0, 1, 2, 3});
+  }
+  stream.end();
+  CHECK(stream.lost.empty());  // who refuses them tells of them
+}
+
+TEST_CASE("pictures that are presented before the first, and cannot be decoded, leave no gap") {
+  Stream stream;  // I0 B1 B2 P3 B4 B5 P6, of which B1 and B2 give nothing
   stream.send(4);
   stream.come(0, 0);
-  stream.come(3, 1);  // 1 or 2 is lost, and taken to be 2
-  stream.come(2, 1);  // it was 1
-  stream.come(4, 0);
+  stream.come(4, 1);
+  stream.send(6);
+  stream.come(5, 1);
+  stream.come(3, 0);
+  stream.come(6, 0);
   stream.end();
-  CHECK(stream.taken == Times{0, 2, 3, 4});
-  CHECK(stream.lost == Times{1});
+  CHECK(stream.taken == Times{0, 1, 2, 3, 4});
+  CHECK(stream.lost.empty());
+}
+
+TEST_CASE("packets of which no frame comes are not waited for longer than any decoder needs") {
+  Stream stream;
+  SECTION("without a word") {
+    stream.send(9999);
+    CHECK(stream.lost.size() > 9000);
+    stream.come(9999, 0);
+    stream.end();
+    CHECK(stream.taken == Times{9999});
+    CHECK(stream.lost.size() == 9999);
+  }
+  SECTION("because they are refused") {
+    for (std::int64_t i = 0; i < 9999; ++i) {
+      stream.send(i);
+      stream.refuse(i);
+    }
+    stream.send(9999);
+    stream.come(9999, 0);
+    CHECK(stream.taken == Times{9999});
+    CHECK(stream.lost.empty());
+  }
+}
+
+TEST_CASE("a frame that was given up and comes after all") {
+  Stream stream;
+  stream.send(5);
+  stream.come(0, 0);
+  stream.come(1, 0);
+  stream.come(4, 1);  // 2 or 3 is lost, and taken to be 3
+  stream.come(3, 1);  // it was 2
+  stream.come(5, 0);
+  stream.end();
+  CHECK(stream.taken == Times{0, 1, 3, 4, 5});
+  CHECK(stream.lost == Times{2});
 }
 
 TEST_CASE("more frames than packets have no times left") {
@@ -128,9 +202,9 @@ TEST_CASE("more frames than packets have no times left") {
 TEST_CASE("frames of which the decoder does not tell the packet are those of the earliest") {
   Stream stream;
   stream.send(2);
-  stream.come(std::nullopt, 1);
-  stream.come(1, 1);
-  stream.come(std::nullopt, 1);
+  stream.come(std::nullopt, 0);
+  stream.come(1, 0);
+  stream.come(std::nullopt, 0);
   stream.end();
   CHECK(stream.taken == Times{0, 1, 2});
   CHECK(stream.lost.empty());

@@ -1,5 +1,6 @@
 #include "media/decoder.h"
 
+#include <algorithm>
 #include <thread>
 
 #include "media/av.h"
@@ -19,12 +20,14 @@ bool is_the_files_fault(int code) {
   return code == AVERROR_INVALIDDATA || code == AVERROR_PATCHWELCOME;
 }
 
+// Some decoders of older versions take every frame for one, so it must be an I-frame as well.
 bool is_keyframe(const AVFrame& frame) {
 #if LIBAVUTIL_VERSION_INT >= AV_VERSION_INT(58, 7, 100)
-  return (frame.flags & AV_FRAME_FLAG_KEY) != 0;
+  const bool key = (frame.flags & AV_FRAME_FLAG_KEY) != 0;
 #else
-  return frame.key_frame != 0;
+  const bool key = frame.key_frame != 0;
 #endif
+  return key && frame.pict_type == AV_PICTURE_TYPE_I;
 }
 
 // Whether only B-frames, to which no other refers, come out before a frame that was decoded before.
@@ -137,10 +140,12 @@ class Decoder::Impl {
     return context_->codec_id == AV_CODEC_ID_FFV1 && was_logged("CRC mismatch");
   }
 
-  int frames_that_may_follow(const AVFrame& frame) const {
+  int frames_that_may_follow(const AVFrame& frame) {
+    // The decoder says what holds for the packets it gets, and has frames of earlier ones inside.
+    most_b_frames_ = std::max(most_b_frames_, context_->has_b_frames);
     const bool in_order =
         presents_references_in_order(context_->codec_id) && frame.pict_type != AV_PICTURE_TYPE_B;
-    return is_keyframe(frame) || in_order ? 0 : context_->has_b_frames;
+    return is_keyframe(frame) || in_order ? 0 : most_b_frames_;
   }
 
   static DecodedFrame describe(AvFrame frame) {
@@ -167,6 +172,7 @@ class Decoder::Impl {
   DecoderOptions options_;
   HeadersInForce headers_;
   CodecContext context_;
+  int most_b_frames_ = 0;  // held back for reordering
   std::int64_t frames_decoded_ = 0;
   std::int64_t packets_undecodable_ = 0;
 };

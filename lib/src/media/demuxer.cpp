@@ -126,8 +126,10 @@ class Demuxer::Impl {
     }
     ordinal_timestamps_ =
         options.count_packets || (file_->iformat->flags & AVFMT_NOTIMESTAMPS) != 0;
-    // AVI counts frames in decode order and stores no presentation times.
-    decode_order_ = ordinal_timestamps_ || is_avi();
+    // AVI counts frames in decode order and stores no presentation times. Of MPEG-1 and MPEG-2
+    // without a container libavformat makes up the DTS, and some of the PTS.
+    decode_order_ =
+        ordinal_timestamps_ || is_avi() || std::string_view(file_->iformat->name) == "mpegvideo";
   }
 
   const std::string& url() const { return url_; }

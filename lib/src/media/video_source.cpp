@@ -2,6 +2,7 @@
 
 #include <deque>
 #include <utility>
+#include <vector>
 
 #include "media/decode_order_times.h"
 #include "media/decoder.h"
@@ -10,9 +11,10 @@ namespace avstore::media {
 namespace {
 
 // Whether packets need not give a frame of their own, even where nothing is wrong: the second field
-// of a picture, a picture that others only refer to.
+// of a picture, a picture that others only refer to, one that cannot be decoded after a cut.
 bool has_silent_packets(const StreamInfo& stream) {
-  return stream.codec == "h264" || stream.codec == "vp8";
+  return stream.codec == "h264" || stream.codec == "hevc" || stream.codec == "vp8" ||
+         stream.codec == "vp9";
 }
 
 }  // namespace
@@ -21,9 +23,11 @@ class VideoSource::Impl {
  public:
   Impl(const std::string& url, const DemuxerOptions& options, int threads, bool low_delay)
       : demuxer_(url, options),
-        decoder_(demuxer_, {.threads = threads,
-                            .threading = low_delay ? Threading::slice : Threading::frame}),
         in_decode_order_(demuxer_.timestamps_in_decode_order()),
+        // With threads for frames it does not show which packet is refused, on which times depend.
+        decoder_(demuxer_, {.threads = threads,
+                            .threading = low_delay || in_decode_order_ ? Threading::slice
+                                                                       : Threading::frame}),
         silent_packets_(has_silent_packets(demuxer_.stream())),
         one_each_(low_delay && demuxer_.stream().intra_only) {}
 
@@ -57,10 +61,13 @@ class VideoSource::Impl {
   void feed() {
     Packet packet;
     if (demuxer_.read(packet)) {
-      if (in_decode_order_ && packet.pts()) {
-        times_.send(*packet.pts());
+      if (!had_keyframe_ && packet.key()) {
+        had_keyframe_ = true;
+        first_keyframe_ = packet.pts();
       }
-      had_keyframe_ = had_keyframe_ || packet.key();
+      if (in_decode_order_ && packet.pts()) {
+        note_silent(times_.send(*packet.pts()));
+      }
       sent_ = packet.pts();
       answered_ = false;
       decoder_.send(packet);
@@ -72,30 +79,13 @@ class VideoSource::Impl {
 
   // Packets of which the decoder made nothing.
   void note_losses(const std::optional<DecodedFrame>& frame) {
-    if (in_decode_order_) {
-      note_losses_in_decode_order(frame);
-    } else {
-      note_refused(frame.has_value());
+    note_refused(frame.has_value());
+    if (in_decode_order_ && frame) {
+      note_silent(times_.come(frame->pts, frame->may_follow));
+    } else if (in_decode_order_ && ended_) {
+      note_silent(times_.end());
     }
     answered_ = true;
-  }
-
-  // Which they are shows by the frames that come instead.
-  void note_losses_in_decode_order(const std::optional<DecodedFrame>& frame) {
-    std::vector<std::int64_t> lost;
-    if (frame) {
-      lost = times_.come(frame->pts, frame->may_follow);
-    } else if (ended_) {
-      lost = times_.end();
-    }
-    for (const std::int64_t time : lost) {
-      const bool was_refused = decoder_.packets_undecodable() > refused_;
-      const bool is_first = !last_;  // presented before any frame that can be decoded
-      if (was_refused || (!silent_packets_ && !is_first)) {
-        refused_ += was_refused ? 1 : 0;
-        note_loss(time);
-      }
-    }
   }
 
   // As a rule it is the one sent last.
@@ -104,7 +94,23 @@ class VideoSource::Impl {
     refused_ += refused;
     const bool unanswered = one_each_ && !answered_ && !frame_came && refused == 0;
     for (std::int64_t i = 0; i < refused + (unanswered ? 1 : 0); ++i) {
-      note_loss(std::exchange(sent_, std::nullopt));
+      const std::optional<std::int64_t> pts = std::exchange(sent_, std::nullopt);
+      if (in_decode_order_ && pts) {
+        times_.refuse(*pts);
+      }
+      if (!in_decode_order_ || pts) {  // else it is among those that are left at the end
+        note_loss(pts);
+      }
+    }
+  }
+
+  // Without a word of the decoder: which they are shows by the frames that come instead.
+  void note_silent(const std::vector<std::int64_t>& lost) {
+    for (const std::int64_t time : lost) {
+      const bool was_decodable = last_ && first_keyframe_ && time >= *first_keyframe_;
+      if (!silent_packets_ && was_decodable) {
+        note_loss(time);
+      }
     }
   }
 
@@ -142,16 +148,17 @@ class VideoSource::Impl {
   }
 
   Demuxer demuxer_;
+  const bool in_decode_order_;  // packets state times in decode order
   Decoder decoder_;
   DecodeOrderTimes times_;  // where packets state no others
   std::deque<SourceFrame> ready_;
-  const bool in_decode_order_;        // packets state times in decode order
   const bool silent_packets_;         // a packet without a frame need not be a loss
   const bool one_each_;               // a frame comes out for each packet, at once
   std::optional<std::int64_t> sent_;  // PTS of the packet sent last
   bool answered_ = true;              // what it gave, if anything, was seen
   std::int64_t refused_ = 0;          // packets that are noted as lost
   bool had_keyframe_ = false;
+  std::optional<std::int64_t> first_keyframe_;  // its packet's PTS
   std::optional<double> last_;
   bool ended_ = false;
 };
