@@ -173,9 +173,10 @@ std::vector<CLI::Option*> add_encoder_options(CLI::App& arguments, EncoderOption
   std::vector<CLI::Option*> added = {
       arguments
           .add_option("--encoder", encoder.encoder,
-                      "auto: hardware where it works, else software (the default); hardware; "
-                      "nvenc, vaapi or qsv: of that kind only; software; or an encoder by its "
-                      "libav name, such as libx264; see `avstore formats`")
+                      "auto: hardware where it works, else software (the default); hardware, "
+                      "or nvenc, vaapi, qsv: of that kind, and an error where it does not work; "
+                      "software; or an encoder by its libav name, such as libx264; see `avstore "
+                      "formats`")
           ->type_name("NAME"),
       arguments
           .add_option("--encoder-device", encoder.device,
@@ -201,7 +202,7 @@ std::vector<CLI::Option*> add_encoder_options(CLI::App& arguments, EncoderOption
   };
   CLI::Option* threads =
       add_parsed(arguments, "--threads", encoder.threads, parse_small_natural, "N",
-                 "Threads that encode (default: as many as there are cores)");
+                 "Threads that encode (default: a fair share of the cores)");
   for (CLI::Option* option : added) {
     option->group("Encoding");
   }

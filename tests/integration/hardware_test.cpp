@@ -123,8 +123,6 @@ TEST_CASE("the encoder is the first in line that works") {
            {{"h264_vaapi", "h264_qsv"}, "auto", "h264_vaapi"},
            {{"h264_qsv"}, "auto", "h264_qsv"},
            {{}, "auto", "libx264"},
-           {{}, "hardware", "libx264"},
-           {{"h264_qsv"}, "nvenc", "libx264"},
        }) {
     DYNAMIC_SECTION(c.wanted << " among " << c.installed.size()) {
       EncoderDrivers drivers;
@@ -136,12 +134,7 @@ TEST_CASE("the encoder is the first in line that works") {
       CHECK(only_encoder(recording) == c.chosen);
       CHECK(Reader(recording.store).info().encoder == c.chosen);
       check_whole(recording, 30);
-      // Whoever asked for hardware is told that there is none.
-      const bool told = c.chosen == "libx264" && (c.wanted == "hardware" || c.wanted == "nvenc");
-      CHECK(recording.warnings.size() == (told ? 1U : 0U));
-      if (told) {
-        CHECK_THAT(recording.warnings[0], Contains("h264_nvenc") && Contains("libx264 encodes"));
-      }
+      CHECK(recording.warnings.empty());
     }
   }
 }
@@ -157,14 +150,52 @@ TEST_CASE("an encoder asked for by name must work, and its driver says why not")
   CHECK(!fs::exists(recording.store));
 }
 
+TEST_CASE("hardware asked for by its kind must work, and its drivers say why not") {
+  EncoderDrivers drivers;
+  drivers.install("h264_qsv");
+  drivers.limit_sessions("h264_qsv", 0);
+  const std::map<std::string, Strings> reasons{
+      {"nvenc", {"h264_nvenc"}},
+      {"vaapi", {"h264_vaapi"}},
+      {"qsv", {"h264_qsv", "OpenEncodeSessionEx failed"}},
+      {"hardware", {"h264_nvenc", "h264_vaapi", "h264_qsv", "OpenEncodeSessionEx failed"}}};
+  for (const auto& [kind, whose] : reasons) {
+    CAPTURE(kind);
+    Recording recording(kind);
+    const auto error = error_of([&] { recording.write(3); });
+    CHECK(error.kind() == ErrorKind::unsupported);
+    CHECK_THAT(error.what(), Contains("avc1/mp4: no encoder of the kind '" + kind + "' opens"));
+    for (const std::string& reason : whose) {
+      CHECK_THAT(error.what(), Contains(reason));
+    }
+    CHECK(!fs::exists(recording.store));
+  }
+}
+
+TEST_CASE("hardware asked for by its kind whose sessions are all taken is an error") {
+  EncoderDrivers drivers;
+  drivers.install("h264_nvenc");
+  drivers.limit_sessions("h264_nvenc", 1);
+  Recording first("nvenc");
+  Writer writer(first.store, first.options);
+  add(writer, 0, avstore::test::kWidth, first.height);
+  writer.sync();
+  Recording second("nvenc");
+  second.height = first.height;
+  CHECK_THAT(error_of([&] { second.write(3); }).what(), Contains("h264_nvenc"));
+  CHECK(!fs::exists(second.store));
+}
+
 TEST_CASE("formats that hardware does not make are encoded in software") {
   EncoderDrivers drivers;
   drivers.install("h264_nvenc");
   for (const std::string format : {"ffv1/mkv", "h264-lossless/mkv", "mjpeg/avi"}) {
-    Recording recording("hardware", format);
-    recording.write(3);
     CAPTURE(format);
-    CHECK(recording.warnings.size() == 1);
+    Recording recording("auto", format);
+    recording.write(3);
+    CHECK(recording.warnings.empty());
+    Recording refused("hardware", format);
+    CHECK_THAT(error_of([&] { refused.write(3); }).what(), Contains("the format has none"));
     CHECK(drivers.opened("h264_nvenc") == 0);
   }
 }

@@ -19,10 +19,11 @@ namespace avstore {
 // How video is compressed. The defaults suit a live rig: fast presets, no look-ahead, no B-frames.
 struct EncoderOptions {
   // Which encoder. Hardware is tried out, once per process and size and within 2 s in all, before
-  // it is used; where none works, software encodes.
-  //   "auto" or empty         hardware if it works: NVENC, then VAAPI, then Quick Sync
-  //   "hardware"              the same; WriterOptions::on_warning is told if none works
-  //   "nvenc" "vaapi" "qsv"   of that kind only; likewise
+  // it is used.
+  //   "auto" or empty         hardware if it works: NVENC, then VAAPI, then Quick Sync; else
+  //                           software
+  //   "hardware"              the first of these that works; an error if none does
+  //   "nvenc" "vaapi" "qsv"   hardware of that kind; an error if it does not work
   //   "software"              no hardware
   //   a libav encoder's name  that one, such as "libx264" or "hevc_nvenc"; an error if it fails to
   //   open

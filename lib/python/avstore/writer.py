@@ -182,9 +182,9 @@ def create(path: Path, format: str = "avc1/mp4", shape: Optional[Sequence[Intege
     Options (None stands for the default):
 
     quality: 0 (smallest files) to 100 (best picture); default 75.
-    encoder: "auto" (hardware if it works: NVENC, VAAPI, Quick Sync; else software), "hardware" (the same, with a warning if none
-        works), "nvenc", "vaapi", "qsv", "software", or by libav's name, such as "libx264"; default "auto". One that fails while
-        it records is replaced by the next.
+    encoder: "auto" (hardware if it works: NVENC, VAAPI, Quick Sync; else software), "hardware", "nvenc",
+        "vaapi", "qsv" (an error if that does not work), "software", or by libav's name, such as "libx264"; default "auto". One
+        that fails while it records is replaced by the next, software last.
     device: of hardware encoders: a render node such as "/dev/dri/renderD129", or the number of a GPU.
     preset: the encoder's own trade of speed against size; default: a fast one.
     keyframe_interval: frames from one keyframe to the next; default: about half a second, at most 60. A read at random

@@ -73,7 +73,7 @@ EncoderLine::EncoderLine(const VideoFormat& format, const EncoderOptions& option
 Encoder EncoderLine::open(Rational time_base, const ImageView& first) {
   const auto deadline = Clock::now() + probe_time();
   std::optional<Error> last;
-  while (!line_.empty()) {
+  while (!line_.empty() && may_open(line_.front())) {
     try {
       Encoder encoder = try_to_open(line_.front(), time_base, first, deadline);
       note_opened(line_.front());
@@ -90,7 +90,20 @@ Encoder EncoderLine::open(Rational time_base, const ImageView& first) {
   if (chosen_.empty() && last && last->kind() == ErrorKind::invalid_argument) {
     throw Error(*last);
   }
+  if (!may_begin_in_software()) {
+    throw Error(ErrorKind::unsupported,
+                format_->format.name + ": no encoder of the kind '" + options_.encoder +
+                    "' opens: " + (reasons_.empty() ? "the format has none" : reasons_));
+  }
   throw Error(ErrorKind::unsupported, format_->format.name + ": no encoder opens: " + reasons_);
+}
+
+bool EncoderLine::may_open(const std::string& name) const {
+  return is_hardware(name) || may_begin_in_software();
+}
+
+bool EncoderLine::may_begin_in_software() const {
+  return !chosen_.empty() || !asks_for_hardware(options_.encoder);
 }
 
 Encoder EncoderLine::try_to_open(const std::string& name, Rational time_base,
@@ -121,12 +134,7 @@ Encoder EncoderLine::reopen(Rational time_base, const ImageView& first) const {
 
 void EncoderLine::note_opened(const std::string& name) {
   const bool replaced = !in_use_.empty() && name != in_use_;
-  const bool without_hardware =
-      in_use_.empty() && !is_hardware(name) && asks_for_hardware(options_.encoder);
-  if (replaced || without_hardware || lost_hardware_) {
-    if (new_reasons_.empty()) {
-      new_reasons_ = format_->format.name + " has no such encoders";
-    }
+  if (replaced || lost_hardware_) {
     notice_ = new_reasons_ + "; " + name + " encodes instead";
   }
   chosen_ = chosen_.empty() ? name : chosen_;

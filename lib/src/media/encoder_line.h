@@ -25,9 +25,10 @@ class EncoderLine {
   EncoderLine(const VideoFormat& format, const EncoderOptions& options);
 
   // Opens the first in line for such frames, hardware only once it has proved to work. One that
-  // does not open leaves the line, and the next is tried; but the first time that an encoder is
-  // asked for by its own name, it must open. Throws Error: unsupported (none is left; the message
-  // has everyone's reason), and as Encoder does.
+  // does not open leaves the line, and the next is tried; but the first time, an encoder that is
+  // asked for by its own name must open, and where hardware is asked for, software is not tried.
+  // Throws Error: unsupported (none is left; the message has everyone's reason), and as Encoder
+  // does.
   Encoder open(Rational time_base, const ImageView& first);
   // The one opened last once more, with the same settings. Throws EncoderFailure.
   Encoder reopen(Rational time_base, const ImageView& first) const;
@@ -49,6 +50,8 @@ class EncoderLine {
   void note_opened(const std::string& name);
   void leave(const std::string& why);
   bool named() const;
+  bool may_open(const std::string& name) const;
+  bool may_begin_in_software() const;
   EncoderOptions options_for(const std::string& encoder) const;
 
   const VideoFormat* format_;
