@@ -95,7 +95,9 @@ void declare_queue(CLI::App& arguments, WriterOptions& writer) {
       "What frames that count as durable survive: that this program is killed (the default), "
       "or a power cut too, which costs a wait for the disk about twice a second");
   add_parsed(arguments, "--queue", writer.queue_frames, parse_count, "N",
-             "Frames that may wait to be encoded (default: 64, and never more than 256 MiB)");
+             "Frames that may wait to be encoded (default: 64)");
+  add_parsed(arguments, "--queue-bytes", writer.queue_bytes, bytes_from_text, "SIZE",
+             "And bytes, or one frame: 64M, 2G (default: 256M)");
 }
 
 void declare_status(CLI::App& arguments, Options& options) {

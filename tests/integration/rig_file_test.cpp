@@ -57,6 +57,15 @@ cameras:
     threads: 2
     when-full: drop
     queue: 32
+    queue-bytes: 64M
+    encoder: libx264
+    encoder-device: /dev/dri/renderD129
+    preset: superfast
+    b-frames: 2
+    durability: power
+    append: true
+    stream: 1
+    encoding: cv_bayerrg
     metadata: {subject: {id: 8}, side: left}
   - name: right
     source: rtsp://10.0.0.5/stream
@@ -92,8 +101,18 @@ cameras:
   CHECK(left.writer.encoder.options == std::map<std::string, std::string>{{"tune", "film"}});
   CHECK(left.writer.when_full == avstore::WhenFull::drop);
   CHECK(left.writer.queue_frames == 32);
+  CHECK(left.writer.queue_bytes == 64U << 20U);
+  CHECK(left.writer.encoder.encoder == "libx264");
+  CHECK(left.writer.encoder.device == "/dev/dri/renderD129");
+  CHECK(left.writer.encoder.preset == "superfast");
+  CHECK(left.writer.encoder.b_frames == 2);
+  CHECK(left.writer.durability == avstore::Durability::power);
+  CHECK(left.append);
+  CHECK(left.stream == 1);
+  CHECK(left.writer.encoding == "cv_bayerrg");
   CHECK(left.writer.metadata_yaml == "lab: 3\nsubject:\n  id: 8\nside: left\n");
   CHECK_FALSE(left.clock.has_value());
+  CHECK_FALSE(left.writer.overwrite);
   const CameraOptions& right = rig.cameras[1];
   CHECK(right.store == "elsewhere");
   CHECK(right.writer.format == "ffv1/mkv");
@@ -101,6 +120,8 @@ cameras:
   CHECK(right.reconnect == 60.0);
   CHECK(right.silence == 5);
   CHECK(right.writer.overwrite);
+  CHECK_FALSE(right.append);
+  CHECK(right.writer.durability == avstore::Durability::process);
   CHECK(right.writer.chunk_size == 500);
   CHECK(right.writer.timing == avstore::Timing::real);
   CHECK(right.writer.encoder.keyframe_interval == 20);
@@ -137,6 +158,7 @@ TEST_CASE("what is wrong in a rig's file is said with line, camera and key") {
       {good + "  when-full: maybe\n", "line 5: camera 'left': when-full: 'maybe'"},
       {good + "  timing: soon\n", "line 5: camera 'left': timing: 'soon'"},
       {good + "  clock: wall\n", "line 5: camera 'left': clock: 'wall'"},
+      {good + "  queue-bytes: much\n", "line 5: camera 'left': queue-bytes: 'much'"},
       {good + "  format: vhs\n", "line 2: camera 'left': "},
       {good + "  reconnect: 5\n", "line 2: camera 'left': only sources on a network"},
       {good + "  input-format: rawvideo\n", "line 2: camera 'left': raw frames need a size"},

@@ -151,11 +151,13 @@ constexpr CameraKey kCommonKeys[] = {
     {"when-full", [](C& c, const Y& y) { c.writer.when_full = when_full_from_text(text(y)); }},
     {"durability", [](C& c, const Y& y) { c.writer.durability = durability_from_text(text(y)); }},
     {"queue", [](C& c, const Y& y) { c.writer.queue_frames = static_cast<std::size_t>(count(y)); }},
+    {"queue-bytes", [](C& c, const Y& y) { c.writer.queue_bytes = bytes_from_text(text(y)); }},
     {"encoder",
      [](C& c, const Y& y) {
        media::require_known_encoder(text(y));
        c.writer.encoder.encoder = text(y);
      }},
+    {"encoder-device", [](C& c, const Y& y) { c.writer.encoder.device = text(y); }},
     {"quality", [](C& c, const Y& y) { c.writer.encoder.quality = number(y, 0.0, 100.0); }},
     {"preset", [](C& c, const Y& y) { c.writer.encoder.preset = text(y); }},
     {"keyframe-interval",
