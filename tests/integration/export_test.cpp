@@ -110,6 +110,34 @@ TEST_CASE("export copies every frame where PTS cannot be kept in the store") {
   }
 }
 
+// By whatever option they are asked for: only the encoder knows.
+TEST_CASE("export makes no B-frames") {
+  const TemporaryFolder folder;
+  avstore::ImportOptions copy;
+  copy.copy = true;
+  avstore::import_file(media_file("h264-no-bframes.mp4"), folder.path() / "store", copy);
+  const fs::path video = folder.path() / "out.mp4";
+  ExportOptions options;
+  options.range = {8, 120};
+  SECTION("two") {
+    options.encoder.b_frames = 2;
+  }
+  SECTION("a number that cannot be") {
+    options.encoder.b_frames = -1;
+  }
+  SECTION("libavcodec's option") {
+    options.encoder.options = {{"bf", "2"}};
+  }
+  SECTION("the encoder's own option") {
+    options.encoder.options = {{"x264-params", "bframes=2"}};
+  }
+  const auto error =
+      error_of([&] { avstore::export_video(folder.path() / "store", video, options); });
+  CHECK(error.kind() == avstore::ErrorKind::invalid_argument);
+  CHECK_THAT(error.what(), Contains(video.string()) && Contains("makes no B-frames"));
+  CHECK_FALSE(fs::exists(video));
+}
+
 // What a cut falls into is encoded anew, with other headers than what is copied after it.
 TEST_CASE("players can begin at each keyframe of an exported range") {
   const TemporaryFolder folder;

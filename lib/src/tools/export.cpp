@@ -51,6 +51,13 @@ Target target_of(const fs::path& file) {
       {{"h264", (muxer == "mp4" ? "avc1/" : "h264/") + container}, {"hevc", "hevc/" + container}}};
 }
 
+[[noreturn]] void refuse_b_frames(const fs::path& file) {
+  throw Error(ErrorKind::invalid_argument,
+              file.string() +
+                  ": export makes no B-frames: what it encodes goes between frames that it "
+                  "copies, whose timestamps leave no room for reordering");
+}
+
 media::Demuxer open_packets(Reader& reader, const ExportSegment& segment) {
   return tools::open_packets(
       reader, store::IndexedChunk(store::ReaderAccess::index(reader), segment.chunk));
@@ -176,7 +183,11 @@ class Exporter {
   media::Encoder open_encoder(Rational time_base, const ImageView& first) {
     media::VideoFormat format = media::find_video_format(target_.formats.at(encode_as_));
     format.keeps_layout = keeps_layout_;
-    return media::EncoderLine(format, options_.encoder).open(time_base, first);
+    media::Encoder encoder = media::EncoderLine(format, options_.encoder).open(time_base, first);
+    if (encoder.b_frames() > 0) {
+      refuse_b_frames(file_);
+    }
+    return encoder;
   }
 
   void start(const AVCodecParameters* parameters) {
@@ -356,11 +367,8 @@ void require_outside(const fs::path& store, const fs::path& file) {
 ExportResult export_video(const fs::path& store, const fs::path& file,
                           const ExportOptions& options) {
   target_of(file);
-  if (options.encoder.b_frames > 0) {
-    throw Error(ErrorKind::invalid_argument,
-                file.string() +
-                    ": export makes no B-frames: what it encodes goes between frames that it "
-                    "copies, whose timestamps leave no room for reordering");
+  if (options.encoder.b_frames != 0) {
+    refuse_b_frames(file);
   }
   require_writable_name(file, options.overwrite);
   require_outside(store, file);
