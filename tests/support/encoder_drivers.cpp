@@ -16,6 +16,8 @@ extern "C" {
 #include <set>
 #include <tuple>
 
+#include "media/av.h"
+
 namespace avstore::test {
 namespace {
 
@@ -81,15 +83,6 @@ EncoderDrivers::State* drivers_now() {
   return active;
 }
 
-bool takes(const AVCodec& codec, AVPixelFormat format) {
-  for (const AVPixelFormat* known = codec.pix_fmts; *known != AV_PIX_FMT_NONE; ++known) {
-    if (*known == format) {
-      return true;
-    }
-  }
-  return false;
-}
-
 AVPixelFormat format_in_memory(const AVCodecContext& context) {
   return context.pix_fmt != AV_PIX_FMT_VAAPI
              ? context.pix_fmt
@@ -153,7 +146,7 @@ int open_hardware(EncoderDrivers::State& state, AVCodecContext& context, AVDicti
   if (code < 0) {
     return code;
   }
-  if (!takes(*context.codec, context.pix_fmt)) {
+  if (!media::encoder_takes(*context.codec, context.pix_fmt)) {
     av_log(&context, AV_LOG_ERROR, "Specified pixel format is not supported by the encoder.\n");
     return AVERROR(EINVAL);
   }

@@ -182,6 +182,25 @@ AvFrame wrap(const ImageView& view, std::shared_ptr<const void> owner) {
   return frame;
 }
 
+bool encoder_takes(const AVCodec& encoder, AVPixelFormat format) {
+  const AVPixelFormat* formats = nullptr;  // libavcodec's, ended by AV_PIX_FMT_NONE
+#if LIBAVCODEC_VERSION_INT >= AV_VERSION_INT(61, 13, 100)
+  const void* config = nullptr;
+  if (avcodec_get_supported_config(nullptr, &encoder, AV_CODEC_CONFIG_PIX_FORMAT, 0, &config,
+                                   nullptr) >= 0) {
+    formats = static_cast<const AVPixelFormat*>(config);
+  }
+#else
+  formats = encoder.pix_fmts;
+#endif
+  for (; formats != nullptr && *formats != AV_PIX_FMT_NONE; ++formats) {
+    if (*formats == format) {
+      return true;
+    }
+  }
+  return false;
+}
+
 Image to_image(AvFrame frame) {
   check(av_frame_apply_cropping(frame.get(), AV_FRAME_CROP_UNALIGNED), "decoded frame",
         "cannot crop");

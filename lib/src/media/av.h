@@ -113,6 +113,8 @@ PixelFormat from_av(AVPixelFormat format);      // the constants' names where th
 bool is_full_range_yuvj(AVPixelFormat format);  // the deprecated yuvj formats
 // The same layout without the range in its name: yuvj420p is yuv420p.
 AVPixelFormat without_yuvj(AVPixelFormat format);
+// Whether the encoder lists it; false if it lists none.
+bool encoder_takes(const AVCodec& encoder, AVPixelFormat format);
 
 inline AVRational to_av(Rational r) {
   return {static_cast<int>(r.num), static_cast<int>(r.den)};

@@ -192,31 +192,9 @@ double on_scale(const QualityScale& scale, double quality) {
                                                   (100 - kDefaultQuality);
 }
 
-// Ended by AV_PIX_FMT_NONE; null if it does not say. libavcodec's.
-const AVPixelFormat* pixel_formats_of(const AVCodec& codec) {
-#if LIBAVCODEC_VERSION_INT >= AV_VERSION_INT(61, 13, 100)
-  const void* formats = nullptr;
-  return avcodec_get_supported_config(nullptr, &codec, AV_CODEC_CONFIG_PIX_FORMAT, 0, &formats,
-                                      nullptr) < 0
-             ? nullptr
-             : static_cast<const AVPixelFormat*>(formats);
-#else
-  return codec.pix_fmts;
-#endif
-}
-
 bool takes(const std::string& encoder, AVPixelFormat format) {
   const AVCodec* codec = avcodec_find_encoder_by_name(encoder.c_str());
-  const AVPixelFormat* formats = codec == nullptr ? nullptr : pixel_formats_of(*codec);
-  if (formats == nullptr) {
-    return false;
-  }
-  for (const AVPixelFormat* p = formats; *p != AV_PIX_FMT_NONE; ++p) {
-    if (*p == format) {
-      return true;
-    }
-  }
-  return false;
+  return codec != nullptr && encoder_takes(*codec, format);
 }
 
 bool is_rgb(AVPixelFormat format) {
