@@ -11,10 +11,11 @@ build_packages=(
     zlib1g-dev pybind11-dev python3-dev python3-numpy
 )
 # shellcheck disable=SC2034
-test_packages=(catch2 ffmpeg python3 python3-numpy python3-yaml sqlite3 unzip
-    python3-dask python3-distributed python3-matplotlib python3-pandas python3-pytest python3-xarray)
+test_packages=(catch2 clang-format ffmpeg mypy python3 python3-numpy python3-yaml sqlite3 unzip
+    python3-dask python3-distributed python3-matplotlib python3-pandas python3-pytest python3-xarray
+    shellcheck)
 # shellcheck disable=SC2034
-lint_packages=(clang-format clang-tidy mypy python3-mesonpy python3-pip python3-venv shellcheck)
+lint_packages=(clang-tidy python3-mesonpy python3-pip python3-venv)
 # shellcheck disable=SC2034
 bench_packages=(ffmpeg python3 python3-numpy python3-opencv)
 # libFuzzer is in libclang-rt-dev.

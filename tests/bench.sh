@@ -44,7 +44,7 @@ echo "== rig_bench: three writers at once, beside three bare libav loops"
 "$build/tests/rig_bench" 3000 "$work/rig"
 echo
 echo "== opencv_peer: OpenCV's VideoCapture on the same chunk"
-/usr/bin/python3 "$root/tests/bench/opencv_peer.py" "$(sed -n 's/^chunk for the peer: //p' "$work/video.txt")"
+/usr/bin/python3 "$root/tests/bench/opencv_peer.py" "$(sed -n 's/^chunk for the peer: //p' "$work/video.txt")" "$work/video.txt"
 echo
 echo "== python_bench: the Python module, beside the C++ loop that does the same"
 PYTHONPATH=$build/lib/python /usr/bin/python3 "$root/tests/bench/python_bench.py" "$build/tests/read_bench" "$work/video/store" "$work/large"

@@ -4,9 +4,10 @@
 #
 # usage: run.sh [--quick]
 #
-# --quick leaves out pip, the static analysis (clang-tidy), the build without optional libraries and those with sanitizers, which
-# take most of the time.
-# What is made lies in build-tests, build-lean, build-sanitize, build-threads and build-fuzz; the log of each step in build-tests/logs.
+# --quick leaves out quickstart.sh, pip, the static analysis (clang-tidy), the build without optional libraries and those with
+# sanitizers, which take most of the time.
+# What is made lies in build-tests, build-lean, build-sanitize, build-threads and build-fuzz, and quickstart.sh makes build; the log of
+# each step is in build-tests/logs.
 #
 # shellcheck disable=SC2317 # functions are called by way of check()
 set -uo pipefail
@@ -198,9 +199,9 @@ static_analysis() {
 # Recording and reading, by several threads at once.
 races() {
     local program
-    local programs=(writing_test writer_queue_test insert_chunk_test locked_index_test reading_test destination_test
-        replacing_test full_disk_test durability_test following_test record_test raw_stream_test network_source_test
-        rig_file_test hardware_test)
+    local programs=(writing_test writer_queue_test frame_pool_test encoding_test extra_recording_test insert_chunk_test
+        locked_index_test reading_test destination_test replacing_test full_disk_test durability_test following_test record_test
+        raw_stream_test network_source_test rig_file_test hardware_test)
     configure "$threaded" -Dbuildtype=debug -Dtests=enabled -Dpython=disabled -Db_sanitize=thread -Db_lundef=false
     ninja -C "$threaded" "${programs[@]/#/tests/}"
     export TSAN_OPTIONS=exitcode=86:suppressions=$root/tests/support/races.supp
@@ -265,6 +266,7 @@ else
 fi
 
 if ! $quick; then
+    check "quickstart.sh" apps/quickstart.sh
     check "pip install" pip_install
     echo "Static analysis (some minutes)"
     check "clang-tidy" static_analysis

@@ -32,6 +32,7 @@ using avstore::ImportOptions;
 using avstore::Reader;
 using avstore::media::Demuxer;
 using avstore::media::DemuxerOptions;
+using avstore::test::become_nobody;
 using avstore::test::frame_md5s;
 using avstore::test::import_options;
 using avstore::test::in_child;
@@ -107,6 +108,25 @@ TEST_CASE("what is no video cannot be imported") {
         }
       }
     }
+  }
+}
+
+TEST_CASE("a video that may not be read cannot be imported") {
+  const TemporaryFolder folder;
+  fs::permissions(folder.path(), fs::perms(0777));
+  const fs::path file = folder.path() / "secret.mp4";
+  fs::copy_file(media_file("h264-no-bframes.mp4"), file);
+  fs::permissions(file, fs::perms(0000));
+  for (const bool copy : {false, true}) {
+    CAPTURE(copy);
+    const std::string outcome = in_child([&] {
+      become_nobody();
+      return outcome_of(
+          [&] { avstore::import_file(file, folder.path() / "store", import_options(copy)); });
+    });
+    CHECK_THAT(outcome,
+               StartsWith("io: ") && Contains(file.string()) && Contains("Permission denied"));
+    CHECK_FALSE(fs::exists(folder.path() / "store"));
   }
 }
 
@@ -374,7 +394,8 @@ TEST_CASE("a picture that changes its size midway is refused, saying where") {
 
 TEST_CASE("a pixel format that changes midway is converted to the first, with a notice") {
   const TemporaryFolder folder;
-  ImportOptions options = import_options(false);
+  ImportOptions options = import_options(false, "h264-lossless/mkv");
+  options.writer.chunk_size = 1000;
   std::vector<std::string> notices;
   options.notice = [&](const std::string& line) { notices.push_back(line); };
   const fs::path file = media_file("format-change.h264");
@@ -389,6 +410,13 @@ TEST_CASE("a pixel format that changes midway is converted to the first, with a 
     formats.insert(frame->image.format().name());
   }
   CHECK(formats.size() == 1);
+  // Chroma alone is converted, and nothing is lost after that.
+  const auto luma = [](const fs::path& video) {
+    return avstore::test::run_lines("ffmpeg -nostdin -v error -i " + quoted(video) +
+                                    " -vf extractplanes=y -fps_mode passthrough -f framemd5 - | "
+                                    "grep -v '#' | sed 's/.* //'");
+  };
+  CHECK(luma(folder.path() / "store" / "000000.mkv") == luma(file));
 }
 
 TEST_CASE("too few or too many names, and an import that is stopped") {

@@ -127,11 +127,13 @@ quiet_ffmpeg() {
     ffmpeg -nostdin -loglevel error -y "$@"
 }
 
-# md5 of every frame of video files, in order, decoded from the beginning
+# ffmpeg_md5 [-s STREAM] FILE...: md5 of every frame of video files, in order, decoded from the beginning; of the video stream
+# counted so, else of the first
 ffmpeg_md5() {
-    local file
+    local file stream=0
+    [[ $1 != -s ]] || { stream=$2; shift 2; }
     for file in "$@"; do
-        ffmpeg -nostdin -loglevel error -i "$file" -map 0:v:0 -fps_mode passthrough -f framemd5 - | sed '/^#/d; s/.*, *//'
+        ffmpeg -nostdin -loglevel error -i "$file" -map "0:v:$stream" -fps_mode passthrough -f framemd5 - | sed '/^#/d; s/.*, *//'
     done
 }
 
@@ -206,7 +208,8 @@ usage() {
     works "--version" --version
     matches "--version says it" '^avstore [0-9]+\.[0-9]+' "$(cat "$out")"
     local command
-    for command in import record info frames formats extract cat export transcode timecodes verify index framemd5 extra reindex align doctor; do
+    for command in import record info frames formats extract cat export transcode timecodes verify index repair framemd5 extra reindex \
+        align doctor; do
         av "$command" --help
         if (( status == 0 )) && grep -q "^Example:" "$out" && grep -q "^  .*avstore $command" "$out"; then
             ok "$command --help has an example"
@@ -261,7 +264,9 @@ import_tests() {
     works "paths with blanks and umlauts" import "Versuch ä ß 1.mp4" "Aufnahme ö 1.store" --metadata "ort=Straße 1"
     same "paths with blanks and umlauts: metadata" "Straße 1" "$(prints info "Aufnahme ö 1.store" --json | json 'd["metadata"]["ort"]')"
 
-    works "import --stream" import two.mp4 second.store --stream 1
+    works "import --stream --copy" import two.mp4 second.store --stream 1 --copy
+    same "import --stream --copy: every frame is that stream's" "$(ffmpeg_md5 -s 1 two.mp4)" "$(store_md5 second.store)"
+    works "import --stream" import two.mp4 second.store --stream 1 --overwrite
     same "import --stream: takes that one" "64 48" "$(prints info second.store --json | json 'str(d["width"]) + " " + str(d["height"])')"
     fails "import --stream that is not there" "two.mp4" import two.mp4 no.store --stream 7
 
@@ -295,11 +300,13 @@ import_tests() {
     matches "--encoder software: info" "Format +h264/mkv .*made by libx264" "$(prints info options.store)"
     same "--encoder software: info --json" "libx264 0 libx264" "$(prints info options.store --json |
         json 'd["encoder"] + " " + " ".join(str(e["first_chunk"]) + " " + e["encoder"] for e in d["encoders"])')"
-    av import clip.mp4 options.store --overwrite --format ffv1/mkv --encoder hardware
-    matches "--encoder hardware of a format that has none: says so" "ffv1 encodes instead" "$(cat "$err")"
+    fails "--encoder hardware of a format that has none" "ffv1/mkv: no encoder of the kind 'hardware' opens: the format has none" \
+        import clip.mp4 no.store --format ffv1/mkv --encoder hardware
+    fails "--encoder vaapi where there is none: the driver's reason" "no encoder of the kind 'vaapi' opens: .*vaapi device" \
+        import clip.mp4 no.store --format h264/mkv --encoder vaapi --encoder-device /no/such/node
     fails "--encoder by name that hardware lacks: the driver's reason" "h264_vaapi.*vaapi device" import clip.mp4 no.store \
         --format h264/mkv --encoder h264_vaapi --encoder-device /no/such/node
-    nothing_left "--encoder by name that hardware lacks" no.store
+    nothing_left "encoders that do not work" no.store
 }
 
 names_tests() {
@@ -912,6 +919,14 @@ print(len(status) >= 4 and all(set(s) == members for s in status),
     misused "record --min-free" "no number of bytes" record - no.record --min-free much
     sed 's/side: left/sid/; s/right,/right, colour: red,/' rig.yaml >wrong.yaml
     fails "record --config: an unknown key" "wrong.yaml: line 6: camera 'right': unknown key 'colour'" record --config wrong.yaml
+    # but for those of the program and of the rig as a whole
+    local keys lacking="" option
+    keys=" $(sed 's/.*known are //; s/,//g' "$err") "
+    for option in $(prints record --help | grep -oP '^ +\K--[a-z-]+' | grep -vxE -- \
+        '--(help|config|json|camera|frames|duration|min-free|status-json|status-interval)'); do
+        [[ $keys == *" ${option#--} "* ]] || lacking+=" $option"
+    done
+    same "record --config: the options of record are keys of a camera" "" "$lacking"
     sed 's/left.store/x/; s/{camera}/{camera}-{time}/; s/testsrc2=/nosuchfilter=/' rig.yaml >failing.yaml
     ends "record --config: one camera fails" 1 "camera 'right'.*nosuchfilter" record --config failing.yaml --frames 5
     matches "record --config: the other does not" "left-.*.store: 5 frames in .*; as many as asked for" "$(cat "$out")"

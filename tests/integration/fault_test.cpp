@@ -170,7 +170,7 @@ TEST_CASE("Any call that fails for want of room ends a recording well") {
 }
 
 TEST_CASE("A disk that fills up at any call, and stays full, ends a recording well") {
-  const std::string format = GENERATE("avc1/mp4", "png");
+  const std::string format = GENERATE("avc1/mp4", "h264/mkv", "mjpeg/avi", "png");
   fill_up_at_each(format, Durability::process);
 }
 
@@ -271,7 +271,7 @@ TEST_CASE("A recording that replaces a store, killed at any call, leaves the one
 }
 
 TEST_CASE("Any call that fails with an I/O error ends a recording well") {
-  const std::string format = GENERATE("avc1/mp4", "png");
+  const std::string format = GENERATE("avc1/mp4", "h264/mkv", "mjpeg/avi", "png");
   fail_each(format, Durability::power, EIO);
 }
 

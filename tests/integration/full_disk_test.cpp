@@ -147,8 +147,8 @@ TEST_CASE("a disk that is full fails the import, and leaves nothing") {
           return said + (names_in(folder.path()).empty() ? "" : " (something is left)");
         });
         if (outcome == "no disk") {
-          WARN("no small disk can be mounted here");
-          continue;
+          WARN("full disks are not checked: no small one can be mounted here");
+          return;
         }
         CHECK_THAT(outcome, StartsWith("io: ") && Contains(folder.path().string()) &&
                                 !Contains("something is left") && !Contains("partial-"));

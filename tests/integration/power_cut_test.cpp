@@ -11,9 +11,11 @@
 #include <memory>
 #include <mutex>
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "avstore/extra.h"
 #include "avstore/tools.h"
 #include "support/catch.h"
 #include "support/disk_calls.h"
@@ -28,6 +30,7 @@ using namespace avstore::test;
 namespace {
 
 constexpr int kFrames = 60;
+constexpr int kSyncInterval = 20;
 constexpr std::size_t kSector = 512;
 
 // How many frames were durable once so many events had happened.
@@ -251,6 +254,10 @@ class Disk {
   std::vector<Entry> entries_;  // not synced, in order
 };
 
+bool has_extra(std::int64_t frame) {
+  return frame % 7 == 6;
+}
+
 // With some frames in the store already that a writer at level `process` has left there, or none.
 DiskLog log_recording(const fs::path& store, const WriterOptions& options, int frames_before = 0) {
   DiskLog log;
@@ -273,10 +280,10 @@ DiskLog log_recording(const fs::path& store, const WriterOptions& options, int f
   mark(writer.durable_count());
   for (int i = frames_before; i < kFrames; ++i) {
     add(writer, i);
-    if (i % 7 == 6) {
+    if (has_extra(i)) {
       writer.add_extra("{\"place\": " + std::to_string(i) + "}");
     }
-    if (i % 20 == 19) {
+    if (i % kSyncInterval == kSyncInterval - 1) {
       writer.sync();
     }
     mark(writer.durable_count());
@@ -293,10 +300,26 @@ std::int64_t count_of(const fs::path& store) {
   }
   Reader reader(store);
   const std::int64_t count = reader.info().frame_count;
-  for (const FrameInfo& info : reader.infos({0, count})) {
-    CHECK(info.number.value == info.index.value);
-  }
+  REQUIRE(count <= kFrames);
+  check_names(reader, plain_names(static_cast<int>(count)));
   return count;
+}
+
+// Every record says of which frame it is, and those of frames before the last sync() are there.
+void check_extra(const fs::path& store, std::int64_t frames_before, std::int64_t durable) {
+  const ExtraData extra = read_extra(store);
+  std::set<std::int64_t> with_extra;
+  if (const ExtraColumn* const column = extra.find("place")) {
+    const auto& places = std::get<std::vector<std::int64_t>>(column->values);
+    for (std::size_t i = 0; i < extra.size(); ++i) {
+      CHECK(places[i] == extra.frame_index[i].value);
+    }
+    with_extra.insert(places.begin(), places.end());
+  }
+  for (std::int64_t i = frames_before; i < durable / kSyncInterval * kSyncInterval; ++i) {
+    CAPTURE(i);
+    CHECK((!has_extra(i) || with_extra.contains(i)));
+  }
 }
 
 WriterOptions options_for(const std::string& format, Durability durability) {
@@ -313,9 +336,11 @@ struct Cut {
   double keep = 0;
 };
 
+// Once the writer is there: what one at level `process` leaves before it may be anything.
 Cut draw_cut(const DiskLog& log, std::mt19937& random) {
   static const std::vector<double> kKept{0, 0.5, 0.9, 1};
-  return {random() % (log.events.size() + 1), kKept.at(random() % kKept.size())};
+  const std::size_t first = log.marks.front().events;
+  return {first + random() % (log.events.size() + 1 - first), kKept.at(random() % kKept.size())};
 }
 
 // The store's folder after the cut, below `to`.
@@ -360,9 +385,6 @@ TEST_CASE("A power cut takes no frame that was durable") {
   std::mt19937 random(1);
   for (int i = 0; i < kCuts; ++i) {
     const Cut cut = draw_cut(log, random);
-    if (cut.at < log.marks.front().events) {
-      continue;  // what a writer at level `process` leaves may be anything
-    }
     CAPTURE(format, frames_before, i, cut.at, log.events.size(), cut.keep);
     const TemporaryFolder after;
     make_anew(log, cut, root, after.path(), random);
@@ -374,6 +396,7 @@ TEST_CASE("A power cut takes no frame that was durable") {
       continue;
     }
     CHECK(wrong_codes(store).empty());
+    check_extra(store, frames_before, durable);
     if (i % 5 == 0) {
       repair(store, {});
       const VerifyResult found = verify(store, {true, {}});
@@ -381,6 +404,7 @@ TEST_CASE("A power cut takes no frame that was durable") {
       CHECK(found.findings.empty());
       CHECK(found.frames >= durable);
       CHECK(wrong_codes(store).empty());
+      check_extra(store, frames_before, durable);
     }
   }
 }

@@ -507,6 +507,22 @@ TEST_CASE("a frame that cannot be decoded is counted, told of, and keeps its num
   }
 }
 
+TEST_CASE(
+    "a picture that changes its size ends a camera's recording, and what came before is kept") {
+  const TemporaryFolder folder;
+  const fs::path file = avstore::test::media_file("size-change.h264");
+  const auto before =
+      avstore::test::read_lines(avstore::test::media_file("framemd5") / "size-change.h264.md5");
+  CameraOptions camera = file_camera(file, folder.path() / "store");
+  camera.writer.format = "h264-lossless/mkv";
+  const CameraResult result = avstore::record(rig_of({camera})).front();
+  CHECK(result.end == RecordEnd::failed);
+  CHECK_THAT(result.error, Contains("size-change.h264") && Contains("size"));
+  CHECK(result.frames == static_cast<std::int64_t>(before.size()));
+  CHECK((md5s_of(folder.path() / "store", {}) == before));
+  check_whole(folder.path() / "store");
+}
+
 TEST_CASE("a stream of which no frame can be decoded says so") {
   const TemporaryFolder folder;
   const fs::path file = folder.path() / "video.avi";

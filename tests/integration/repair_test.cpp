@@ -100,6 +100,26 @@ bool any_contains(const std::vector<std::string>& lines, const std::string& text
 
 }  // namespace
 
+// By what marks it: libavformat's muxers put it behind the frames.
+TEST_CASE("a chunk that is finished has its container's own index") {
+  using namespace std::string_literals;
+  const auto [format, mark] = GENERATE(table<std::string, std::string>({
+      {"avc1/mp4", "mfra"s},              // the movie fragment random access box
+      {"h264/mkv", "\x1C\x53\xBB\x6B"s},  // the element Cues
+      {"mjpeg/avi", "idx1"s},
+  }));
+  CAPTURE(format);
+  const KilledRecording killed(format);
+  const auto has_index = [&killed, &mark = mark] {
+    const std::string bytes = read_text(killed.file);
+    return bytes.find(mark, bytes.size() / 2) != std::string::npos;
+  };
+  CHECK_FALSE(has_index());
+  repair(killed.store, {});
+  CHECK(has_index());
+  CHECK(frame_md5s(killed.file).size() == kFrames);
+}
+
 TEST_CASE("extra data and checksums of frames without a row do not pass to others") {
   const std::string format = GENERATE("avc1/mp4", "h264/mkv", "mjpeg/avi", "png");
   const TemporaryFolder folder;

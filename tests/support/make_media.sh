@@ -161,6 +161,15 @@ coded_h264_and_hevc() {
     film main 120 hevc-radl.mp4 "IDR keyframes with RADL pictures: shown before the keyframe, decodable from it" \
         $(x265 keyint=24:min-keyint=24:bframes=4:b-adapt=0:open-gop=0:radl=2)
     film main 200 hevc-gop-infinite.mkv "one keyframe only, B-pyramid" $(x265 keyint=-1:bframes=4:b-adapt=0)
+    film main 60 hevc-intra-only.mp4 "every frame is a keyframe" $(x265 keyint=1)
+    film main 300 hevc-bframes-gop250.mp4 "long keyframe interval with B-frames: a seek decodes up to 250 frames" \
+        $(x265 keyint=250:min-keyint=250:bframes=4:b-adapt=0)
+    film main 120 hevc-refs5.mp4 "five reference frames, weighted prediction of B-frames too" \
+        $(x265 keyint=60:ref=5:bframes=3:b-adapt=0:b-pyramid=1:weightp=1:weightb=1)
+    film main 120 hevc-intra-refresh.mp4 "one IDR, then intra refresh, which libx265 does not mark: decoding begins at the IDR only" \
+        $(x265 keyint=20:intra-refresh=1:bframes=0)
+    film main 60 hevc-fields.mkv "interlaced: each field is a picture, and a decoder gives each of them" \
+        $(x265 interlace=tff:keyint=24:bframes=2:b-adapt=0)
     film main 60 hevc-main10.mp4 "10 bits a sample" $(x265 keyint=24:bframes=3:b-adapt=0) -pix_fmt yuv420p10le
     film main 60 hevc-444.mkv "4:4:4" $(x265 keyint=24:bframes=3:b-adapt=0) -pix_fmt yuv444p
     film main 60 hevc-raw.hevc "elementary stream with open GOP: packets have no times at all" \
@@ -487,6 +496,7 @@ check_contents() {
         has "$name" 'nal_unit_type .* = [89]$' "RASL picture" hevc_mp4toannexb
     done
     has hevc-radl.mp4 'nal_unit_type .* = [67]$' "RADL picture" hevc_mp4toannexb
+    has hevc-fields.mkv 'field_seq_flag .* = 1$' "field sequence"
     has h264-intra-refresh.mp4 'recovery_frame_cnt .* = [1-9]' "recovery point"
     has h264-interlaced-mbaff.mp4 'mb_adaptive_frame_field_flag .* = 1$' "MBAFF"
     has h264-gray.mp4 'chroma_format_idc .* = 0$' "monochrome"
