@@ -23,11 +23,12 @@ class VideoSource::Impl {
  public:
   Impl(const std::string& url, const DemuxerOptions& options, int threads, bool low_delay)
       : demuxer_(url, options),
-        in_decode_order_(demuxer_.timestamps_in_decode_order()),
         // With threads for frames it does not show which packet is refused, on which times depend.
         decoder_(demuxer_, {.threads = threads,
-                            .threading = low_delay || in_decode_order_ ? Threading::slice
-                                                                       : Threading::frame}),
+                            .threading = low_delay || demuxer_.timestamps_in_decode_order()
+                                             ? Threading::slice
+                                             : Threading::frame}),
+        in_decode_order_(demuxer_.timestamps_in_decode_order()),
         silent_packets_(has_silent_packets(demuxer_.stream())),
         one_each_(low_delay && demuxer_.stream().intra_only) {}
 
@@ -148,18 +149,18 @@ class VideoSource::Impl {
   }
 
   Demuxer demuxer_;
-  const bool in_decode_order_;  // packets state times in decode order
   Decoder decoder_;
   DecodeOrderTimes times_;  // where packets state no others
   std::deque<SourceFrame> ready_;
-  const bool silent_packets_;         // a packet without a frame need not be a loss
-  const bool one_each_;               // a frame comes out for each packet, at once
-  std::optional<std::int64_t> sent_;  // PTS of the packet sent last
-  bool answered_ = true;              // what it gave, if anything, was seen
-  std::int64_t refused_ = 0;          // packets that are noted as lost
-  bool had_keyframe_ = false;
-  std::optional<std::int64_t> first_keyframe_;  // its packet's PTS
+  std::optional<std::int64_t> sent_;            // PTS of the packet sent last
+  std::optional<std::int64_t> first_keyframe_;  // PTS of its packet
   std::optional<double> last_;
+  std::int64_t refused_ = 0;    // packets that are noted as lost
+  const bool in_decode_order_;  // packets state times in decode order
+  const bool silent_packets_;   // a packet without a frame need not be a loss
+  const bool one_each_;         // a frame comes out for each packet, at once
+  bool answered_ = true;        // what the packet sent last gave, if anything, was seen
+  bool had_keyframe_ = false;
   bool ended_ = false;
 };
 
