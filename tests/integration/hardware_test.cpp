@@ -433,9 +433,11 @@ TEST_CASE("where an encoder fails the next one goes on, and no frame is lost") {
             check_whole(recording, kCount);
             const auto records = avstore::read_extra(recording.store);
             CHECK(records.size() == kCount);
-            // A session of a synced recording may be too short for the call to come.
-            const bool came = !synced || failure.nth < 5 || failure.call == EncoderCall::end;
-            if (came) {
+            // Sessions that end early are too short for later calls: those of a synced recording,
+            // and on a busy machine any, since frames are to become durable in time.
+            const bool comes = failure.nth < 5 || failure.call == EncoderCall::end;
+            CHECK((drivers.has_failed("h264_nvenc") || !comes));
+            if (drivers.has_failed("h264_nvenc")) {
               CHECK(writer.statistics().encoder == "libx264");
               REQUIRE(recording.warnings.size() == 1);
               CHECK_THAT(recording.warnings[0],

@@ -26,6 +26,7 @@ using Failure = std::tuple<int, EncoderCall, int>;  // session, call, nth
 struct Driver {
   bool installed = false;
   bool hangs = false;
+  bool has_failed = false;
   int most = -1;  // sessions; negative: any number
   int tried = 0;
   int sessions = 0;  // opened so far
@@ -164,7 +165,10 @@ int open_hardware(EncoderDrivers::State& state, AVCodecContext& context, AVDicti
 // Whether the call is one that is to fail.
 bool comes_to_fail(EncoderDrivers::State& state, Session& session, EncoderCall call) {
   const int nth = ++session.calls[call];
-  return state.drivers[session.encoder].failures.contains({session.number, call, nth});
+  Driver& driver = state.drivers[session.encoder];
+  const bool comes = driver.failures.contains({session.number, call, nth});
+  driver.has_failed = driver.has_failed || comes;
+  return comes;
 }
 
 int failed(AVCodecContext* context) {
@@ -247,6 +251,10 @@ void EncoderDrivers::fail(const std::string& encoder, int session, EncoderCall c
 void EncoderDrivers::have_low_power_only() {
   const std::lock_guard lock(state_->mutex);
   state_->low_power_only = true;
+}
+bool EncoderDrivers::has_failed(const std::string& encoder) const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->drivers[encoder].has_failed;
 }
 int EncoderDrivers::opened(const std::string& encoder) const {
   const std::lock_guard lock(state_->mutex);

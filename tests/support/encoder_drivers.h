@@ -44,7 +44,8 @@ class EncoderDrivers {
   // The only VAAPI encoders there are those that it calls low-power ones.
   void have_low_power_only();
 
-  int opened(const std::string& encoder) const;  // or tried to open
+  bool has_failed(const std::string& encoder) const;  // such a call has come
+  int opened(const std::string& encoder) const;       // or tried to open
   int open_now(const std::string& encoder) const;
   // Options that the encoder opened last was given, and its input.
   std::map<std::string, std::string> options_of(const std::string& encoder) const;
