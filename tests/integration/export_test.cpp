@@ -68,6 +68,12 @@ ExportOptions options_without_saving() {
   return options;
 }
 
+void import_copy(const fs::path& video, const fs::path& store) {
+  avstore::ImportOptions options;
+  options.copy = true;
+  avstore::import_file(video, store, options);
+}
+
 }  // namespace
 
 TEST_CASE("export copies every frame where PTS cannot be kept in the store") {
@@ -113,9 +119,7 @@ TEST_CASE("export copies every frame where PTS cannot be kept in the store") {
 // By whatever option they are asked for: only the encoder knows.
 TEST_CASE("export makes no B-frames") {
   const TemporaryFolder folder;
-  avstore::ImportOptions copy;
-  copy.copy = true;
-  avstore::import_file(media_file("h264-no-bframes.mp4"), folder.path() / "store", copy);
+  import_copy(media_file("h264-no-bframes.mp4"), folder.path() / "store");
   const fs::path video = folder.path() / "out.mp4";
   ExportOptions options;
   options.range = {8, 120};
@@ -141,16 +145,14 @@ TEST_CASE("export makes no B-frames") {
 // What a cut falls into is encoded anew, with other headers than what is copied after it.
 TEST_CASE("players can begin at each keyframe of an exported range") {
   const TemporaryFolder folder;
-  avstore::ImportOptions copy;
-  copy.copy = true;
-  avstore::import_file(media_file("h264-no-bframes.mp4"), folder.path() / "store", copy);
+  import_copy(media_file("h264-no-bframes.mp4"), folder.path() / "store");
   const fs::path video = folder.path() / "out.mp4";
   ExportOptions options;
   options.range = {8, 120};
   CHECK(avstore::export_video(folder.path() / "store", video, options).frames_encoded == 17);
   const auto oracle = frame_md5s(video);
   REQUIRE(oracle.size() == 112);
-  avstore::import_file(video, folder.path() / "again", copy);
+  import_copy(video, folder.path() / "again");
   avstore::Reader again(folder.path() / "again");
   CHECK(keyframes_in(again) == keyframes_stated(video));
   for (std::int64_t i = 111; i >= 0; --i) {
@@ -209,9 +211,7 @@ TEST_CASE("a chunk's headers do not last beyond its end") {
   CAPTURE(name);
   const TemporaryFolder folder;
   const auto import = [&](const fs::path& file, const std::string& store) {
-    avstore::ImportOptions copy;
-    copy.copy = true;
-    avstore::import_file(file, folder.path() / store, copy);
+    import_copy(file, folder.path() / store);
     return folder.path() / store / "000000";
   };
   const std::string joined = import(media_file(name), "store").string();
