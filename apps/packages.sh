@@ -15,7 +15,7 @@ test_packages=(catch2 clang-format ffmpeg mypy python3 python3-numpy python3-yam
     python3-dask python3-distributed python3-matplotlib python3-pandas python3-pytest python3-xarray
     shellcheck)
 # shellcheck disable=SC2034
-lint_packages=(clang-tidy python3-mesonpy python3-pip python3-venv)
+lint_packages=(clang-tidy patchelf python3-mesonpy python3-pip python3-venv)
 # shellcheck disable=SC2034
 bench_packages=(ffmpeg python3 python3-numpy python3-opencv)
 # libFuzzer is in libclang-rt-dev.
