@@ -199,14 +199,14 @@ static_analysis() {
 # Recording and reading, by several threads at once.
 races() {
     local program
-    local programs=(writing_test writer_queue_test frame_pool_test encoding_test insert_chunk_test locked_index_test reading_test
-        destination_test replacing_test full_disk_test durability_test following_test record_test raw_stream_test
-        network_source_test rig_file_test hardware_test)
+    local programs=(writing_test writer_queue_test frame_pool_test encoding_test extra_recording_test insert_chunk_test
+        locked_index_test reading_test destination_test replacing_test full_disk_test durability_test following_test record_test
+        raw_stream_test network_source_test rig_file_test hardware_test)
     configure "$threaded" -Dbuildtype=debug -Dtests=enabled -Dpython=disabled -Db_sanitize=thread -Db_lundef=false
     ninja -C "$threaded" "${programs[@]/#/tests/}"
     export TSAN_OPTIONS=exitcode=86:suppressions=$root/tests/support/races.supp
     for program in "${programs[@]}"; do
-        "$threaded/tests/$program"
+        "$threaded/tests/$program" '~[huge]'
     done
 }
 

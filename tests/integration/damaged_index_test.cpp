@@ -306,6 +306,29 @@ TEST_CASE("the damaged database of a recording that was killed is left as it is"
   CHECK(wrong_codes(store).empty());
 }
 
+// A new one would take its log away, and the writer go on with one that has no name.
+TEST_CASE("the database of a recording that goes on is not made anew") {
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  Writer writer(store, options_of("avc1/mp4", 7));
+  for (int i = 0; i < 8; ++i) {
+    add(writer, i);
+  }
+  writer.sync();
+  const fs::path database = store / ".index.sqlite";
+  fs::rename(database, folder.path() / "taken away");
+  Warned warned;
+  CHECK(Reader(store, warned.options()).frame_count() == 7);
+  REQUIRE_FALSE(warned.lines.empty());
+  CHECK_THAT(warned.lines.back(), Contains("while the store is recorded"));
+  CHECK_FALSE(fs::exists(database));
+  fs::rename(folder.path() / "taken away", database);
+  add(writer, 8);
+  writer.close();
+  CHECK(Reader(store).frame_count() == 9);
+  CHECK(wrong_codes(store).empty());
+}
+
 TEST_CASE("a database that somebody has locked is not taken for a damaged one") {
   const TemporaryFolder folder;
   const fs::path store = folder.path() / "store";

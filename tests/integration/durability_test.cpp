@@ -417,6 +417,32 @@ TEST_CASE("of two writers on one store the second is refused") {
   CHECK(wrong_codes(store).empty());
 }
 
+TEST_CASE("a child of a writer's process does not keep its store when that is killed") {
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  const Signal forked;
+  const Signal done;
+  const pid_t parent = start_child([&] {
+    Writer writer(store, options_of("avc1/mp4", 100));
+    add(writer, 0);
+    writer.sync();
+    const pid_t child = ::fork();
+    if (child == 0) {
+      forked.send();
+      done.wait();
+      ::_exit(0);
+    }
+    return std::raise(SIGSTOP);
+  });
+  forked.wait();
+  CHECK(Reader(store).info().recording);
+  REQUIRE(::kill(parent, SIGKILL) == 0);
+  REQUIRE(wait_for(parent) == -SIGKILL);
+  CHECK(!Reader(store).info().recording);
+  CHECK(repair(store, {}).frames == 1);
+  done.send();
+}
+
 TEST_CASE("a store whose writer was killed is told from one being recorded") {
   const TemporaryFolder folder;
   const fs::path store = folder.path() / "store";

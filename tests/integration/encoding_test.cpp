@@ -3,8 +3,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "avstore/error.h"
@@ -354,6 +356,34 @@ TEST_CASE("x265 encodes one frame at a time, with as many threads as it was give
                                 quoted(chunk_file(store, format, 0)) + " | sort -u");
       CHECK(settings == "frame-threads=1\nnuma-pools=3\n");
     }
+  }
+}
+
+// Threads of this process while a store is written.
+std::ptrdiff_t threads_while_encoding(const std::string& format, int threads) {
+  const TemporaryFolder folder;
+  WriterOptions options = options_of(format);
+  options.encoder.threads = threads;
+  Writer writer(folder.path() / "store", options);
+  for (int i = 0; i < 8; ++i) {
+    add(writer, i, 640, 368);
+  }
+  writer.sync();
+  const fs::directory_iterator tasks("/proc/self/task");
+  const auto count = std::distance(begin(tasks), end(tasks));
+  writer.close();
+  return count;
+}
+
+TEST_CASE("an encoder has no more threads than it was given") {
+  const auto cores = static_cast<int>(std::thread::hardware_concurrency());
+  if (cores < 2) {
+    WARN("there is one core only: not tested");
+    return;
+  }
+  for (const std::string format : {"avc1/mp4", "hevc/mp4", "av1/mp4", "ffv1/mkv", "mjpeg/avi"}) {
+    CAPTURE(format);
+    CHECK(threads_while_encoding(format, 1) < threads_while_encoding(format, cores));
   }
 }
 

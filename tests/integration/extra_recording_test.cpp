@@ -298,7 +298,8 @@ TEST_CASE("records of frames that were lost do not pass to those of the next rec
   check_sound(store);
 }
 
-TEST_CASE("a record that no database takes is refused, and the recording goes on") {
+// Tagged for who has not the time: with the thread sanitizer it takes more than ten minutes.
+TEST_CASE("a record that no database takes is refused, and the recording goes on", "[huge]") {
   const TemporaryFolder folder;
   const auto store = folder.path() / "store";
   Writer writer(store, options_of("png"));

@@ -223,6 +223,44 @@ TEST_CASE("A repair that is killed at any call is ended by the next") {
   }
 }
 
+TEST_CASE("A recording that goes on with a store, killed at any call, can be gone on with") {
+  const TemporaryFolder folder;
+  const fs::path original = folder.path() / "original";
+  write_store(original, options_for("avc1/mp4", Durability::process), 10);
+  int more = 0;
+  for (std::int64_t nth = 1;; ++nth) {
+    const fs::path store = folder.path() / ("killed" + std::to_string(nth));
+    fs::copy(original, store, fs::copy_options::recursive);
+    const int status = run_child([&] {
+      DiskCalls calls(store);
+      calls.exit(nth, 42);
+      Writer writer = Writer::append(store, {});
+      add(writer, 10);
+      writer.close();
+      return 0;
+    });
+    CAPTURE(nth, status);
+    REQUIRE((status == 42 || status == 0));
+    if (status != 0) {
+      repair(store, {});
+    }
+    const auto frames = static_cast<int>(Reader(store).frame_count());
+    CHECK((frames == 10 || frames == 11));
+    more += frames - 10;
+    Writer writer = Writer::append(store, {});
+    add(writer, frames);
+    writer.close();
+    CHECK(verify(store, {true, {}}).findings.empty());
+    CHECK(wrong_codes(store).empty());
+    fs::remove_all(store);
+    if (status == 0) {
+      CHECK(nth > 20);
+      break;
+    }
+  }
+  CHECK(more > 0);
+}
+
 // Which store it is then is told by its format.
 TEST_CASE("A recording that replaces a store, killed at any call, leaves the one or the other") {
   const bool given_up = GENERATE(false, true);

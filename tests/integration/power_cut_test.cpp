@@ -100,6 +100,7 @@ class Disk {
         entries_.push_back({event.path, nullptr});
         break;
       case DiskCall::rename:
+      case DiskCall::linkat:
         rename(event.path, event.to);
         break;
       case DiskCall::remove:
@@ -131,6 +132,9 @@ class Disk {
     }
     for (const auto& [path, file] : names) {
       const fs::path place = to / path.lexically_relative(from);
+      if (path.native().ends_with(" (deleted)")) {
+        continue;  // it never had a name
+      }
       if (!file) {
         fs::create_directories(place);
       } else {

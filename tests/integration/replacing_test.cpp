@@ -1,4 +1,6 @@
 // Stores that take the place of others: what is kept of those, and what becomes of them.
+#include <sys/resource.h>
+
 #include <csignal>
 #include <cstdint>
 #include <string>
@@ -275,4 +277,33 @@ TEST_CASE("a store that a link leads to is replaced where it is") {
   CHECK(Reader(store).frame_count() == 60);
   CHECK(names_in(folder.path() / "names") == std::vector<std::string>{"link"});
   CHECK(names_in(folder.path() / "disk") == std::vector<std::string>{"store"});
+}
+
+TEST_CASE("where no thread can be started the old store stays, and none is left behind") {
+  const TemporaryFolder folder;
+  fs::permissions(folder.path(), fs::perms::all);
+  const auto store = folder.path() / "store";
+  const std::string outcome = in_child([&] {
+    avstore::test::become_nobody();
+    write_store(store, options_of("png"), 3);
+    const rlimit none{0, 0};
+    if (::setrlimit(RLIMIT_NPROC, &none) != 0) {
+      return std::string("no limit");
+    }
+    WriterOptions options = options_of("avc1/mp4");
+    const auto fresh = outcome_of([&] { Writer(folder.path() / "new", options); });
+    options.overwrite = true;
+    const auto replacing = outcome_of([&] { Writer(store, options); });
+    const auto going_on = outcome_of([&] { Writer::append(store, {}); });
+    return fresh + "\n" + replacing + "\n" + going_on;
+  });
+  CHECK(outcome ==
+        "io: " + (folder.path() / "new").string() +
+            ": cannot start a thread: Resource temporarily unavailable\nio: " + store.string() +
+            ": cannot start a thread: Resource temporarily unavailable\nio: " + store.string() +
+            ": cannot start a thread: Resource temporarily unavailable");
+  CHECK(names_in(folder.path()) == std::vector<std::string>{"store"});
+  CHECK_FALSE(fs::exists(store / ".lock"));
+  CHECK_FALSE(fs::exists(store / ".replaced"));
+  CHECK(Reader(store).frame_count() == 3);
 }

@@ -154,8 +154,8 @@ Function* real(const char* name) {
 DiskCalls::DiskCalls(const fs::path& folder)
     : DiskCalls(folder, {DiskCall::open, DiskCall::write, DiskCall::pwrite, DiskCall::ftruncate,
                          DiskCall::fsync, DiskCall::fdatasync, DiskCall::mkdir, DiskCall::rename,
-                         DiskCall::remove, DiskCall::unlink, DiskCall::unlinkat, DiskCall::rmdir}) {
-}
+                         DiskCall::linkat, DiskCall::remove, DiskCall::unlink, DiskCall::unlinkat,
+                         DiskCall::rmdir}) {}
 
 DiskCalls::DiskCalls(const fs::path& folder, std::initializer_list<DiskCall> kinds)
     : state_(std::make_unique<State>()) {
@@ -241,9 +241,12 @@ int open_unless_it_fails(const char* path, int flags, mode_t mode) {
   }
   const bool writes = (flags & O_ACCMODE) != O_RDONLY;
   struct stat64 status {};
-  const bool was_there = !writes || ::stat64(path, &status) == 0;
+  const bool nameless = (flags & O_TMPFILE) == O_TMPFILE;
+  const bool was_there = !writes || (!nameless && ::stat64(path, &status) == 0);
   const int descriptor = real<int(const char*, int, ...)>("open64")(path, flags, mode);
-  if (descriptor >= 0 && writes && is_observed(resolved(path))) {
+  if (descriptor >= 0 && nameless && is_observed(path_of(descriptor))) {
+    note({DiskCall::open, path_of(descriptor), {}, 0, {}, true, false});
+  } else if (descriptor >= 0 && writes && is_observed(resolved(path))) {
     note({DiskCall::open, resolved(path), {}, 0, {}, !was_there, (flags & O_TRUNC) != 0});
   }
   return descriptor;
@@ -328,6 +331,19 @@ int remove(const char* path) noexcept {
   return fails(DiskCall::remove, path)
              ? -1
              : noted(real<int(const char*)>("remove")(path), DiskCall::remove, resolved(path));
+}
+int linkat(int from_folder, const char* from, int to_folder, const char* to, int flags) noexcept {
+  if (fails(DiskCall::linkat, to, to_folder)) {
+    return -1;
+  }
+  std::error_code none;
+  const auto source = std::filesystem::read_symlink(from, none);  // of /proc/self/fd
+  const int result = real<int(int, const char*, int, const char*, int)>("linkat")(
+      from_folder, from, to_folder, to, flags);
+  if (result == 0 && is_observed(source)) {
+    note({DiskCall::linkat, source, resolved(to_folder, to), 0, {}, false, false});
+  }
+  return result;
 }
 int unlink(const char* path) noexcept {
   return fails(DiskCall::unlink, path)

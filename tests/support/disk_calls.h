@@ -26,6 +26,7 @@ enum class DiskCall {
   fdatasync,
   mkdir,
   rename,
+  linkat,  // gives a file that was opened without a name (O_TMPFILE) one
   remove,
   unlink,
   unlinkat,
@@ -35,12 +36,14 @@ enum class DiskCall {
 // A call that was made and did what it should.
 struct DiskEvent {
   DiskCall call = DiskCall::write;
-  std::filesystem::path path;  // of the file or folder, without links
-  std::filesystem::path to;    // rename
-  std::int64_t offset = 0;     // write, pwrite; ftruncate: the length
-  std::string bytes;           // write, pwrite
-  bool created = false;        // open: the file was not there before
-  bool emptied = false;        // open
+  // Of the file or folder, without links; what has no name yet is called "#... (deleted)", as in
+  // /proc/self/fd.
+  std::filesystem::path path;
+  std::filesystem::path to;  // rename, linkat
+  std::int64_t offset = 0;   // write, pwrite; ftruncate: the length
+  std::string bytes;         // write, pwrite
+  bool created = false;      // open: the file was not there before
+  bool emptied = false;      // open
 };
 
 // While it lives, calls on what lies below a folder are counted. There may be one at a time, and

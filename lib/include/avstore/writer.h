@@ -202,8 +202,9 @@ class Writer {
   void sync();
 
   // How many frames, counted from the store's first, would survive if this process were killed now,
-  // or the power cut if that was asked for. While there is room in the queue, a frame is among them
-  // at most one keyframe interval and a second after add() took it, or 32 images and a second.
+  // or the power cut if that was asked for. A frame is among them at most one keyframe interval and
+  // a second, or 32 images and a second, after the encoder took it; that is after add(), as long as
+  // encoding keeps up and no frames wait in the queue.
   std::int64_t durable_count() const;
   // The first ten thousand frames that were dropped, in order; statistics() has the count of all.
   std::vector<FrameNames> dropped() const;

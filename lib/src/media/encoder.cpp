@@ -84,6 +84,12 @@ Options all_options(const VideoFormat& format, const std::string& encoder,
     // (some 1 in 20,000 short videos). The pool shares the work within a frame.
     options["x265-params"] += ":frame-threads=1:pools=" + std::to_string(threads);
   }
+  if (encoder == "libsvtav1" && threads < core_count()) {
+    // libavcodec does not hand it the thread count, and its default is the whole machine. A number
+    // of processors, and from SVT-AV1 2.3 on a level, of which the highest is 6.
+    constexpr int kHighestLevel = 6;
+    options["svtav1-params"] += ":lp=" + std::to_string(std::min(threads, kHighestLevel));
+  }
   if (const auto gpu = gpu_number(wanted.device);
       gpu && family_of(encoder) == EncoderFamily::nvenc) {
     options["gpu"] = std::to_string(*gpu);

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <pthread.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,6 +11,8 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
+#include <mutex>
+#include <set>
 #include <sstream>
 #include <string_view>
 #include <utility>
@@ -121,6 +124,54 @@ bool is_name_of(const fs::path& file, int descriptor) {
          open.st_dev == named.st_dev && open.st_ino == named.st_ino;
 }
 
+// Of the locks that this process holds. A lock belongs to the open file, which is a child's as well
+// after fork(): with a child that goes on, the lock of a parent that was killed would be held.
+class HeldLocks {
+ public:
+  HeldLocks() {
+    ::pthread_atfork([] { of_this_process().mutex_.lock(); },
+                     [] { of_this_process().mutex_.unlock(); }, [] { of_this_process().let_go(); });
+  }
+
+  void add(int descriptor) {
+    const std::lock_guard lock(mutex_);
+    descriptors_.insert(descriptor);
+  }
+  void remove(int descriptor) {
+    const std::lock_guard lock(mutex_);
+    descriptors_.erase(descriptor);
+  }
+
+  // Never destroyed: a writer may live as long as the process.
+  static HeldLocks& of_this_process() {
+    static HeldLocks& all = *new HeldLocks();
+    return all;
+  }
+
+ private:
+  // In the child. The numbers stay taken: the child's copies of the objects close them.
+  void let_go() {
+    const int nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+    for (const int descriptor : descriptors_) {
+      ::dup3(nothing, descriptor, O_CLOEXEC);
+    }
+    ::close(nothing);
+    descriptors_.clear();
+    mutex_.unlock();
+  }
+
+  std::mutex mutex_;
+  std::set<int> descriptors_;
+};
+
+// False if it cannot be written. It must not be empty after a power cut.
+bool write_owner(int descriptor) {
+  const std::string text = to_text({::getpid(), start_of(::getpid()), this_boot()});
+  return ::pwrite(descriptor, text.data(), text.size(), 0) == static_cast<ssize_t>(text.size()) &&
+         ::ftruncate(descriptor, static_cast<off_t>(text.size())) == 0 &&
+         ::fdatasync(descriptor) == 0;
+}
+
 }  // namespace
 
 RecordingLock::RecordingLock(const fs::path& folder) : file_(folder / kLockFile) {
@@ -128,6 +179,10 @@ RecordingLock::RecordingLock(const fs::path& folder) : file_(folder / kLockFile)
     const int error = errno;
     throw Error(ErrorKind::io, file_.string() + ": " + what + ": " + std::strerror(error), error);
   };
+  if (make(folder)) {
+    HeldLocks::of_this_process().add(descriptor_);
+    return;
+  }
   do {
     if (descriptor_ >= 0) {
       ::close(descriptor_);
@@ -146,11 +201,7 @@ RecordingLock::RecordingLock(const fs::path& folder) : file_(folder / kLockFile)
   } while (!is_in_place());
   struct stat before {};
   const bool is_new = ::fstat(descriptor_, &before) == 0 && before.st_size == 0;
-  const std::string text = to_text({::getpid(), start_of(::getpid()), this_boot()});
-  // Whenever this is killed, somebody's name is in it; and it must not be empty after a power cut.
-  if (::pwrite(descriptor_, text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()) ||
-      ::ftruncate(descriptor_, static_cast<off_t>(text.size())) != 0 ||
-      ::fdatasync(descriptor_) != 0) {
+  if (!write_owner(descriptor_)) {
     const int error = errno;
     if (is_new) {
       ::unlink(file_.c_str());  // empty, it would be anybody's
@@ -159,9 +210,28 @@ RecordingLock::RecordingLock(const fs::path& folder) : file_(folder / kLockFile)
     errno = error;
     fail("cannot write");
   }
+  HeldLocks::of_this_process().add(descriptor_);
+}
+
+// The file gets its name with its owner in it and locked: who is killed on the way leaves nothing,
+// where an empty file would be anybody's. False if one is there, or the file system has no files
+// without names.
+bool RecordingLock::make(const fs::path& folder) {
+  descriptor_ = ::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0644);
+  if (descriptor_ < 0) {
+    return false;
+  }
+  const std::string itself = fmt::format("/proc/self/fd/{}", descriptor_);  // open(2), O_TMPFILE
+  if (write_owner(descriptor_) && lock(descriptor_) &&
+      ::linkat(AT_FDCWD, itself.c_str(), AT_FDCWD, file_.c_str(), AT_SYMLINK_FOLLOW) == 0) {
+    return true;
+  }
+  ::close(std::exchange(descriptor_, -1));
+  return false;
 }
 
 RecordingLock::~RecordingLock() {
+  HeldLocks::of_this_process().remove(descriptor_);
   ::close(descriptor_);
 }
 

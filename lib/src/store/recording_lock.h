@@ -26,6 +26,8 @@ class RecordingLock {
   bool is_in_place() const noexcept;
 
  private:
+  bool make(const std::filesystem::path& folder);
+
   std::filesystem::path file_;
   int descriptor_ = -1;
 };

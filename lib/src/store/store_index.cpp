@@ -460,6 +460,12 @@ OpenedIndex open_index(const fs::path& folder, const imgstore::StoreMetadata& me
   }
   OldIndex old = open_old(folder / kIndexFile);
   index::Index made = make_index(folder, metadata, old, warn);
+  if (recording_state(folder).recording == Recording::yes) {
+    // Its writer goes on with the database that it has open, and would do so under no name.
+    return {std::move(made), true,
+            (folder / kIndexFile).string() +
+                ": is not made anew while the store is recorded; only finished chunks are read"};
+  }
   if (old.is_damaged && !lists_all_chunks(folder, metadata, made)) {
     // Such as of the chunk that a killed writer did not finish: its rows are nowhere else.
     return {std::move(made), true,

@@ -25,13 +25,14 @@ using Warn = std::function<void(const std::string&)>;
 // make one from the chunks' own index files (and from what can be read of the database, for chunks
 // without one) and say so through `warn` (missing is normal and not mentioned); with `save` it is
 // put in the store, if the folder can be written. Of a damaged one a copy is put aside then; where
-// a chunk cannot be listed without it, it is left alone.
+// a chunk cannot be listed without it, it is left alone, and so is that of a store which is being
+// recorded.
 // Throws Error: unsupported for one of a newer version, corrupt where the chunks do not allow, io
 // (also: locked).
 struct OpenedIndex {
   index::Index index;
   bool in_memory = false;
-  // Of a damaged one that was left alone: what is to be said of that. Else empty.
+  // Of one that was left alone: what is to be said of that. Else empty.
   std::string left_alone;
 };
 OpenedIndex open_index(const std::filesystem::path& folder, const imgstore::StoreMetadata& metadata,

@@ -8,6 +8,7 @@
 #include <exception>
 #include <functional>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <variant>
@@ -231,10 +232,25 @@ class Writer::Impl {
   }
 
   void start() {
-    rules_.emplace(folder_, options_, metadata_, decoded_);
-    under_way_.emplace(keyframe_interval(options_.encoder));
-    worker_ = std::thread([this] { work(); });
-    worker_id_ = worker_.get_id();
+    try {
+      rules_.emplace(folder_, options_, metadata_, decoded_);
+      under_way_.emplace(keyframe_interval(options_.encoder));
+      worker_ = std::thread([this] { work(); });
+      worker_id_ = worker_.get_id();
+    } catch (const std::system_error& refused) {
+      take_back_start();
+      throw Error(ErrorKind::io,
+                  folder_.string() + ": cannot start a thread: " + refused.code().message(),
+                  refused.code().value());
+    } catch (...) {
+      take_back_start();
+      throw;
+    }
+  }
+
+  void take_back_start() {
+    queue_.abandon();
+    release_folder();
   }
 
   void end_worker() {
