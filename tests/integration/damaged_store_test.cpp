@@ -478,10 +478,10 @@ TEST_CASE("a chunk of which only the index is left is told of") {
 }
 
 TEST_CASE("a chunk that goes wrong under its reader and then is gone is an error each time") {
-  const std::string outcome = avstore::test::in_child([] {
-    const TemporaryFolder folder;
-    const fs::path store = folder.path() / "store";
-    write_store(store, options_of("h264/mkv", 100), 60, 640, 480);  // more than is read ahead
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  write_store(store, options_of("h264/mkv", 100), 60, 640, 480);  // more than is read ahead
+  const std::string outcome = avstore::test::in_child([&store] {
     Reader reader(store);
     reader.read(FrameIndex(0));
     // In place, so that what the reader has open changes too.

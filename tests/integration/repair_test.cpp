@@ -1,9 +1,12 @@
 // avstore repair: what it finishes, drops, keeps aside and says.
+#include <sqlite3.h>
+
 #include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <set>
 #include <string>
 #include <thread>
@@ -78,6 +81,20 @@ bool has_extra_ahead(const fs::path& store) {
   return ahead;
 }
 
+// Kills this process if there are such records: while nobody can write to the database, else the
+// rows of their frames might still come.
+void die_if_extra_is_ahead(const fs::path& store) {
+  sqlite3* connection = nullptr;
+  const int code = sqlite3_open_v2((store / ".index.sqlite").c_str(), &connection,
+                                   SQLITE_OPEN_READWRITE, nullptr);
+  const std::unique_ptr<sqlite3, int (*)(sqlite3*)> closing(connection, &sqlite3_close);
+  if (code == SQLITE_OK &&
+      sqlite3_exec(connection, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr) == SQLITE_OK &&
+      has_extra_ahead(store)) {
+    std::raise(SIGKILL);
+  }
+}
+
 // One of kFrames frames, with the piece of its chunk that begins with frame 20.
 struct KilledRecording {
   explicit KilledRecording(const std::string& format)
@@ -125,18 +142,18 @@ TEST_CASE("extra data and checksums of frames without a row do not pass to other
   const TemporaryFolder folder;
   const fs::path store = folder.path() / "store";
   // A slow camera with extra data for each frame, killed as soon as some of it is ahead.
-  const int status = run_child([&] {
+  const int status = run_child([&]() -> int {
     WriterOptions options = options_of(format, 1000);
     if (is_video(format)) {
       options.encoder.keyframe_interval = 1000;
     }
     Writer writer(store, options);
-    for (int i = 0; i == 0 || !has_extra_ahead(store); ++i) {
+    for (int i = 0;; ++i) {
       add(writer, i);
       writer.add_extra("{\"of\": " + std::to_string(i) + "}");
       std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      die_if_extra_is_ahead(store);
     }
-    return std::raise(SIGKILL);
   });
   REQUIRE(status == -SIGKILL);
   const std::vector<std::string> planned = repair(store, {true, {}}).steps;
