@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstring>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <thread>
@@ -174,6 +175,23 @@ TEST_CASE("A disk that fills up at any call, and stays full, ends a recording we
   fill_up_at_each(format, Durability::process);
 }
 
+namespace {
+
+// Changes a copy of a store, in a process that is killed at the nth call. Its exit status: 42 if
+// there was such a call.
+int change_copy_until(std::int64_t nth, const fs::path& original, const fs::path& store,
+                      const std::function<void()>& change) {
+  fs::copy(original, store, fs::copy_options::recursive);
+  return run_child([&] {
+    DiskCalls calls(store);
+    calls.exit(nth, 42);
+    change();
+    return 0;
+  });
+}
+
+}  // namespace
+
 TEST_CASE("A repair that is killed at any call is ended by the next") {
   const std::string format = GENERATE("avc1/mp4", "png");
   const TemporaryFolder folder;
@@ -195,13 +213,7 @@ TEST_CASE("A repair that is killed at any call is ended by the next") {
   REQUIRE(durable < 45);
   for (std::int64_t nth = 1;; ++nth) {
     const fs::path store = folder.path() / ("killed" + std::to_string(nth));
-    fs::copy(original, store, fs::copy_options::recursive);
-    const int status = run_child([&] {
-      DiskCalls calls(store);
-      calls.exit(nth, 42);
-      repair(store, {});
-      return 0;
-    });
+    const int status = change_copy_until(nth, original, store, [&] { repair(store, {}); });
     CAPTURE(format, nth, status);
     REQUIRE((status == 42 || status == 0));
     CHECK(Reader(store).frame_count() == durable);
@@ -230,14 +242,10 @@ TEST_CASE("A recording that goes on with a store, killed at any call, can be gon
   int more = 0;
   for (std::int64_t nth = 1;; ++nth) {
     const fs::path store = folder.path() / ("killed" + std::to_string(nth));
-    fs::copy(original, store, fs::copy_options::recursive);
-    const int status = run_child([&] {
-      DiskCalls calls(store);
-      calls.exit(nth, 42);
+    const int status = change_copy_until(nth, original, store, [&] {
       Writer writer = Writer::append(store, {});
       add(writer, 10);
       writer.close();
-      return 0;
     });
     CAPTURE(nth, status);
     REQUIRE((status == 42 || status == 0));
