@@ -23,7 +23,7 @@ void require_index_in_store(const std::filesystem::path& folder,
                             const imgstore::StoreMetadata& metadata,
                             const std::function<void(const std::string&)>& warn) {
   const OpenedIndex opened = open_index(
-      folder, metadata, true, warn ? warn : [](const std::string&) {});
+      folder, metadata, NewIndex::in_store_of_caller, warn ? warn : [](const std::string&) {});
   if (!opened.left_alone.empty()) {
     throw Error(ErrorKind::corrupt, opened.left_alone);
   }

@@ -61,7 +61,8 @@ class Reindexer {
 
  private:
   index::Index open_index() const {
-    store::OpenedIndex opened = store::open_index(folder_, metadata_, true, warn());
+    store::OpenedIndex opened =
+        store::open_index(folder_, metadata_, store::NewIndex::in_store, warn());
     if (!opened.left_alone.empty()) {
       throw Error(ErrorKind::corrupt, opened.left_alone);
     }
