@@ -306,27 +306,37 @@ TEST_CASE("the damaged database of a recording that was killed is left as it is"
   CHECK(wrong_codes(store).empty());
 }
 
-// Its own lock is no recording that goes on.
-TEST_CASE("a writer goes on with a store whose database is gone, damaged or another one's") {
+// It is compared and made anew before the writer's own lock keeps everybody from that.
+TEST_CASE("a writer goes on with a store whose database is gone, damaged, older or another one's") {
   const TemporaryFolder folder;
   const fs::path store = folder.path() / "store";
   const fs::path database = store / ".index.sqlite";
-  write_store(store, options_of("avc1/mp4"), 9);
-  const std::string what = GENERATE("gone", "damaged", "another one's");
+  write_store(store, options_of("avc1/mp4"), 8);
+  const std::string older = read_text(database);
+  {
+    Writer writer = Writer::append(store, {});
+    add(writer, 8);
+    writer.close();
+  }
+  const std::string what = GENERATE("gone", "damaged", "older", "another one's");
   CAPTURE(what);
   if (what == "gone") {
     fs::remove(database);
   } else if (what == "damaged") {
     write_text(database, "no database");
+  } else if (what == "older") {
+    write_text(database, older);
   } else {
     const fs::path other = folder.path() / "other";
     write_store(other, options_of("avc1/mp4"), 3);
-    fs::copy_file(other / ".index.sqlite", database, fs::copy_options::overwrite_existing);
+    write_text(database, read_text(other / ".index.sqlite"));
   }
   Writer writer = Writer::append(store, {});
+  CHECK(writer.durable_count() == 9);
   add(writer, 9);
+  writer.sync();
+  check_names(Reader(store), plain_names(10));
   writer.close();
-  CHECK(Reader(store).frame_count() == 10);
   check_names(Reader(store), plain_names(10));
   CHECK(wrong_codes(store).empty());
   CHECK(avstore::verify(store, {}).findings.empty());

@@ -18,12 +18,12 @@ Rational frame_rate_of(const index::Index& index, Rational otherwise) {
   return rate.num > 0 ? rate : otherwise;
 }
 
-// A database that can be written to, made anew if need be.
+}  // namespace
+
 void require_index_in_store(const std::filesystem::path& folder,
-                            const imgstore::StoreMetadata& metadata,
                             const std::function<void(const std::string&)>& warn) {
   const OpenedIndex opened = open_index(
-      folder, metadata, NewIndex::in_store_of_caller, warn ? warn : [](const std::string&) {});
+      folder, imgstore::read_metadata(folder), true, warn ? warn : [](const std::string&) {});
   if (!opened.left_alone.empty()) {
     throw Error(ErrorKind::corrupt, opened.left_alone);
   }
@@ -32,12 +32,8 @@ void require_index_in_store(const std::filesystem::path& folder,
   }
 }
 
-}  // namespace
-
-ClosedStore open_closed_store(const std::filesystem::path& folder,
-                              const std::function<void(const std::string&)>& warn) {
+ClosedStore open_closed_store(const std::filesystem::path& folder) {
   imgstore::StoreMetadata metadata = imgstore::read_metadata(folder);
-  require_index_in_store(folder, metadata, warn);
   index::Index index = index::Index::open_for_writing(folder / kIndexFile);
   const auto chunks = index.chunks();
   if (std::any_of(chunks.begin(), chunks.end(),

@@ -16,11 +16,16 @@ struct ClosedStore {
   index::Index index;  // open for writing
 };
 
-// An old store gets a database of its own first. The caller holds the RecordingLock. Throws Error:
-// exists (it was not closed), io (its folder cannot be written), unsupported (a format that is not
-// written), as reading it does.
-ClosedStore open_closed_store(const std::filesystem::path& folder,
-                              const std::function<void(const std::string&)>& warn);
+// A database that is as the store's chunks are, made anew if need be. Before the caller takes the
+// RecordingLock: with it the store is one that is being recorded, whose database is neither
+// compared nor replaced. Throws Error: io (its folder cannot be written), as reading the store
+// does.
+void require_index_in_store(const std::filesystem::path& folder,
+                            const std::function<void(const std::string&)>& warn);
+
+// The caller holds the RecordingLock. Throws Error: exists (it was not closed), io, unsupported (a
+// format that is not written), as reading it does.
+ClosedStore open_closed_store(const std::filesystem::path& folder);
 
 // Make all that is in a store's folder last through a power cut: whoever wrote it may not have
 // waited for the disk. Throws Error(io).

@@ -245,8 +245,7 @@ class Reader::Impl {
 
  private:
   store::OpenedIndex open_index() const {
-    const auto to = options_.save_index ? store::NewIndex::in_store : store::NewIndex::in_memory;
-    store::OpenedIndex opened = store::open_index(folder_, metadata_, to, warn());
+    store::OpenedIndex opened = store::open_index(folder_, metadata_, options_.save_index, warn());
     if (!opened.left_alone.empty()) {
       warn()(opened.left_alone);
     }

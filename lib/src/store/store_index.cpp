@@ -441,9 +441,8 @@ index::Index index_from_chunks(const fs::path& folder, const imgstore::StoreMeta
   return make_index(folder, metadata, none, warn);
 }
 
-OpenedIndex open_index(const fs::path& folder, const imgstore::StoreMetadata& metadata, NewIndex to,
+OpenedIndex open_index(const fs::path& folder, const imgstore::StoreMetadata& metadata, bool save,
                        const Warn& warn) {
-  const bool save = to != NewIndex::in_memory;
   if (save) {
     try_to_finish_change(folder, warn);
   }
@@ -461,7 +460,7 @@ OpenedIndex open_index(const fs::path& folder, const imgstore::StoreMetadata& me
   }
   OldIndex old = open_old(folder / kIndexFile);
   index::Index made = make_index(folder, metadata, old, warn);
-  if (to != NewIndex::in_store_of_caller && recording_state(folder).recording == Recording::yes) {
+  if (recording_state(folder).recording == Recording::yes) {
     // Its writer goes on with the database that it has open, and would do so under no name.
     return {std::move(made), true,
             (folder / kIndexFile).string() +

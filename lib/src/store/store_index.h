@@ -21,18 +21,12 @@ namespace avstore::store {
 
 using Warn = std::function<void(const std::string&)>;
 
-// Where a database that is made anew goes.
-enum class NewIndex {
-  in_memory,
-  in_store,            // if the folder can be written and nobody records into it
-  in_store_of_caller,  // the same, for who holds the RecordingLock and has no database open yet
-};
-
 // Open FOLDER/.index.sqlite. Where it is missing, damaged, or lacks chunks that are in the folder,
 // make one from the chunks' own index files (and from what can be read of the database, for chunks
-// without one) and say so through `warn` (missing is normal and not mentioned). Of a damaged one in
-// whose place a new one is put, a copy is put aside; where a chunk cannot be listed without it, it
-// is left alone, and so is that of a store which is being recorded.
+// without one) and say so through `warn` (missing is normal and not mentioned); with `save` it is
+// put in the store, if the folder can be written. Of a damaged one a copy is put aside then; where
+// a chunk cannot be listed without it, it is left alone, and so is that of a store which is being
+// recorded.
 // Throws Error: unsupported for one of a newer version, corrupt where the chunks do not allow, io
 // (also: locked).
 struct OpenedIndex {
@@ -42,7 +36,7 @@ struct OpenedIndex {
   std::string left_alone;
 };
 OpenedIndex open_index(const std::filesystem::path& folder, const imgstore::StoreMetadata& metadata,
-                       NewIndex to, const Warn& warn);
+                       bool save, const Warn& warn);
 
 // A database in memory made from the chunks' index files. Chunks without a readable one (the last,
 // where the writer was killed) are left out, unless a reference's database knows them. Warns of

@@ -108,6 +108,8 @@ class Writer::Impl {
       : options_(std::move(options)),
         threads_(std::in_place, options_.encoder.threads),
         folder_(store::existing_folder(path)) {
+    store::require_closed(folder_);
+    store::require_index_in_store(folder_, options_.on_warning);
     {
       // Whoever changes the store as a whole keeps others out so.
       const base::FileLock lock(folder_);
@@ -115,7 +117,7 @@ class Writer::Impl {
       recording_.emplace(folder_);
     }
     try {
-      store::ClosedStore store = store::open_closed_store(folder_, options_.on_warning);
+      store::ClosedStore store = store::open_closed_store(folder_);
       options_ = store::options_of(store, std::move(options_));
       store::require_valid(options_);
       if (options_.encoder.frame_rate.num == 0) {

@@ -61,8 +61,7 @@ class Reindexer {
 
  private:
   index::Index open_index() const {
-    store::OpenedIndex opened =
-        store::open_index(folder_, metadata_, store::NewIndex::in_store, warn());
+    store::OpenedIndex opened = store::open_index(folder_, metadata_, true, warn());
     if (!opened.left_alone.empty()) {
       throw Error(ErrorKind::corrupt, opened.left_alone);
     }

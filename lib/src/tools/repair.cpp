@@ -43,7 +43,7 @@ class Repair {
   RepairResult run() {
     require_not_in_use();
     if (options_.dry_run) {
-      const index::Index index = open_index(store::NewIndex::in_memory);
+      const index::Index index = open_index(false);
       const tools::RepairPlan planned = plan(index);
       result_.steps = planned.steps();
       result_.is_whole = planned.is_whole();
@@ -71,13 +71,13 @@ class Repair {
     return tools::plan_repair(folder_, metadata_, index, writer_died_);
   }
 
-  index::Index open_index(store::NewIndex to) const {
+  index::Index open_index(bool save) const {
     const auto warn = [this](const std::string& text) {
       if (options_.notice) {
         options_.notice(text);
       }
     };
-    store::OpenedIndex opened = store::open_index(folder_, metadata_, to, warn);
+    store::OpenedIndex opened = store::open_index(folder_, metadata_, save, warn);
     if (!opened.left_alone.empty()) {
       throw Error(ErrorKind::corrupt, opened.left_alone);
     }
@@ -86,7 +86,7 @@ class Repair {
 
   // So that nothing is written into a store that is complete, not even for a moment.
   bool needs_nothing() {
-    const index::Index index = open_index(store::NewIndex::in_store);
+    const index::Index index = open_index(true);
     result_.frames = index.frame_count();
     result_.steps = plan(index).steps();
     return result_.steps.empty();
@@ -97,7 +97,7 @@ class Repair {
       const base::FileLock lock(folder_);
       store::finish_staged_change(folder_);
     }
-    index::Index index = open_index(store::NewIndex::in_store_of_caller);
+    index::Index index = open_index(true);
     const tools::RepairPlan planned = plan(index);
     result_.is_whole = planned.is_whole();
     for (const tools::OpenChunk& chunk : planned.open) {
