@@ -280,8 +280,20 @@ class Writer::Impl {
     }
   }
 
+  // The database of a store to which nothing was added, where end() did not come to it.
+  void close_appended_to() {
+    try {
+      if (appended_to_) {
+        appended_to_->close();
+      }
+    } catch (const Error&) {
+      // What brought us here is the one to report, and an empty log that stays harms nobody.
+    }
+  }
+
   // What failed or was abandoned before its first frame was durable is no store.
   void release_folder() {
+    close_appended_to();
     const bool is_none =
         (queue_.has_failed() || queue_.is_abandoned()) && durable_count() == 0 && !appends_ &&
         recording_->is_in_place();  // else it is no more our folder that has this name
