@@ -114,49 +114,48 @@ std::string parse_format_name(const std::string& text) {
   return text == format.name + "+color" ? text : format.name;
 }
 
-CLI::Option* add_path(CLI::App& arguments, const std::string& name, std::filesystem::path& path,
-                      const std::string& description) {
-  const auto take = [&path, name](const std::string& text) {
+Option add_path(Arguments& arguments, const std::string& name, std::filesystem::path& path,
+                const std::string& description) {
+  const auto take = [&path](const std::string& text) {
     if (text.empty()) {
-      throw CLI::ValidationError(name, "is empty");
+      throw BadValue("is empty");
     }
     path = text;
   };
-  // CLI11 leaves out the name of a value's type only if it is empty.
-  return arguments.add_option_function<std::string>(name, take, description)->type_name("");
+  return arguments.add_option(name, take, description).value_name("");
 }
 
-CLI::Option* add_store(CLI::App& arguments, std::filesystem::path& path) {
+Option add_store(Arguments& arguments, std::filesystem::path& path) {
   return add_path(arguments, "STORE", path, "The store: its folder or its metadata.yaml")
-      ->required();
+      .required();
 }
 
-CLI::Option* add_ignore_corrupt(CLI::App& arguments, bool& ignore, const std::string& what) {
+Option add_ignore_corrupt(Arguments& arguments, bool& ignore, const std::string& what) {
   return arguments.add_flag("--ignore-corrupt", ignore, what + ", and say which");
 }
 
-CLI::Option* add_no_save(CLI::App& arguments, bool& no_save) {
+Option add_no_save(Arguments& arguments, bool& no_save) {
   return arguments.add_flag("--no-save", no_save,
                             "Write nothing into the store: an index that had to be made is not "
                             "kept there");
 }
 
-CLI::Option* add_range(CLI::App& arguments, std::optional<RangeText>& range) {
+Option add_range(Arguments& arguments, std::optional<RangeText>& range) {
   return add_parsed(arguments, "--range", range, parse_range, "A:B",
                     "Only the frames from index A up to but without B. Either may be left out; "
                     "negative ones count from the end, so -100: is the last hundred");
 }
 
-CLI::Option* add_json(CLI::App& arguments, bool& json) {
+Option add_json(Arguments& arguments, bool& json) {
   return arguments.add_flag("--json", json, "Write the result as JSON");
 }
 
-CLI::Option* add_overwrite(CLI::App& arguments, bool& overwrite, const std::string& what) {
+Option add_overwrite(Arguments& arguments, bool& overwrite, const std::string& what) {
   return arguments.add_flag("--overwrite", overwrite,
                             "Replace a " + what + " that is there already");
 }
 
-CLI::Option* add_timing(CLI::App& arguments, Timing& timing) {
+Option add_timing(Arguments& arguments, Timing& timing) {
   const std::string otherwise = timing == Timing::real ? "real" : "nominal";
   return add_parsed(
       arguments, "--timing", timing, timing_from_text, "nominal|real",
@@ -166,30 +165,30 @@ CLI::Option* add_timing(CLI::App& arguments, Timing& timing) {
           otherwise + ")");
 }
 
-std::vector<CLI::Option*> add_encoder_options(CLI::App& arguments, EncoderOptions& encoder) {
+std::vector<Option> add_encoder_options(Arguments& arguments, EncoderOptions& encoder) {
   const auto take_option = [&encoder](const std::string& text) {
     encoder.options.insert_or_assign(parse_assignment(text).first, parse_assignment(text).second);
   };
-  std::vector<CLI::Option*> added = {
+  std::vector<Option> added = {
       arguments
           .add_option("--encoder", encoder.encoder,
                       "auto: hardware where it works, else software (the default); hardware, "
                       "or nvenc, vaapi, qsv: of that kind, and an error where it does not work; "
                       "software; or an encoder by its libav name, such as libx264; see `avstore "
                       "formats`")
-          ->type_name("NAME"),
+          .value_name("NAME"),
       arguments
           .add_option("--encoder-device", encoder.device,
                       "Which device encodes: a render node such as /dev/dri/renderD129 for VAAPI "
                       "and Quick Sync, the number of the GPU for NVENC (default: the first)")
-          ->type_name("DEVICE"),
+          .value_name("DEVICE"),
       add_parsed(arguments, "--quality", encoder.quality, parse_quality, "0..100",
                  "0 makes the smallest files, 100 the best picture"),
       arguments
           .add_option("--preset", encoder.preset,
                       "The encoder's own name for its trade of speed against size (default: a "
                       "fast one)")
-          ->type_name("NAME"),
+          .value_name("NAME"),
       add_parsed(arguments, "--keyframe-interval", encoder.keyframe_interval, parse_small_count,
                  "N",
                  "Frames from one keyframe to the next (default: about half a second, at most 60)"),
@@ -197,46 +196,49 @@ std::vector<CLI::Option*> add_encoder_options(CLI::App& arguments, EncoderOption
                  "B-frames between others (default: none)"),
       add_parsed(arguments, "--fps", encoder.frame_rate, rate_from_text, "RATE",
                  "Nominal frames per second, like 25, 29.97 or 30000/1001 (default: the source's)"),
-      add_repeated(arguments, "--option", take_option, "KEY=VALUE",
-                   "Any option of libavcodec or the encoder; may be given several times"),
+      arguments
+          .add_repeated("--option", take_option,
+                        "Any option of libavcodec or the encoder; may be given several times")
+          .value_name("KEY=VALUE"),
   };
-  CLI::Option* threads =
-      add_parsed(arguments, "--threads", encoder.threads, parse_small_natural, "N",
-                 "Threads that encode (default: a fair share of the cores)");
-  for (CLI::Option* option : added) {
-    option->group("Encoding");
+  Option threads = add_parsed(arguments, "--threads", encoder.threads, parse_small_natural, "N",
+                              "Threads that encode (default: a fair share of the cores)");
+  for (Option option : added) {
+    option.group("Encoding");
   }
-  threads->group("Encoding");
+  threads.group("Encoding");
   return added;
 }
 
-CLI::Option* add_store_options(CLI::App& arguments, WriterOptions& writer) {
+Option add_store_options(Arguments& arguments, WriterOptions& writer) {
   add_parsed(arguments, "--chunk-size", writer.chunk_size, parse_count, "N",
              "Frames a chunk (default: 10000 of video, 200 of images)");
-  CLI::Option* timing = add_timing(arguments, writer.timing);
+  Option timing = add_timing(arguments, writer.timing);
   add_overwrite(arguments, writer.overwrite, "store");
   return timing;
 }
 
-CLI::Option* add_format(CLI::App& arguments, std::string& format) {
+Option add_format(Arguments& arguments, std::string& format) {
   return add_parsed(arguments, "--format", format, parse_format_name, "FORMAT",
                     "How frames are stored, see `avstore formats` (default: " + format + ")");
 }
 
-void add_description_options(CLI::App& arguments, WriterOptions& writer) {
+void add_description_options(Arguments& arguments, WriterOptions& writer) {
   const auto take_metadata = [&writer](const std::string& text) {
     const auto [key, value] = parse_assignment(text);
     writer.metadata_yaml = set_metadata(writer.metadata_yaml, key, value);
   };
-  add_repeated(arguments, "--metadata", take_metadata, "KEY=VALUE",
-               "Metadata of your own; dots in the key make levels, the value is YAML: 7 is a "
-               "number, '7' a text, [1, 2] a list; may be given several times");
+  arguments
+      .add_repeated("--metadata", take_metadata,
+                    "Metadata of your own; dots in the key make levels, the value is YAML: 7 is a "
+                    "number, '7' a text, [1, 2] a list; may be given several times")
+      .value_name("KEY=VALUE");
   arguments
       .add_option("--encoding", writer.encoding,
                   "What raw sensor data the pixels are, such as cv_bayerrg: noted and decoded when "
                   "read; formats png+color, tif+color, jpg+color and bmp+color decode them first "
                   "and store plain colour")
-      ->type_name("NAME");
+      .value_name("NAME");
 }
 
 }  // namespace avstore::cli

@@ -51,10 +51,8 @@ double parse_tolerance(const std::string& text) {
   return seconds;
 }
 
-void declare(CLI::App& arguments, Options& options) {
-  arguments.add_option("STORE", options.stores, "The stores, two or more")
-      ->required()
-      ->type_name("");
+void declare(Arguments& arguments, Options& options) {
+  arguments.add_texts("STORE", options.stores, "The stores, two or more").required();
   add_parsed(arguments, "--by", options.align.by, parse_by, "WHAT",
              "What frames are matched by: number (the default) or time");
   add_parsed(arguments, "--tolerance", options.align.tolerance, parse_tolerance, "SECONDS",
@@ -206,9 +204,9 @@ int run(const Options& options, Output& out) {
 
 }  // namespace
 
-Command align_command(CLI::App& program) {
+Command align_command(CommandLine& line) {
   return make_command<Options>(
-      program,
+      line,
       {"align",
        "Match the frames of several stores by number or time: print the table of matches as CSV, "
        "write aligned stores or all images side by side",

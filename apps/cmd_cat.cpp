@@ -34,7 +34,7 @@ Stream parse_stream(const std::string& text) {
   return found->second;
 }
 
-void declare(CLI::App& arguments, Options& options) {
+void declare(Arguments& arguments, Options& options) {
   add_store(arguments, options.store);
   add_range(arguments, options.range);
   add_parsed(arguments, "--pixel-format", options.pixel_format, parse_pixel_format, "NAME",
@@ -113,9 +113,9 @@ int run(const Options& options, Output& out) {
 
 }  // namespace
 
-Command cat_command(CLI::App& program) {
+Command cat_command(CommandLine& line) {
   return make_command<Options>(
-      program,
+      line,
       {"cat", "Write frames to standard output, uncompressed",
        "  avstore cat arena.store --as y4m | ffplay -\n"
        "  avstore cat arena.store --pixel-format gray8 --range 100:200 > frames.raw"},

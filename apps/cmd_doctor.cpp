@@ -19,15 +19,15 @@ struct Options {
   bool json = false;
 };
 
-void declare(CLI::App& arguments, Options& options) {
+void declare(Arguments& arguments, Options& options) {
   add_path(arguments, "--folder", options.doctor.folder,
            "Where to try; the system's temporary folder by default");
-  add_repeated(
-      arguments, "--format",
-      [&options](const std::string& text) {
-        options.doctor.formats.push_back(parse_format_name(text));
-      },
-      "FORMAT", "Check this format only; several times if need be");
+  const auto take_format = [&options](const std::string& text) {
+    options.doctor.formats.push_back(parse_format_name(text));
+  };
+  arguments
+      .add_repeated("--format", take_format, "Check this format only; several times if need be")
+      .value_name("FORMAT");
   add_json(arguments, options.json);
 }
 
@@ -91,9 +91,9 @@ int run(const Options& options, Output& out) {
 
 }  // namespace
 
-Command doctor_command(CLI::App& program) {
+Command doctor_command(CommandLine& line) {
   return make_command<Options>(
-      program,
+      line,
       {"doctor",
        "Write, read back and compare a small store in every format with every encoder; exit status "
        "1 if a format that should work does not",

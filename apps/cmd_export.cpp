@@ -19,24 +19,24 @@ struct Options {
   bool json = false;
 };
 
-void declare(CLI::App& arguments, Options& options) {
+void declare(Arguments& arguments, Options& options) {
   add_store(arguments, options.store);
-  add_path(arguments, "FILE", options.file, "The video to write: .mp4 or .mkv")->required();
+  add_path(arguments, "FILE", options.file, "The video to write: .mp4 or .mkv").required();
   add_range(arguments, options.range);
   add_timing(arguments, options.exporting.timing);
   add_overwrite(arguments, options.exporting.overwrite, "file");
   add_no_save(arguments, options.no_save);
   add_json(arguments, options.json);
   add_encoder_options(arguments, options.exporting.encoder);
-  arguments.get_option("--b-frames")->group("");  // not shown; see require_possible()
+  arguments.find("--b-frames").group("");  // not shown; see require_possible()
 }
 
 // What is encoded goes between copied frames, whose timestamps leave no room for reordering.
 void require_possible(const EncoderOptions& encoder) {
   if (encoder.b_frames > 0) {
-    throw CLI::ValidationError("--b-frames",
-                               "export makes none: what it encodes goes between "
-                               "frames that it copies");
+    throw WrongUsage("--b-frames",
+                     "export makes none: what it encodes goes between "
+                     "frames that it copies");
   }
 }
 
@@ -66,8 +66,8 @@ int run(const Options& options, Output& out) {
 
 }  // namespace
 
-Command export_command(CLI::App& program) {
-  return make_command<Options>(program,
+Command export_command(CommandLine& line) {
+  return make_command<Options>(line,
                                {"export",
                                 "Write a store, or a range of it, as one video that players play; "
                                 "only what a cut falls into "

@@ -18,7 +18,7 @@ struct Options {
   bool json = false;
 };
 
-void declare(CLI::App& arguments, Options& options) {
+void declare(Arguments& arguments, Options& options) {
   add_store(arguments, options.store);
   add_ignore_corrupt(arguments, options.ignore_corrupt,
                      "Leave out chunks whose extra data are damaged");
@@ -152,9 +152,9 @@ int run(const Options& options, Output& out) {
 
 }  // namespace
 
-Command extra_command(CLI::App& program) {
+Command extra_command(CommandLine& line) {
   return make_command<Options>(
-      program,
+      line,
       {"extra",
        "Write the extra data of a store, the records tied to its frames, as CSV: a line a record",
        "  avstore extra arena.store > sensors.csv\n"

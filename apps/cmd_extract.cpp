@@ -21,22 +21,22 @@ struct Options {
   std::optional<PixelFormat> pixel_format;
 };
 
-void declare(CLI::App& arguments, Options& options) {
+void declare(Arguments& arguments, Options& options) {
   add_store(arguments, options.store);
-  CLI::Option* index = add_parsed(arguments, "--index", options.index, parse_integer, "N",
-                                  "The frame at this place");
-  CLI::Option* number = add_parsed(arguments, "--number", options.number, parse_integer, "N",
-                                   "The first frame that the camera gave this number");
-  CLI::Option* time = add_parsed(arguments, "--time", options.time, parse_number, "SECONDS",
-                                 "The frame nearest to this time");
-  index->excludes(number)->excludes(time);
-  number->excludes(time);
+  Option index = add_parsed(arguments, "--index", options.index, parse_integer, "N",
+                            "The frame at this place");
+  Option number = add_parsed(arguments, "--number", options.number, parse_integer, "N",
+                             "The first frame that the camera gave this number");
+  Option time = add_parsed(arguments, "--time", options.time, parse_number, "SECONDS",
+                           "The frame nearest to this time");
+  index.excludes(number).excludes(time);
+  number.excludes(time);
   arguments.add_flag("--nearest", options.nearest,
                      "If no frame has the number, take the one whose number is nearest");
   add_path(arguments, "-o,--output", options.file,
            "The picture to write (required): .png, .tif, .jpg, .bmp, .ppm, .pgm or .npy")
-      ->type_name("FILE")
-      ->required();
+      .value_name("FILE")
+      .required();
   add_parsed(arguments, "--pixel-format", options.pixel_format, parse_pixel_format, "NAME",
              "Pixel format of the picture (default: bgr24 of colour stores, gray8 of gray ones)");
   arguments.add_flag("--raw", options.raw,
@@ -57,7 +57,7 @@ Frame read_chosen(const Options& options, Reader& reader) {
 
 int run(const Options& options, Output& out) {
   if (!options.index && !options.number && !options.time) {
-    throw CLI::ValidationError("which frame", "give one of --index, --number and --time");
+    throw WrongUsage("which frame", "give one of --index, --number and --time");
   }
   ReaderOptions how = reading(options.no_save);
   how.raw_sensor = options.raw;
@@ -79,9 +79,9 @@ int run(const Options& options, Output& out) {
 
 }  // namespace
 
-Command extract_command(CLI::App& program) {
+Command extract_command(CommandLine& line) {
   return make_command<Options>(
-      program,
+      line,
       {"extract", "Write one frame as a picture: give one of --index, --number and --time",
        "  avstore extract arena.store --number 8123417 -o frame.png\n"
        "  avstore extract arena.store --time 1709292615.25 -o frame.png"},

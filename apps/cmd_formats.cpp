@@ -13,7 +13,7 @@ struct Options {
   bool json = false;
 };
 
-void declare(CLI::App& arguments, Options& options) {
+void declare(Arguments& arguments, Options& options) {
   add_json(arguments, options.json);
 }
 
@@ -75,9 +75,9 @@ int run(const Options& options, Output& out) {
 
 }  // namespace
 
-Command formats_command(CLI::App& program) {
+Command formats_command(CommandLine& line) {
   return make_command<Options>(
-      program,
+      line,
       {"formats",
        "List the formats of stores and, for those of video, whether each encoder works on this "
        "machine",

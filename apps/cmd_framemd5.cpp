@@ -34,7 +34,7 @@ Order parse_order(const std::string& text) {
   return found->second;
 }
 
-void declare(CLI::App& arguments, Options& options) {
+void declare(Arguments& arguments, Options& options) {
   add_store(arguments, options.store);
   add_parsed(arguments, "--order", options.order, parse_order, "forward|reverse|random",
              "The order in which frames are read (default: forward)");
@@ -89,9 +89,9 @@ int run(const Options& options, Output& out) {
 
 }  // namespace
 
-Command framemd5_command(CLI::App& program) {
+Command framemd5_command(CommandLine& line) {
   return make_command<Options>(
-      program,
+      line,
       {"framemd5",
        "Read frames one by one and write a line frame_index,frame_number,frame_time,md5 for each; "
        "the "

@@ -24,7 +24,7 @@ struct Options {
   bool json = false;
 };
 
-void declare(CLI::App& arguments, Options& options) {
+void declare(Arguments& arguments, Options& options) {
   add_store(arguments, options.store);
   add_range(arguments, options.range);
   arguments.add_flag("--local", options.local,
@@ -100,7 +100,7 @@ class Table {
 
 void require_open_end(const Options& options) {
   if (options.range && options.range->end) {
-    throw CLI::ValidationError("--follow", "takes a range without an end, such as 100: or -100:");
+    throw WrongUsage("--follow", "takes a range without an end, such as 100: or -100:");
   }
 }
 
@@ -140,9 +140,9 @@ int run(const Options& options, Output& out) {
 
 }  // namespace
 
-Command frames_command(CLI::App& program) {
+Command frames_command(CommandLine& line) {
   return make_command<Options>(
-      program,
+      line,
       {"frames",
        "List frames as CSV: frame_index, frame_number, frame_time, and where each is kept: chunk, "
        "frame_idx, pts, keyframe",

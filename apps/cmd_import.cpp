@@ -33,36 +33,36 @@ Numbering parse_numbering(const std::string& text) {
   return numbering;
 }
 
-void declare_names(CLI::App& arguments, Options& options) {
+void declare_names(Arguments& arguments, Options& options) {
   const auto take_numbering = [&options](const std::string& text) {
     const Numbering numbering = parse_numbering(text);
     options.import.first_number = numbering.first;
     options.import.number_step = numbering.step;
     return options.import.first_number;
   };
-  CLI::Option* start = add_parsed(
+  Option start = add_parsed(
       arguments, "--start-time", options.import.start_time, parse_time, "TIME",
       "When the recording began, added to the video's own timestamps to give frame_time: seconds "
       "since 1970 or a date of ISO 8601, in UTC unless it says otherwise (default: the file's "
       "creation_time, else 0)");
-  CLI::Option* numbers =
+  Option numbers =
       add_parsed(arguments, "--numbers", options.import.first_number, take_numbering,
                  "FIRST[:STEP]", "Frame numbers count from FIRST in steps of STEP (default: 0:1)");
-  CLI::Option* times =
+  Option times =
       add_path(
           arguments, "--times", options.times,
           "A CSV file with the columns frame_number,frame_time and a line for each frame, instead "
           "of --start-time and --numbers")
-          ->type_name("CSV");
-  times->excludes(start)->excludes(numbers);
+          .value_name("CSV");
+  times.excludes(start).excludes(numbers);
 }
 
-void declare(CLI::App& arguments, Options& options) {
+void declare(Arguments& arguments, Options& options) {
   WriterOptions& writer = options.import.writer;
-  add_path(arguments, "FILE", options.file, "The video file")->required();
-  add_path(arguments, "STORE", options.store, "The folder to make")->required();
-  CLI::Option* format = add_format(arguments, writer.format);
-  CLI::Option* copy =
+  add_path(arguments, "FILE", options.file, "The video file").required();
+  add_path(arguments, "STORE", options.store, "The folder to make").required();
+  Option format = add_format(arguments, writer.format);
+  Option copy =
       arguments.add_flag("--copy", options.import.copy,
                          "Keep the coded video as it is and cut it into chunks at keyframes: fast, "
                          "and nothing is lost; not with --format and the options of encoding");
@@ -70,13 +70,13 @@ void declare(CLI::App& arguments, Options& options) {
              "Which stream of the file, counted from 0 (default: the first of video)");
   declare_names(arguments, options);
   add_description_options(arguments, writer);
-  CLI::Option* timing = add_store_options(arguments, writer);
+  Option timing = add_store_options(arguments, writer);
   arguments.add_flag("--allow-truncated", options.import.allow_truncated,
                      "Take what there is of a file that is cut off or damaged");
   add_json(arguments, options.json);
-  copy->excludes(format)->excludes(timing);
-  for (CLI::Option* encoding : add_encoder_options(arguments, writer.encoder)) {
-    copy->excludes(encoding);
+  copy.excludes(format).excludes(timing);
+  for (Option encoding : add_encoder_options(arguments, writer.encoder)) {
+    copy.excludes(encoding);
   }
 }
 
@@ -107,9 +107,9 @@ int run(const Options& options, Output& out) {
 
 }  // namespace
 
-Command import_command(CLI::App& program) {
+Command import_command(CommandLine& line) {
   return make_command<Options>(
-      program,
+      line,
       {"import", "Make a store of a video file, of any kind that FFmpeg reads",
        "  avstore import arena.mp4 arena.store --start-time 2024-03-01T12:30:00+01:00\n"
        "  avstore import arena.mp4 arena.store --copy --metadata subject.id=7"},

@@ -13,7 +13,7 @@ struct Options {
   bool json = false;
 };
 
-void declare(CLI::App& arguments, Options& options) {
+void declare(Arguments& arguments, Options& options) {
   add_store(arguments, options.store);
   add_json(arguments, options.json);
 }
@@ -30,9 +30,9 @@ int run(const Options& options, Output& out) {
 
 }  // namespace
 
-Command index_command(CLI::App& program) {
+Command index_command(CommandLine& line) {
   return make_command<Options>(
-      program,
+      line,
       {"index", "Make a store's index database anew from its chunks and their index files",
        "  avstore index arena.store"},
       declare, run);

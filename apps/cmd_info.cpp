@@ -28,7 +28,7 @@ struct Options {
   bool watch = false;
 };
 
-void declare(CLI::App& arguments, Options& options) {
+void declare(Arguments& arguments, Options& options) {
   add_store(arguments, options.store);
   add_json(arguments, options.json);
   arguments.add_flag("--watch", options.watch,
@@ -264,9 +264,9 @@ int run(const Options& options, Output& out) {
 
 }  // namespace
 
-Command info_command(CLI::App& program) {
+Command info_command(CommandLine& line) {
   return make_command<Options>(
-      program,
+      line,
       {"info", "Say what a store holds: format, size, numbers, times, metadata",
        "  avstore info arena.store\n"
        "  avstore info arena.store --json | jq .frame_count\n"

@@ -25,7 +25,7 @@ namespace avstore::cli {
 namespace {
 
 struct Options {
-  CLI::App* arguments = nullptr;
+  std::optional<Arguments> arguments;
   std::filesystem::path config;
   CameraOptions camera;
   std::optional<std::int64_t> frames;
@@ -41,19 +41,21 @@ constexpr std::array<std::string_view, 8> kBesideConfig = {
     "--config",      "--frames",          "--duration", "--min-free",
     "--status-json", "--status-interval", "--json",     "--help"};
 
-void declare_input(CLI::App& arguments, CameraOptions& camera) {
+void declare_input(Arguments& arguments, CameraOptions& camera) {
   const auto take_option = [&camera](const std::string& text) {
     camera.input_options.insert(parse_assignment(text));
   };
-  const auto add = [](CLI::Option* option) { option->group("Input"); };
+  const auto add = [](Option option) { option.group("Input"); };
   add(arguments
           .add_option("--input-format", camera.input_format,
                       "What the source is, by libav's name of the device or format: v4l2, lavfi, "
                       "rawvideo, rtsp, ... (default: found out by looking at it); or avstore-raw, "
                       "frames with numbers and times as any program can send them")
-          ->type_name("NAME"));
-  add(add_repeated(arguments, "--input-option", take_option, "KEY=VALUE",
-                   "Any option of the device or format; may be given several times"));
+          .value_name("NAME"));
+  add(arguments
+          .add_repeated("--input-option", take_option,
+                        "Any option of the device or format; may be given several times")
+          .value_name("KEY=VALUE"));
   add(add_parsed(arguments, "--size", camera.size, size_from_text, "WxH",
                  "Size of the picture, for raw video and cameras"));
   add(add_parsed(arguments, "--pixel-format", camera.pixel_format, parse_pixel_format, "NAME",
@@ -72,10 +74,10 @@ void declare_input(CLI::App& arguments, CameraOptions& camera) {
   add(arguments
           .add_option("--camera", camera.name,
                       "The camera's name, for {camera} and the status (default: made from SOURCE)")
-          ->type_name("NAME"));
+          .value_name("NAME"));
 }
 
-void declare_end(CLI::App& arguments, Options& options) {
+void declare_end(Arguments& arguments, Options& options) {
   add_parsed(arguments, "--frames", options.frames, parse_count, "N",
              "Stop after so many frames of each camera");
   add_parsed(arguments, "--duration", options.duration, parse_positive_number, "SECONDS",
@@ -86,7 +88,7 @@ void declare_end(CLI::App& arguments, Options& options) {
              "never (default: 5%)");
 }
 
-void declare_queue(CLI::App& arguments, WriterOptions& writer) {
+void declare_queue(Arguments& arguments, WriterOptions& writer) {
   add_parsed(arguments, "--when-full", writer.when_full, when_full_from_text, "POLICY",
              "When encoding does not keep up and the queue is full: block the source (the "
              "default), drop the frame, which is counted and listed, or fail");
@@ -100,27 +102,27 @@ void declare_queue(CLI::App& arguments, WriterOptions& writer) {
              "And bytes, or one frame: 64M, 2G (default: 256M)");
 }
 
-void declare_status(CLI::App& arguments, Options& options) {
+void declare_status(Arguments& arguments, Options& options) {
   arguments.add_flag("--status-json", options.status_json,
                      "While recording, and at the end, write a line of JSON for each camera");
   add_parsed(arguments, "--status-interval", options.status_interval, parse_positive_number,
              "SECONDS", "From one status to the next (default: 1)");
 }
 
-void declare(CLI::App& arguments, Options& options) {
-  options.arguments = &arguments;
+void declare(Arguments& arguments, Options& options) {
+  options.arguments = arguments;
   CameraOptions& camera = options.camera;
   WriterOptions& writer = camera.writer;
   arguments
       .add_option("SOURCE", camera.source,
                   "A device, an address, a file or FIFO, or - for standard input")
-      ->type_name("");
+      .value_name("");
   add_path(arguments, "STORE", camera.store,
            "The folder to make; in it {camera} and {time} stand for the camera's name and the "
            "time at which the recording starts");
   add_path(arguments, "--config", options.config,
            "Record from many cameras, as this YAML file describes them, instead of one SOURCE")
-      ->type_name("FILE");
+      .value_name("FILE");
   declare_end(arguments, options);
   declare_status(arguments, options);
   add_format(arguments, writer.format);
@@ -130,7 +132,7 @@ void declare(CLI::App& arguments, Options& options) {
   arguments
       .add_flag("--append", camera.append,
                 "Go on with the store if it is there, in a new chunk and with its format")
-      ->excludes("--overwrite");
+      .excludes(arguments.find("--overwrite"));
   add_json(arguments, options.json);
   declare_input(arguments, camera);
   add_encoder_options(arguments, writer.encoder);
@@ -149,8 +151,8 @@ std::string name_from_source(const std::string& source) {
 
 RecordOptions one_camera(const Options& options) {
   for (const char* needed : {"SOURCE", "STORE"}) {
-    if (options.arguments->get_option(needed)->count() == 0) {
-      throw CLI::ValidationError(needed, "is required, or --config");
+    if (!options.arguments->find(needed).is_given()) {
+      throw WrongUsage(needed, "is required, or --config");
     }
   }
   RecordOptions recording;
@@ -162,18 +164,18 @@ RecordOptions one_camera(const Options& options) {
   const bool is_raw = camera.input_format == "rawvideo" ||
                       (camera.input_format.empty() && camera.source == "-" && camera.size);
   if (is_raw && (!camera.size || camera.pixel_format.empty())) {
-    throw CLI::ValidationError("raw frames", "need --size and --pixel-format");
+    throw WrongUsage("raw frames", "need --size and --pixel-format");
   }
   return recording;
 }
 
 RecordOptions many_cameras(const Options& options) {
-  for (const CLI::Option* option : options.arguments->get_options()) {
-    const std::string name = option->get_name();
+  for (const Option& option : options.arguments->all()) {
+    const std::string name = option.name();
     const bool may =
         std::find(kBesideConfig.begin(), kBesideConfig.end(), name) != kBesideConfig.end();
-    if (option->count() > 0 && !may) {
-      throw CLI::ValidationError(name, "cannot stand beside --config; it goes into the file");
+    if (option.is_given() && !may) {
+      throw WrongUsage(name, "cannot stand beside --config; it goes into the file");
     }
   }
   return read_rig(options.config);
@@ -351,9 +353,9 @@ int run(const Options& options, Output& /*out*/) {
 
 }  // namespace
 
-Command record_command(CLI::App& program) {
+Command record_command(CommandLine& line) {
   return make_command<Options>(
-      program,
+      line,
       {"record",
        "Record from cameras, network streams or standard input until they end, --frames or "
        "--duration are reached, the disk is nearly full, or Ctrl-C",

@@ -16,7 +16,7 @@ struct Options {
   bool json = false;
 };
 
-void declare(CLI::App& arguments, Options& options) {
+void declare(Arguments& arguments, Options& options) {
   add_store(arguments, options.store);
   add_ignore_corrupt(arguments, options.ignore_corrupt, "Leave damaged extra data as they are");
   add_json(arguments, options.json);
@@ -50,9 +50,9 @@ int run(const Options& options, Output& out) {
 
 }  // namespace
 
-Command reindex_command(CLI::App& program) {
+Command reindex_command(CommandLine& line) {
   return make_command<Options>(
-      program,
+      line,
       {"reindex",
        "Renumber the frames before the one that has number 0: -1, -2 and so on, backwards from it. "
        "Database, npz and extra data change together; they keep the old numbers too",

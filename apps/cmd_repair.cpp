@@ -14,7 +14,7 @@ struct Options {
   bool json = false;
 };
 
-void declare(CLI::App& arguments, Options& options) {
+void declare(Arguments& arguments, Options& options) {
   add_store(arguments, options.store);
   arguments.add_flag("--dry-run", options.dry_run, "Say what would be done, and do nothing");
   add_json(arguments, options.json);
@@ -63,9 +63,9 @@ int run(const Options& options, Output& out) {
 
 }  // namespace
 
-Command repair_command(CLI::App& program) {
+Command repair_command(CommandLine& line) {
   return make_command<Options>(
-      program,
+      line,
       {"repair",
        "Complete a store whose recording was killed or failed: the last chunk is finished and its "
        "index files are written. Its frames can be read without that; what never became one is put "

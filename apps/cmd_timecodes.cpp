@@ -19,7 +19,7 @@ struct Options {
   bool no_save = false;
 };
 
-void declare(CLI::App& arguments, Options& options) {
+void declare(Arguments& arguments, Options& options) {
   add_store(arguments, options.store);
   add_no_save(arguments, options.no_save);
 }
@@ -78,9 +78,9 @@ int run(const Options& options, Output& out) {
 
 }  // namespace
 
-Command timecodes_command(CLI::App& program) {
+Command timecodes_command(CommandLine& line) {
   return make_command<Options>(
-      program,
+      line,
       {"timecodes",
        "Write each frame's time in milliseconds after the first's, as timecode format v2",
        "  avstore timecodes arena.store > timecodes.txt\n"

@@ -19,13 +19,13 @@ struct Options {
   bool json = false;
 };
 
-void declare(CLI::App& arguments, Options& options) {
+void declare(Arguments& arguments, Options& options) {
   WriterOptions& writer = options.transcode.writer;
-  add_path(arguments, "SOURCE", options.source, "The store to read")->required();
-  add_path(arguments, "STORE", options.destination, "The folder to make")->required();
+  add_path(arguments, "SOURCE", options.source, "The store to read").required();
+  add_path(arguments, "STORE", options.destination, "The folder to make").required();
   add_format(arguments, writer.format)
-      ->required()
-      ->description("How frames are stored, see `avstore formats` (required)");
+      .required()
+      .description("How frames are stored, see `avstore formats` (required)");
   add_range(arguments, options.range);
   add_store_options(arguments, writer);
   add_ignore_corrupt(arguments, options.transcode.ignore_corrupt_extra,
@@ -59,9 +59,9 @@ int run(const Options& options, Output& out) {
 
 }  // namespace
 
-Command transcode_command(CLI::App& program) {
+Command transcode_command(CommandLine& line) {
   return make_command<Options>(
-      program,
+      line,
       {"transcode",
        "Make a store of another format; numbers, times, metadata and extra data are carried over",
        "  avstore transcode arena.store archive.store --format ffv1/mkv"},

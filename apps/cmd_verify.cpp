@@ -18,7 +18,7 @@ struct Options {
   bool json = false;
 };
 
-void declare(CLI::App& arguments, Options& options) {
+void declare(Arguments& arguments, Options& options) {
   add_store(arguments, options.store);
   arguments.add_flag("--deep", options.verify.deep,
                      "Decode every frame too, in a row and from each keyframe");
@@ -90,9 +90,9 @@ int run(const Options& options, Output& out) {
 
 }  // namespace
 
-Command verify_command(CLI::App& program) {
+Command verify_command(CommandLine& line) {
   return make_command<Options>(
-      program,
+      line,
       {"verify",
        "Check a store's index against its files, and these against the checksums taken when they "
        "were written; tell what avstore repair would do. Exit status 1 if anything is wrong",

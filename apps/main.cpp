@@ -13,67 +13,49 @@
 #include <vector>
 
 #include "command.h"
-#include "help_formatter.h"
+#include "command_line.h"
 #include "messages.h"
 
 namespace avstore::cli {
 namespace {
 
-std::vector<Command> declare_commands(CLI::App& program) {
-  return {import_command(program),    record_command(program),  info_command(program),
-          frames_command(program),    formats_command(program), extract_command(program),
-          cat_command(program),       export_command(program),  transcode_command(program),
-          timecodes_command(program), verify_command(program),  index_command(program),
-          framemd5_command(program),  extra_command(program),   reindex_command(program),
-          align_command(program),     doctor_command(program),  repair_command(program)};
-}
-
-// "avstore", or "avstore import" once that is known to be meant.
-std::string invocation(const CLI::App& program) {
-  const auto commands = program.get_subcommands();
-  return commands.empty() ? "avstore" : "avstore " + commands.front()->get_name();
+std::vector<Command> declare_commands(CommandLine& line) {
+  return {import_command(line),    record_command(line),  info_command(line),
+          frames_command(line),    formats_command(line), extract_command(line),
+          cat_command(line),       export_command(line),  transcode_command(line),
+          timecodes_command(line), verify_command(line),  index_command(line),
+          framemd5_command(line),  extra_command(line),   reindex_command(line),
+          align_command(line),     doctor_command(line),  repair_command(line)};
 }
 
 // What to tell somebody who used the program wrongly.
-std::string usage_message(const CLI::App& program, const std::string& what) {
-  const std::string name = invocation(program);
-  const std::string command = name == "avstore" ? "" : name.substr(name.find(' ') + 1) + ": ";
-  return command + what + "; see `" + name + " --help`";
+std::string usage_message(const std::string& command, const std::string& what) {
+  return command.empty() ? what + "; see `avstore --help`"
+                         : command + ": " + what + "; see `avstore " + command + " --help`";
 }
 
-std::string explanation(const CLI::App& program, const CLI::ParseError& error) {
-  const bool unexpected = dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr;
-  const std::vector<std::string> extras = program.remaining();
-  if (unexpected && program.get_subcommands().empty() && !extras.empty() &&
-      !extras.front().starts_with('-')) {
-    return "'" + extras.front() + "' is no command";
-  }
-  return error.what();
-}
-
-int run_chosen(const CLI::App& program, const std::vector<Command>& commands, Output& out) {
+int run_chosen(const CommandLine& line, const std::vector<Command>& commands, Output& out) {
   for (const Command& command : commands) {
-    if (command.arguments->parsed()) {
+    if (command.arguments.is_chosen()) {
       const int status = command.run(out);
       out.flush();
       return status;
     }
   }
-  std::fputs(program.help().c_str(), stderr);
+  std::fputs(line.help().c_str(), stderr);
   return kWrongUsage;
 }
 
-int parse_and_run(CLI::App& program, int argc, char** argv, Output& out) {
-  const std::vector<Command> commands = declare_commands(program);
+int parse_and_run(CommandLine& line, int argc, char** argv, Output& out) {
+  const std::vector<Command> commands = declare_commands(line);
   try {
-    program.parse(argc, argv);
-    return run_chosen(program, commands, out);
-  } catch (const CLI::CallForHelp&) {
-    out.write(program.help());
-  } catch (const CLI::CallForVersion&) {
-    out.write("avstore " AVSTORE_VERSION "\n");
-  } catch (const CLI::ParseError& error) {
-    say(usage_message(program, explanation(program, error)));
+    const std::string wanted = line.parse(argc, argv);
+    if (wanted.empty()) {
+      return run_chosen(line, commands, out);
+    }
+    out.write(wanted);
+  } catch (const WrongUsage& error) {
+    say(usage_message(line.command(), error.what()));
     return kWrongUsage;
   }
   out.flush();
@@ -113,17 +95,12 @@ void say_at_last(const std::string& text) {
 }
 
 int run_program(int argc, char** argv) {
-  CLI::App program(
-      "avstore keeps video of lab recordings so that any frame comes back exactly, at "
-      "once.");
-  program.name("avstore");
-  program.formatter(std::make_shared<HelpFormatter>());
-  program.set_version_flag("--version", AVSTORE_VERSION, "Print the version and exit");
-  program.require_subcommand(0, 1);
-  program.footer("`avstore COMMAND --help` says more of each command.");
+  CommandLine line(
+      "avstore keeps video of lab recordings so that any frame comes back exactly, at once.",
+      "`avstore COMMAND --help` says more of each command.", AVSTORE_VERSION);
   Output out;
   try {
-    return parse_and_run(program, argc, argv, out);
+    return parse_and_run(line, argc, argv, out);
   } catch (const ClosedPipe&) {
     return out.has_failed() ? kFailed : kDone;
   } catch (const Interrupted& interruption) {

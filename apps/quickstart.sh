@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # See avstore work: install what is missing, build it, make a store of a video, and read frames out of the store by index, by
-# number and by time. Nothing is asked. For Debian 12, as root or as a user who may use sudo.
+# number and by time. Nothing is asked. For Debian 12 and 13, as root or as a user who may use sudo.
 #
 # usage: quickstart.sh [VIDEO]
 #
@@ -27,7 +27,7 @@ fail() {
 quietly() {
     local what=$1 log; shift
     log=$(mktemp)
-    if ! "$@" >"$log" 2>&1 </dev/null; then
+    if ! "$@" 3>&1 >"$log" 2>&1 </dev/null; then
         cat "$log" >&2
         rm -f "$log"
         fail "$what failed, see above"
@@ -44,11 +44,26 @@ build_program() {
     else
         echo "Building avstore, which takes some minutes"
     fi
+    # Ninja's own line, rewritten for each file, tells how far it is; without a terminal there is a line for each tenth.
     if [[ -t 1 ]]; then
         ninja -C "$build" apps/avstore
     else
-        quietly "building" ninja -C "$build" apps/avstore
+        quietly "building" in_tenths ninja -C "$build" apps/avstore
     fi
+}
+
+# in_tenths COMMAND...: runs ninja, and tells on the script's own output how much of its work is done.
+in_tenths() {
+    "$@" | awk -F '[][/]' '
+        {print}
+        /^\[[0-9]+\/[0-9]+\]/ {
+            tenth = int(10 * $2 / $3)
+            if (tenth > told) {
+                told = tenth
+                print "  " 10 * tenth " %" >"/dev/fd/3"
+                fflush()
+            }
+        }'
 }
 
 # Two arguments: which frame (as options of extract) and the picture to write. The three names of the frame go into $index,

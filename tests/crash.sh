@@ -18,7 +18,8 @@ build=$root/build-tests
 
 install_missing "${build_packages[@]}" "${test_packages[@]}"
 if [[ ! -f $build/build.ninja ]]; then
-    meson setup "$build" "$root" -Dbuildtype=debugoptimized -Dtests=enabled
+    meson setup "$build" "$root" -Doptimization=1 -Ddebug=false -Dtests=enabled
 fi
-ninja -C "$build" tests/crash_test
-AVSTORE_CRASH_ROUNDS=${1:-600} AVSTORE_CRASH_SEED=${2:-$RANDOM} "$build/tests/crash_test"
+ninja -C "$build" tests/integration_tests
+AVSTORE_TEST_FULL=1 AVSTORE_CRASH_ROUNDS=${1:-600} AVSTORE_TEST_SEED=${2:-$RANDOM} "$build/tests/integration_tests" \
+    --filenames-as-tags "[#crash_test]"

@@ -2,16 +2,28 @@
 # Tests of the program `avstore`: every command, wrong usage, bad input, signals and closed pipes. What comes out is compared
 # with what the programs ffmpeg, ffprobe and sqlite3 say of the same files. The last line is `N passed, N failed, N skipped`.
 #
-# usage: cli_test.sh AVSTORE_PROGRAM WORKDIR
+# usage: cli_test.sh AVSTORE_PROGRAM WORKDIR [GROUP...]
 #
-# WORKDIR is made, and must be empty if it is there. Videos and stores stay in it.
+# GROUP is one of the groups of tests below; without any all are run. WORKDIR is made, and what is in it is removed first. Videos and
+# stores stay in it.
 set -uo pipefail
 
-(( $# == 2 )) || { sed -n '5p' "$0" | cut -c3- >&2; exit 2; }
+# Groups need nothing of each other, so they can run at the same time. Within a group tests use what those before have made.
+declare -A functions_of=(
+    [stores]="usage import_tests names_tests bad_input info_tests frames_tests framemd5_tests cat_tests extract_tests export_tests
+        transcode_tests timecodes_tests index_tests verify_tests output_tests permission_tests"
+    [recording]="formats_tests record_tests follow_tests rig_tests signal_tests"
+    [upkeep]="repair_tests golden_tests tools_tests"
+)
+
+(( $# >= 2 )) || { sed -n '5p' "$0" | cut -c3- >&2; exit 2; }
 avstore=$(realpath "$1")
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-mkdir -p "$2" && cd "$2" || exit 1
-[[ -z $(ls -A) ]] || { echo "$2 is not empty" >&2; exit 1; }
+groups=("${@:3}")
+(( ${#groups[@]} > 0 )) || groups=(stores recording upkeep)
+[[ ! -e $2 || -z $(ls -A "$2") || -e $2/.cli_test ]] || { echo "$2 was not made by this script" >&2; exit 1; }
+rm -rf "$2"
+mkdir -p "$2" && cd "$2" && : >.cli_test || exit 1
 
 passed=0 failed=0 skipped=0
 out=$PWD/out err=$PWD/err status=0
@@ -172,10 +184,10 @@ column() {
 
 # until_true SECONDS COMMAND...: waits for the command to succeed
 until_true() {
-    local tries=$(($1 * 10)); shift
+    local tries=$(($1 * 50)); shift
     until "$@" 2>/dev/null; do
         (( tries-- > 0 )) || return 1
-        sleep 0.1
+        sleep 0.02
     done
 }
 
@@ -993,14 +1005,19 @@ sys.path.insert(0, sys.argv[1])
 import feeder
 for i in range(12): sys.stdout.buffer.write(feeder.picture(64, 48, i))' "$root/apps" | md5_of)" "$(prints cat fed.record --pixel-format gray8 | md5_of)"
     for kind in --json --status-json --queue=64; do
-        { sleep 0.3; { cat five.raw; head -c 300 five.raw | tr '[:upper:]' '[:lower:]'; } | timeout 60 "$avstore" record - lied$kind.record --input-format avstore-raw $kind
-            echo $? >"$out"; } 2>"$err" | true
-        same "record of a bad stream while nobody reads, $kind: status" 1 "$(cat "$out")"
+        { cat five.raw; head -c 300 five.raw | tr '[:upper:]' '[:lower:]'; } >lie.raw
+        unread timeout 60 "$avstore" record - lied$kind.record --input-format avstore-raw $kind <lie.raw 2>"$err"
+        same "record of a bad stream while nobody reads, $kind: status" 1 "$status"
         matches "record of a bad stream while nobody reads, $kind: message" '^avstore: standard input: no frame begins' "$(cat "$err")"
     done
     "$root"/apps/feeder.py --frames 100000 --fps 100 2>"$err" | timeout 60 "$avstore" record - few.record --input-format avstore-raw \
         --frames 5 >"$out"
     same "feeder.py ends when it is told to" "0  5" "${PIPESTATUS[1]} $(cat "$err") $(sql few.record 'SELECT count(*) FROM frames')"
+}
+
+# catches_interrupts PROCESS: whether it has set up its handling of SIGINT, the second of the signals in the mask
+catches_interrupts() {
+    grep -qE '^SigCgt:.*[2367abef]$' "/proc/$1/status"
 }
 
 # interrupted NAME SIGNAL MADE ARGUMENT...: work that a signal ends while MADE or something named alike is being made
@@ -1009,7 +1026,6 @@ interrupted() {
     "$avstore" "$@" >"$out" 2>"$err" </dev/null &
     pid=$!
     until_true 60 compgen -G "$made*" >/dev/null
-    sleep 0.3
     kill -s "$signal" $pid
     wait $pid
     same "$name: status" 130 $?
@@ -1092,7 +1108,7 @@ signal_tests() {
     local writer=$! pid begin=$SECONDS
     "$avstore" record - quiet.record --size 160x96 --pixel-format gray8 >"$out" 2>"$err" <silent &
     pid=$!
-    sleep 1
+    until_true 60 catches_interrupts $pid
     kill -s INT $pid
     (sleep 20; kill -s KILL $pid) 2>/dev/null &
     wait $pid
@@ -1105,17 +1121,26 @@ signal_tests() {
     rm silent
 }
 
+# unread COMMAND...: runs it with its output in a pipe that nobody reads any more; leaves its status in $status
+unread() {
+    exec 3> >(:)
+    wait $!
+    "$@" >&3
+    status=$?
+    exec 3>&-
+}
+
 # closed_pipe ARGUMENT...: a reader that goes away is no error
 closed_pipe() {
-    { sleep 0.3; prints "$@"; echo $? >"$out"; } | true
-    same "$1 into a pipe that is closed" "0 " "$(cat "$out") $(cat "$err")"
+    unread prints "$@"
+    same "$1 into a pipe that is closed" "0 " "$status $(cat "$err")"
 }
 
 # failing_unread NAME ARGUMENT...: what fails does so whoever reads what it found
 failing_unread() {
     local name=$1; shift
-    { sleep 0.3; "$avstore" "$@" 2>"$err" </dev/null; echo $? >"$out"; } | true
-    same "$name into a pipe that is closed: status" 1 "$(cat "$out")"
+    unread prints "$@"
+    same "$name into a pipe that is closed: status" 1 "$status"
 }
 
 full_disk() {
@@ -1354,29 +1379,13 @@ if ! make_media; then
     echo "$passed passed, $failed failed, $skipped skipped"
     exit 1
 fi
-usage
-import_tests
-names_tests
-bad_input
-info_tests
-frames_tests
-framemd5_tests
-cat_tests
-extract_tests
-export_tests
-transcode_tests
-timecodes_tests
-index_tests
-verify_tests
-formats_tests
-record_tests
-follow_tests
-rig_tests
-repair_tests
-signal_tests
-output_tests
-permission_tests
-golden_tests
-tools_tests
+for group in "${groups[@]}"; do
+    # shellcheck disable=SC2086 # a list of words
+    for tests in ${functions_of[$group]}; do
+        begin=$EPOCHREALTIME
+        $tests
+        awk -v begin="$begin" -v end="$EPOCHREALTIME" -v name="$tests" 'BEGIN {printf "%.1f s: %s\n", end - begin, name}'
+    done
+done
 echo "$passed passed, $failed failed, $skipped skipped"
 (( failed == 0 ))

@@ -1,5 +1,6 @@
 // Importing with --copy: every frame of the store is what ffmpeg decodes from the source.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdio>
 #include <numeric>
@@ -13,6 +14,7 @@
 #include "support/catch.h"
 #include "support/media_folder.h"
 #include "support/programs.h"
+#include "support/sample.h"
 
 namespace {
 
@@ -81,38 +83,41 @@ std::filesystem::path with_broken_packet(const std::filesystem::path& whole, std
 }  // namespace
 
 TEST_CASE("copied packets give the frames of the source") {
-  for (const std::int64_t chunk_size : {1, 37}) {
-    for (const TestVideo& video : avstore::test::test_videos()) {
-      DYNAMIC_SECTION(video.name << " in chunks of " << chunk_size) {
-        const avstore::test::TemporaryFolder folder;
-        const auto store = folder.path() / "store";
-        if (video.name.starts_with("format-change")) {
-          CHECK_THROWS_WITH(avstore::import_file(video.path, store, copy_options(chunk_size)),
-                            Catch::Matchers::Contains("pixel format changes at frame"));
-          CHECK_FALSE(std::filesystem::exists(store));
-          continue;
-        }
-        if (changes_size(video)) {
-          CHECK_THROWS_WITH(avstore::import_file(video.path, store, copy_options(chunk_size)),
-                            Catch::Matchers::Contains("size"));
-          CHECK_FALSE(std::filesystem::exists(store));
-          continue;
-        }
-        const std::vector<std::string> oracle = avstore::test::read_lines(video.md5_list);
-        const auto result = avstore::import_file(video.path, store, copy_options(chunk_size));
-        avstore::Reader reader(store);
-        CHECK(result.copied != must_be_encoded(video));
-        CHECK(reader.frame_count() == static_cast<std::int64_t>(oracle.size()));
-        if (!changes_layout(video)) {
-          CHECK(wrong_frames(reader, oracle).empty());
-        }
-        CAPTURE(reader.statistics().seeks, reader.statistics().files_opened);
-        CHECK(reader.statistics().seek_recoveries == 0);
-        // Of a file that was cut off, the last frame is in part there.
-        if (video.name != "avi-truncated.avi") {
-          CHECK(avstore::verify(store, {.deep = true, .progress = {}}).findings.empty());
-        }
-      }
+  constexpr std::array<std::int64_t, 2> kChunkSizes{1, 37};
+  const std::vector<TestVideo> videos = avstore::test::test_videos();
+  // A sample copies each video in chunks of one of the sizes.
+  const auto count = static_cast<std::int64_t>(videos.size());
+  for (const std::int64_t place : avstore::test::sample("copies", 2 * count, count)) {
+    const TestVideo& video = videos.at(static_cast<std::size_t>(place / 2));
+    const std::int64_t chunk_size = kChunkSizes.at(static_cast<std::size_t>(place % 2));
+    CAPTURE(video.name, chunk_size);
+    const avstore::test::TemporaryFolder folder;
+    const auto store = folder.path() / "store";
+    if (video.name.starts_with("format-change")) {
+      CHECK_THROWS_WITH(avstore::import_file(video.path, store, copy_options(chunk_size)),
+                        Catch::Matchers::Contains("pixel format changes at frame"));
+      CHECK_FALSE(std::filesystem::exists(store));
+      continue;
+    }
+    if (changes_size(video)) {
+      CHECK_THROWS_WITH(avstore::import_file(video.path, store, copy_options(chunk_size)),
+                        Catch::Matchers::Contains("size"));
+      CHECK_FALSE(std::filesystem::exists(store));
+      continue;
+    }
+    const std::vector<std::string> oracle = avstore::test::read_lines(video.md5_list);
+    const auto result = avstore::import_file(video.path, store, copy_options(chunk_size));
+    avstore::Reader reader(store);
+    CHECK(result.copied != must_be_encoded(video));
+    CHECK(reader.frame_count() == static_cast<std::int64_t>(oracle.size()));
+    if (!changes_layout(video)) {
+      CHECK(wrong_frames(reader, oracle).empty());
+    }
+    CAPTURE(reader.statistics().seeks, reader.statistics().files_opened);
+    CHECK(reader.statistics().seek_recoveries == 0);
+    // Of a file that was cut off, the last frame is in part there.
+    if (video.name != "avi-truncated.avi") {
+      CHECK(avstore::verify(store, {.deep = true, .progress = {}}).findings.empty());
     }
   }
 }
@@ -120,7 +125,11 @@ TEST_CASE("copied packets give the frames of the source") {
 // AVI and streams without a container state no presentation times.
 TEST_CASE("frames have the times that the source states") {
   int checked = 0;
-  for (const TestVideo& video : avstore::test::test_videos()) {
+  const std::vector<TestVideo> videos = avstore::test::test_videos();
+  const auto places =
+      avstore::test::sample("times of videos", static_cast<std::int64_t>(videos.size()), 40);
+  for (const std::int64_t place : places) {
+    const TestVideo& video = videos.at(static_cast<std::size_t>(place));
     if (changes_size(video) || video.name.starts_with("format-change") ||
         video.path.extension() == ".avi") {
       continue;
@@ -152,7 +161,7 @@ TEST_CASE("frames have the times that the source states") {
     }
     ++checked;
   }
-  CHECK(checked > 90);
+  CHECK(checked > static_cast<int>(places.size()) / 2);
 }
 
 // Also where parameter sets change midway, and with them how far frames are reordered.

@@ -1,7 +1,7 @@
 // A recording that is killed with -9 at any moment: what the writer called durable is there, exact,
 // without a repair; and a repair, killed itself perhaps, completes the store.
 //
-// Rounds are drawn at random from AVSTORE_CRASH_SEED (default 1); AVSTORE_CRASH_ROUNDS says how
+// Rounds are drawn at random (support/sample.h). In a full run AVSTORE_CRASH_ROUNDS says how
 // many (default 60). tests/crash.sh runs as many as wanted.
 #include <signal.h>
 #include <sys/mman.h>
@@ -26,6 +26,7 @@
 #include "support/media_folder.h"
 #include "support/processes.h"
 #include "support/programs.h"
+#include "support/sample.h"
 
 namespace fs = std::filesystem;
 using namespace avstore;
@@ -254,21 +255,15 @@ void check_store(const fs::path& store, const Round& round, std::int64_t durable
   check_last_chunk(store, round.format);
 }
 
-int from_environment(const char* name, int otherwise) {
-  const char* text = std::getenv(name);
-  return text == nullptr ? otherwise : std::atoi(text);
-}
-
 }  // namespace
 
 TEST_CASE("A recording that is killed loses no frame that was durable") {
-  const int rounds = from_environment("AVSTORE_CRASH_ROUNDS", 60);
-  const int seed = from_environment("AVSTORE_CRASH_SEED", 1);
-  for (int i = 0; i < rounds; ++i) {
-    std::mt19937 random(static_cast<unsigned>(1000 * seed + i));
+  const char* rounds = std::getenv("AVSTORE_CRASH_ROUNDS");
+  for (const std::int64_t i : sample("kills", rounds == nullptr ? 60 : std::atoi(rounds), 8)) {
+    std::mt19937 random(1000 * sample_seed() + static_cast<std::uint32_t>(i));
     const TemporaryFolder folder;
     const Round round = draw_round(random);
-    CAPTURE(seed, i, describe(round));
+    CAPTURE(sample_seed(), i, describe(round));
     const SharedLog log;
     const pid_t child = start_child([&] {
       record(folder.path(), round, log);

@@ -378,8 +378,7 @@ std::ptrdiff_t threads_while_encoding(const std::string& format, int threads) {
 TEST_CASE("an encoder has no more threads than it was given") {
   const auto cores = static_cast<int>(std::thread::hardware_concurrency());
   if (cores < 2) {
-    WARN("there is one core only: not tested");
-    return;
+    SKIP("needs two cores");
   }
   for (const std::string format : {"avc1/mp4", "hevc/mp4", "av1/mp4", "ffv1/mkv", "mjpeg/avi"}) {
     CAPTURE(format);

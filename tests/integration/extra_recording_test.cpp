@@ -228,7 +228,7 @@ TEST_CASE("files of extra data have all records, however many, as they were give
 
 TEST_CASE("extra data that wait for the chunk's end take no memory") {
   if (is_sanitized()) {
-    return;  // memory that was freed is not used again there
+    SKIP("a sanitizer does not use freed memory again");
   }
   constexpr int kRecords = 32;
   constexpr std::size_t kRecordBytes = std::size_t{1} << 19;

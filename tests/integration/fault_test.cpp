@@ -23,6 +23,7 @@
 #include "support/outcome.h"
 #include "support/processes.h"
 #include "support/programs.h"
+#include "support/sample.h"
 
 namespace fs = std::filesystem;
 using namespace avstore;
@@ -102,7 +103,6 @@ std::int64_t count_calls(const WriterOptions& options) {
   return calls.count();
 }
 
-// At some fifty calls, spread over the recording.
 void fill_up_at_each(const std::string& format, Durability durability) {
   const std::initializer_list<DiskCall> kinds{DiskCall::open, DiskCall::write, DiskCall::pwrite,
                                               DiskCall::mkdir};
@@ -115,7 +115,8 @@ void fill_up_at_each(const std::string& format, Durability durability) {
     calls = counted.count();
   }
   REQUIRE(calls > 20);
-  for (std::int64_t nth = 1; nth <= calls; nth += 1 + calls / 50) {
+  for (const std::int64_t place : sample("full disks", calls, 5)) {
+    const std::int64_t nth = place + 1;
     CAPTURE(format, nth, calls);
     const TemporaryFolder folder;
     const fs::path store = folder.path() / "store";
@@ -135,32 +136,62 @@ void fill_up_at_each(const std::string& format, Durability durability) {
   }
 }
 
-// Some calls may fail without harm: what is removed or tidied up at the end.
+// The calls that may fail without an error, because nothing is lost:
+// - Those on a file without a name, and its linkat(): `.lock` is then made under its name at once.
+// - unlink() of `.lock`: the next writer sees that its owner is gone.
+// - unlink() of SQLite's journal, log and index of the log: the next opening takes them up.
+// - fdatasync() of the folder: SQLite ignores its result (os_unix.c, unixSync). At level `power`
+//   the writer syncs the folder itself, with fsync(), whose failure is an error.
+// - Writing to the database and its journal: SQLite answers `PRAGMA journal_mode=DELETE`, with
+//   which closing ends, by leaving the mode as it is (Database::merge_log). The database has
+//   everything then, and the next opening to write tries again.
+bool may_fail_silently(const DiskFailure& failure) {
+  const std::string name = failure.path.substr(failure.path.find('/') + 1);
+  const bool nameless =
+      name.starts_with("#") || (failure.call == DiskCall::open && name == "store");
+  switch (failure.call) {
+    case DiskCall::linkat:
+      return name == ".lock";
+    case DiskCall::unlink:
+      return name == ".lock" || name.starts_with(".index.sqlite-");
+    case DiskCall::fdatasync:
+      return nameless || name == "store" || name.starts_with(".index.sqlite");
+    case DiskCall::pwrite:
+    case DiskCall::ftruncate:
+      return nameless || name == ".index.sqlite" || name == ".index.sqlite-journal";
+    default:
+      return nameless;
+  }
+}
+
 void fail_each(const std::string& format, Durability durability, int error) {
   const WriterOptions options = options_for(format, durability);
   const std::int64_t calls = count_calls(options);
-  std::int64_t silent = 0;
   REQUIRE(calls > 20);
-  for (std::int64_t nth = 1; nth <= calls; ++nth) {
-    CAPTURE(format, nth, calls, std::strerror(error));
+  for (const std::int64_t place : sample("failing calls", calls, 8)) {
+    const std::int64_t nth = place + 1;
     const TemporaryFolder folder;
     const fs::path store = folder.path() / "store";
     Outcome outcome;
+    std::vector<DiskFailure> failures;
     {
       DiskCalls faults(folder.path());
       faults.fail(nth, error);
       outcome = record(store, options);
+      failures = faults.failures();
     }
+    // Where threads share the work, a run may make a call fewer than the one that was counted.
+    const std::string failed = failures.empty() ? "no call" : describe(failures.front());
+    CAPTURE(format, nth, calls, std::strerror(error), failed);
     if (outcome.error) {
       CAPTURE(outcome.error->what());
       CHECK(outcome.error->kind() == ErrorKind::io);
       CHECK(std::string(outcome.error->what()).find(folder.path().string()) != std::string::npos);
-    } else {
-      ++silent;
+    } else if (!failures.empty()) {
+      CHECK(may_fail_silently(failures.front()));
     }
     check_what_is_left(store, outcome);
   }
-  CHECK(silent <= calls / 4);
 }
 
 }  // namespace
@@ -190,6 +221,19 @@ int change_copy_until(std::int64_t nth, const fs::path& original, const fs::path
   });
 }
 
+// How many calls the change of a copy makes if nobody kills it.
+std::int64_t count_calls_of(const fs::path& original, const fs::path& store,
+                            const std::function<void()>& change) {
+  fs::copy(original, store, fs::copy_options::recursive);
+  const std::string count = in_child([&] {
+    const DiskCalls calls(store);
+    change();
+    return std::to_string(calls.count());
+  });
+  fs::remove_all(store);
+  return std::stoll(count);
+}
+
 }  // namespace
 
 TEST_CASE("A repair that is killed at any call is ended by the next") {
@@ -211,9 +255,13 @@ TEST_CASE("A repair that is killed at any call is ended by the next") {
   const std::int64_t durable = Reader(original).frame_count();
   REQUIRE(durable > 0);
   REQUIRE(durable < 45);
-  for (std::int64_t nth = 1;; ++nth) {
-    const fs::path store = folder.path() / ("killed" + std::to_string(nth));
-    const int status = change_copy_until(nth, original, store, [&] { repair(store, {}); });
+  const fs::path store = folder.path() / "killed";
+  const auto change = [&] { repair(store, {}); };
+  const std::int64_t calls = count_calls_of(original, store, change);
+  REQUIRE(calls > 20);
+  for (const std::int64_t place : sample("killed repairs", calls + 1, 8)) {
+    const std::int64_t nth = place + 1;
+    const int status = change_copy_until(nth, original, store, change);
     CAPTURE(format, nth, status);
     REQUIRE((status == 42 || status == 0));
     CHECK(Reader(store).frame_count() == durable);
@@ -228,10 +276,6 @@ TEST_CASE("A repair that is killed at any call is ended by the next") {
     CHECK(wrong_codes(store).empty());
     CHECK_FALSE(fs::exists(store / ".lock"));
     fs::remove_all(store);
-    if (status == 0) {
-      CHECK(nth > 20);
-      break;
-    }
   }
 }
 
@@ -239,14 +283,18 @@ TEST_CASE("A recording that goes on with a store, killed at any call, can be gon
   const TemporaryFolder folder;
   const fs::path original = folder.path() / "original";
   write_store(original, options_for("avc1/mp4", Durability::process), 10);
+  const fs::path store = folder.path() / "killed";
+  const auto change = [&] {
+    Writer writer = Writer::append(store, {});
+    add(writer, 10);
+    writer.close();
+  };
+  const std::int64_t calls = count_calls_of(original, store, change);
+  REQUIRE(calls > 20);
   int more = 0;
-  for (std::int64_t nth = 1;; ++nth) {
-    const fs::path store = folder.path() / ("killed" + std::to_string(nth));
-    const int status = change_copy_until(nth, original, store, [&] {
-      Writer writer = Writer::append(store, {});
-      add(writer, 10);
-      writer.close();
-    });
+  for (const std::int64_t place : sample("killed appends", calls + 1, 10)) {
+    const std::int64_t nth = place + 1;
+    const int status = change_copy_until(nth, original, store, change);
     CAPTURE(nth, status);
     REQUIRE((status == 42 || status == 0));
     if (status != 0) {
@@ -261,10 +309,6 @@ TEST_CASE("A recording that goes on with a store, killed at any call, can be gon
     CHECK(verify(store, {true, {}}).findings.empty());
     CHECK(wrong_codes(store).empty());
     fs::remove_all(store);
-    if (status == 0) {
-      CHECK(nth > 20);
-      break;
-    }
   }
   CHECK(more > 0);
 }
@@ -274,23 +318,37 @@ TEST_CASE("A recording that replaces a store, killed at any call, leaves the one
   const bool given_up = GENERATE(false, true);
   WriterOptions options = options_for("avc1/mp4", Durability::process);
   options.overwrite = true;
+  const std::initializer_list<DiskCall> kinds{DiskCall::open,   DiskCall::mkdir,
+                                              DiskCall::rename, DiskCall::remove,
+                                              DiskCall::unlink, DiskCall::unlinkat};
+  const auto replace = [&](const fs::path& store) {
+    Writer writer(store, options);
+    add(writer, 0);
+    if (given_up) {
+      writer.abandon();
+    } else {
+      writer.sync();
+      writer.close();
+    }
+  };
+  const TemporaryFolder counted;
+  write_store(counted.path() / "store", options_of("png", 4), 10);
+  const std::int64_t calls = std::stoll(in_child([&] {
+    const DiskCalls all(counted.path(), kinds);
+    replace(counted.path() / "store");
+    return std::to_string(all.count());
+  }));
+  REQUIRE(calls > 10);
   int old_ones = 0, new_ones = 0;
-  for (std::int64_t nth = 1;; ++nth) {
+  for (const std::int64_t place : sample("killed replacements", calls + 1, 24)) {
+    const std::int64_t nth = place + 1;
     const TemporaryFolder folder;
     const fs::path store = folder.path() / "store";
     write_store(store, options_of("png", 4), 10);
     const int status = run_child([&] {
-      DiskCalls calls(folder.path(), {DiskCall::open, DiskCall::mkdir, DiskCall::rename,
-                                      DiskCall::remove, DiskCall::unlink, DiskCall::unlinkat});
-      calls.exit(nth, 42);
-      Writer writer(store, options);
-      add(writer, 0);
-      if (given_up) {
-        writer.abandon();
-      } else {
-        writer.sync();
-        writer.close();
-      }
+      DiskCalls killed(folder.path(), kinds);
+      killed.exit(nth, 42);
+      replace(store);
       return 0;
     });
     CAPTURE(given_up, nth, status);
@@ -309,11 +367,10 @@ TEST_CASE("A recording that replaces a store, killed at any call, leaves the one
       CHECK(is_old == given_up);
       CHECK(names_in(folder.path()) == std::vector<std::string>{"store"});
       CHECK_FALSE(fs::exists(store / ".replaced"));
-      break;
     }
   }
-  CHECK(old_ones > 5);
-  CHECK((given_up ? new_ones == 0 : new_ones > 5));
+  CHECK(old_ones > 0);
+  CHECK((given_up ? new_ones == 0 : new_ones > 0));
 }
 
 TEST_CASE("Any call that fails with an I/O error ends a recording well") {
@@ -346,7 +403,8 @@ TEST_CASE("A camera whose disk fails tells how many of its frames are in the sto
     calls = all.count();
   }
   int fewer = 0;
-  for (std::int64_t nth = 1; nth <= calls; nth += 5) {
+  for (const std::int64_t place : sample("cameras with failing disks", calls, 12)) {
+    const std::int64_t nth = place + 1;
     CAPTURE(nth, calls);
     const TemporaryFolder folder;
     CameraResult result;
@@ -359,7 +417,7 @@ TEST_CASE("A camera whose disk fails tells how many of its frames are in the sto
     check(result);
     fewer += result.frames < 60 ? 1 : 0;
   }
-  CHECK(fewer > 5);
+  CHECK(fewer > 0);
 }
 
 TEST_CASE("A camera whose disk fails ends though its source says nothing more") {
@@ -399,9 +457,17 @@ TEST_CASE("A file that is moved into a store is there or here, whatever fails") 
   const TemporaryFolder made;
   write_store(made.path() / "store", options_of("avc1/mp4", kFrames), kFrames);
   const fs::path original = made.path() / "store/000000.mp4";
+  std::int64_t calls = 0;
+  {
+    const TemporaryFolder folder;
+    fs::copy_file(original, folder.path() / "file.mp4");
+    const DiskCalls all(folder.path());
+    insert(folder.path() / "file.mp4", folder.path() / "store");
+    calls = all.count();
+  }
   int kept = 0;
-  bool has_failed = true;
-  for (std::int64_t nth = 1; has_failed; ++nth) {  // until there are no more calls
+  for (const std::int64_t place : sample("failing calls of insert_chunk", calls, 24)) {
+    const std::int64_t nth = place + 1;
     const TemporaryFolder folder;
     const fs::path file = folder.path() / "file.mp4";
     const fs::path store = folder.path() / "store";
@@ -411,7 +477,6 @@ TEST_CASE("A file that is moved into a store is there or here, whatever fails") 
       DiskCalls faults(folder.path());
       faults.fail(nth, EIO);
       outcome = outcome_of([&] { insert(file, store); });
-      has_failed = faults.count() >= nth;
     }
     CAPTURE(nth, outcome);
     if (fs::exists(file)) {
@@ -422,7 +487,7 @@ TEST_CASE("A file that is moved into a store is there or here, whatever fails") 
       CHECK(Reader(store).frame_count() == kFrames);
     }
   }
-  CHECK(kept > 5);
+  CHECK(kept > 0);
 }
 
 TEST_CASE("A camera whose disk fails lets go of its store while the others go on") {
@@ -434,6 +499,7 @@ TEST_CASE("A camera whose disk fails lets go of its store while the others go on
       lavfi("cam", "testsrc2=size=640x480:rate=200", disk / "store", "mjpeg/avi");
   camera.writer.when_full = WhenFull::drop;
   camera.writer.queue_frames = 1;
+  camera.writer.chunk_size = 30;  // its end is what fails
   RecordOptions rig = rig_of(
       {camera, lavfi("well", "testsrc=size=64x48:rate=20,realtime", folder.path() / "well")});
   bool ended = false;

@@ -20,6 +20,7 @@
 #include "support/media_folder.h"
 #include "support/outcome.h"
 #include "support/programs.h"
+#include "support/sample.h"
 
 namespace {
 
@@ -106,8 +107,10 @@ TEST_CASE("a recording waits for whoever has its index database locked") {
   add(writer, 1);
   std::future<void> synced = recording.start([](Writer& w) { w.sync(); });
   recording.wait_until_told(synced);
-  // Longer than SQLite is told to wait by itself.
-  std::this_thread::sleep_for(std::chrono::seconds(6));
+  if (avstore::test::is_full_run()) {
+    // Longer than SQLite waits by itself, which must change nothing.
+    std::this_thread::sleep_for(std::chrono::seconds(6));
+  }
   REQUIRE(recording.told().size() == 1);
   CHECK_THAT(recording.told()[0], Contains("locked") && Contains("wait"));
   CHECK(writer.durable_count() == 1);

@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstdarg>
 #include <cstdio>
+#include <map>
 #include <mutex>
 #include <set>
 #include <stdexcept>
@@ -34,6 +35,8 @@ struct DiskCalls::State {
   std::atomic<int> exit_status = 0;
   std::function<void(const DiskEvent&)> observer;
   std::mutex observing;
+  mutable std::mutex naming;
+  std::vector<DiskFailure> failures;
 };
 
 namespace {
@@ -63,12 +66,16 @@ bool is_below(const fs::path& path, const std::string& folder) {
 }
 
 // Counts a call. True if it is to fail; errno says how then.
-bool fails_now(DiskCalls::State& state) {
+bool fails_now(DiskCalls::State& state, DiskCall call, const fs::path& path) {
   const std::int64_t nth = ++state.count;
   if (nth == state.last) {
     ::_exit(state.exit_status);
   }
   if (nth == state.failing || (state.goes_on && state.failing > 0 && nth > state.failing)) {
+    {
+      const std::lock_guard lock(state.naming);
+      state.failures.push_back({call, path.lexically_relative(state.folder).string()});
+    }
     errno = state.error;
     return true;
   }
@@ -83,19 +90,27 @@ DiskCalls::State* watching_for(DiskCall call) {
 
 bool fails(DiskCall call, const char* path, int folder = AT_FDCWD) {
   DiskCalls::State* state = watching_for(call);
-  return state != nullptr && is_below(resolved(folder, path), state->folder) && fails_now(*state);
+  if (state == nullptr) {
+    return false;
+  }
+  const fs::path place = resolved(folder, path);
+  return is_below(place, state->folder) && fails_now(*state, call, place);
 }
 
 bool fails(DiskCall call, int descriptor) {
   DiskCalls::State* state = watching_for(call);
-  return state != nullptr && is_below(path_of(descriptor), state->folder) && fails_now(*state);
+  if (state == nullptr) {
+    return false;
+  }
+  const fs::path place = path_of(descriptor);
+  return is_below(place, state->folder) && fails_now(*state, call, place);
 }
 
 bool rename_fails(const char* from, const char* to) {
   DiskCalls::State* state = watching_for(DiskCall::rename);
   return state != nullptr &&
          (is_below(resolved(from), state->folder) || is_below(resolved(to), state->folder)) &&
-         fails_now(*state);
+         fails_now(*state, DiskCall::rename, resolved(from));
 }
 
 // The permissions follow the flags only where a file may be made.
@@ -151,6 +166,19 @@ Function* real(const char* name) {
 
 }  // namespace
 
+std::string describe(const DiskFailure& failure) {
+  static const std::map<DiskCall, std::string> kNames{
+      {DiskCall::open, "open"},     {DiskCall::write, "write"},
+      {DiskCall::pwrite, "pwrite"}, {DiskCall::ftruncate, "ftruncate"},
+      {DiskCall::fsync, "fsync"},   {DiskCall::fdatasync, "fdatasync"},
+      {DiskCall::mkdir, "mkdir"},   {DiskCall::rename, "rename"},
+      {DiskCall::linkat, "linkat"}, {DiskCall::remove, "remove"},
+      {DiskCall::unlink, "unlink"}, {DiskCall::unlinkat, "unlinkat"},
+      {DiskCall::rmdir, "rmdir"},
+  };
+  return kNames.at(failure.call) + " " + failure.path;
+}
+
 DiskCalls::DiskCalls(const fs::path& folder)
     : DiskCalls(folder, {DiskCall::open, DiskCall::write, DiskCall::pwrite, DiskCall::ftruncate,
                          DiskCall::fsync, DiskCall::fdatasync, DiskCall::mkdir, DiskCall::rename,
@@ -173,6 +201,11 @@ DiskCalls::~DiskCalls() {
 
 std::int64_t DiskCalls::count() const {
   return state_->count;
+}
+
+std::vector<DiskFailure> DiskCalls::failures() const {
+  const std::lock_guard lock(state_->naming);
+  return state_->failures;
 }
 
 void DiskCalls::fail(std::int64_t nth, int error) {

@@ -1,9 +1,8 @@
 // Calls of the C library that change the disk: to count them, to have one fail, or to end the
 // process at one.
 //
-// They are intercepted in the whole process: in avstore, and in the libraries that it uses. A test
-// program that includes this names support/disk_calls.cpp among its sources in tests/meson.build;
-// the others are left alone.
+// They are intercepted in the whole process: in avstore, and in the libraries that it uses. Outside
+// the life of a DiskCalls they do what the C library's do.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +11,7 @@
 #include <initializer_list>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace avstore::test {
 
@@ -19,8 +19,8 @@ namespace avstore::test {
 // std::ofstream, count from their first write on.
 enum class DiskCall {
   open,       // to write, also if the file is there already
-  write,      // libav*, avstore
-  pwrite,     // SQLite
+  write,      // avstore
+  pwrite,     // avstore (chunks), SQLite
   ftruncate,  // SQLite
   fsync,
   fdatasync,
@@ -46,6 +46,14 @@ struct DiskEvent {
   bool emptied = false;      // open
 };
 
+// A call that was made to fail.
+struct DiskFailure {
+  DiskCall call = DiskCall::write;
+  std::string path;  // below the folder
+};
+// "fsync store/000000.mp4"
+std::string describe(const DiskFailure& failure);
+
 // While it lives, calls on what lies below a folder are counted. There may be one at a time, and
 // no other thread may be at work when it begins or ends. A child process has a copy of its own.
 class DiskCalls {
@@ -63,6 +71,9 @@ class DiskCalls {
   // The `nth` call, from 1 and from the beginning of this object's life, does nothing and fails
   // with that errno.
   void fail(std::int64_t nth, int error);
+
+  // Those that failed so far.
+  std::vector<DiskFailure> failures() const;
 
   // And all calls after it, as on a disk that stays full.
   void fail_from(std::int64_t nth, int error);

@@ -2,8 +2,8 @@
 //
 // libavcodec's calls for encoding, and libavutil's for the memory of devices, are intercepted in
 // the whole process. A hardware encoder that is installed here keeps to its contract (its own
-// options, pixel formats and memory), and has its packets made by software behind. A test program
-// that includes this names support/encoder_drivers.cpp among its sources in tests/meson.build.
+// options, pixel formats and memory), and has its packets made by software behind. Outside the life
+// of an EncoderDrivers the calls do what libavcodec's do.
 #pragma once
 
 #include <map>

@@ -13,7 +13,7 @@ struct TestVideo {
   std::filesystem::path md5_list;  // one MD5 a frame, as ffmpeg decodes it from beginning to end
 };
 
-// Given by the environment variable AVSTORE_TEST_MEDIA; throws if it is not set.
+// The build folder's, or the one that the environment variable AVSTORE_TEST_MEDIA names.
 std::filesystem::path media_folder();
 // A file in it.
 std::filesystem::path media_file(const std::string& name);

@@ -1,17 +1,18 @@
 #!/usr/bin/env python3
-"""Say how the Catch2 programs fared that `meson test` has run.
+"""Say how the tests fared that `meson test` has run.
 
 usage: report_tests.py testlog.json
 
-A line for each program, and what the failed ones printed. The last line of output is `PASSED FAILED SKIPPED`: test cases, and
-what was left out because something is not installed, whole test cases or checks of them. A program that crashed, hung or ran no
-test counts as one failed.
+Prints a line for each test program, with what a failed one printed, then how much of the long loops was tried, and the ten slowest
+test cases. The last line of output is `PASSED FAILED SKIPPED`: test cases, where skipped ones and checks are those that need
+something that is not installed. A program that crashed, hung or ran no test counts as one failed.
 """
 import json
 import re
 import sys
 
 SHOWN_LINES = 150
+SLOWEST = 10
 
 
 def summed(pattern, text):
@@ -21,16 +22,28 @@ def summed(pattern, text):
 def counts(test):
     """Test cases passed and failed, and what was left out."""
     output = test.get("stdout") or ""
-    # SKIP in support/catch.h: Catch2 counts these as passed.
-    returned = len(re.findall(r"^ *skipped: ", output, re.MULTILINE))
-    checks = len(re.findall(r"\bnot checked\b", output))
-    skipped = returned + checks + summed(r"^test cases:.*?(\d+) skipped", output)
-    passed = summed(r"^All tests passed \(.* in (\d+) test case", output) + summed(r"^test cases:.*?(\d+) passed", output)
-    passed -= returned
-    failed = summed(r"^test cases:.*?(\d+) failed", output)
+    own = re.findall(r"^(\d+) passed, (\d+) failed, (\d+) skipped$", output, re.MULTILINE)
+    if own:  # cli_test.sh, and pytest with tests/python/conftest.py
+        passed, failed, skipped = (int(number) for number in own[-1])
+    else:  # Catch2
+        # SKIP in support/catch.h: version 2 of Catch2 counts these as passed.
+        returned = len(re.findall(r"^ *skipped: ", output, re.MULTILINE))
+        checks = len(re.findall(r"\bnot checked\b", output))
+        skipped = returned + checks + summed(r"^test cases:.*?(\d+) skipped", output)
+        passed = summed(r"^All tests passed \(.* in (\d+) test case", output) + summed(r"^test cases:.*?(\d+) passed", output)
+        passed -= returned
+        failed = summed(r"^test cases:.*?(\d+) failed", output)
     if failed == 0 and (test["result"] != "OK" or passed + skipped == 0):
         failed = 1
     return passed, failed, skipped
+
+
+def durations(test):
+    """Pairs of seconds and test case, of Catch2, pytest and cli_test.sh."""
+    output = test.get("stdout") or ""
+    found = re.findall(r"^([\d.]+) s: (.*)$", output, re.MULTILINE)
+    found += re.findall(r"^([\d.]+)s (?:call|setup) +(.*)$", output, re.MULTILINE)
+    return [(float(seconds), f"{test['name']}: {name}") for seconds, name in found]
 
 
 def main():
@@ -48,6 +61,19 @@ def main():
         if failed:
             lines = ((test.get("stdout") or "") + (test.get("stderr") or "")).splitlines()
             print("\n".join("    " + line for line in lines[-SHOWN_LINES:]))
+
+    samples = {}
+    for test in tests:
+        for name, tried, cases in re.findall(r"^sampled (.*): (\d+) of (\d+) cases", test.get("stdout") or "", re.MULTILINE):
+            before = samples.get(name, (0, 0))
+            samples[name] = (before[0] + int(tried), before[1] + int(cases))
+    if samples:
+        print("  of the long loops:")
+    for name, (tried, cases) in sorted(samples.items()):
+        print(f"    {name}: {tried} of {cases} cases")
+    print("  the slowest:")
+    for seconds, name in sorted((case for test in tests for case in durations(test)), reverse=True)[:SLOWEST]:
+        print(f"    {seconds:.1f} s  {name}")
     print(*totals)
 
 

@@ -1,7 +1,6 @@
 // The machine's clock, set by somebody while a program runs.
 //
-// The C library's call is intercepted in the whole process. A test program that includes this names
-// support/wall_clock.cpp among its sources in tests/meson.build.
+// The C library's call is intercepted in the whole process.
 #pragma once
 
 namespace avstore::test {

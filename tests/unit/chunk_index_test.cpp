@@ -43,8 +43,7 @@ TEST_CASE("An archive is stored, checked and dated alike each time", "[zip]") {
   CHECK(reader.find("c.npy") == -1);
   CHECK(error_of([&] { reader.read(reader.find("a.npy"), 4); }).kind() == ErrorKind::corrupt);
   if (!succeeds("unzip -v")) {
-    WARN("not checked: needs unzip");
-    return;
+    SKIP("needs unzip");
   }
   CHECK(succeeds("unzip -tq " + quoted(file)));
 }
