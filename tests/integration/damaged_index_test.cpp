@@ -60,7 +60,7 @@ using avstore::test::Warned;
 using avstore::test::write_store;
 using avstore::test::write_text;
 using avstore::test::wrong_codes;
-using Catch::Matchers::Contains;
+using Catch::Matchers::ContainsSubstring;
 using Catch::Matchers::StartsWith;
 
 // Opens the store and reads every frame by number: "right" if all are there and right, "warned:
@@ -182,7 +182,7 @@ TEST_CASE("a damaged index is noticed and made anew") {
     REQUIRE(code_of(reader.read(i).image.view()) == i.value);
   }
   REQUIRE_FALSE(warned.lines.empty());
-  CHECK_THAT(warned.lines[0], Contains(index.string()));
+  CHECK_THAT(warned.lines[0], ContainsSubstring(index.string()));
   Warned again;
   CHECK(Reader(store, again.options()).frame_count() == 200);
   CHECK(again.lines.empty());
@@ -210,7 +210,7 @@ TEST_CASE("an index made anew keeps the frames that only the old one knows") {
       CHECK(avstore::rebuild_index(
                 store, [&](const std::string& text) { notices.push_back(text); }) == 10);
       REQUIRE_FALSE(notices.empty());
-      CHECK_THAT(notices[0], Contains("000001"));
+      CHECK_THAT(notices[0], ContainsSubstring("000001"));
       Reader reader(store);
       REQUIRE(reader.frame_count() == 10);
       for (int i = 0; i < 10; ++i) {
@@ -230,8 +230,8 @@ TEST_CASE("a database of a newer version is refused, and left as it is") {
   sqlite(store, "UPDATE index_information SET value = '99' WHERE name LIKE '%schema_version'");
   const auto before = tree(store);
   CHECK_THAT(outcome_of([&] { Reader reader(store); }),
-             StartsWith("unsupported: ") && Contains((store / ".index.sqlite").string()) &&
-                 Contains("newer") && Contains("99"));
+             StartsWith("unsupported: ") && ContainsSubstring((store / ".index.sqlite").string()) &&
+                 ContainsSubstring("newer") && ContainsSubstring("99"));
   CHECK(outcome_of([&] { avstore::rebuild_index(store, {}); }) ==
         outcome_of([&] { Reader reader(store); }));
   CHECK(tree(store) == before);
@@ -292,9 +292,10 @@ TEST_CASE("the damaged database of a recording that was killed is left as it is"
   Warned warned;
   CHECK(Reader(store, warned.options()).frame_count() == 7);
   REQUIRE_FALSE(warned.lines.empty());
-  CHECK_THAT(warned.lines.back(), Contains("stays as it is") && Contains("avstore index"));
+  CHECK_THAT(warned.lines.back(),
+             ContainsSubstring("stays as it is") && ContainsSubstring("avstore index"));
   const auto refused = outcome_of([&] { avstore::repair(store, {}); });
-  CHECK_THAT(refused, StartsWith("corrupt: ") && Contains("avstore index"));
+  CHECK_THAT(refused, StartsWith("corrupt: ") && ContainsSubstring("avstore index"));
   CHECK(read_text(store / ".index.sqlite") == damaged);
   CHECK(fs::exists(store / ".lock"));
 
@@ -356,7 +357,7 @@ TEST_CASE("the database of a recording that goes on is not made anew") {
   Warned warned;
   CHECK(Reader(store, warned.options()).frame_count() == 7);
   REQUIRE_FALSE(warned.lines.empty());
-  CHECK_THAT(warned.lines.back(), Contains("while the store is recorded"));
+  CHECK_THAT(warned.lines.back(), ContainsSubstring("while the store is recorded"));
   CHECK_FALSE(fs::exists(database));
   fs::rename(folder.path() / "taken away", database);
   add(writer, 8);
@@ -378,7 +379,7 @@ TEST_CASE("a database that somebody has locked is not taken for a damaged one") 
                          "UPDATE chunks SET bytes = bytes; COMMIT",
                          nullptr, nullptr, nullptr) == SQLITE_OK);
     CHECK_THAT(outcome_of([&] { avstore::rebuild_index(store, {}); }),
-               StartsWith("io: ") && Contains("locked"));
+               StartsWith("io: ") && ContainsSubstring("locked"));
   }
   CHECK(read_everything(store, 23) == "right");
   CHECK_FALSE(fs::exists(store / ".put-aside"));
@@ -502,7 +503,7 @@ TEST_CASE("a database that does not match its chunks gives no wrong frame") {
       });
       CAPTURE(outcome, verifying, reading_many);
       CHECK((outcome == "right" || outcome.starts_with("warned: ") || is_an_error(outcome)));
-      CHECK_THAT(outcome, !Contains("WRONG"));
+      CHECK_THAT(outcome, !ContainsSubstring("WRONG"));
       CHECK((verifying.ends_with(" findings") || is_an_error(verifying)));
       CHECK((outcome == "right" || verifying != "0 findings"));
       CHECK((reading_many == "no error" || is_an_error(reading_many)));
@@ -605,7 +606,7 @@ TEST_CASE("damaged names of frames") {
       }
       if (name != "another chunk's") {
         REQUIRE_FALSE(warned.lines.empty());
-        CHECK_THAT(warned.lines[0], Contains("000001"));
+        CHECK_THAT(warned.lines[0], ContainsSubstring("000001"));
         CHECK(reader.frame_count() == 16);
       }
     }

@@ -51,7 +51,7 @@ using avstore::test::Warned;
 using avstore::test::write_store;
 using avstore::test::write_text;
 using avstore::test::wrong_codes;
-using Catch::Matchers::Contains;
+using Catch::Matchers::ContainsSubstring;
 using Catch::Matchers::StartsWith;
 
 // Frames found by number: those of `lost` are not there or give an error, all others are right.
@@ -70,7 +70,7 @@ void check_all_but(const fs::path& store, const std::set<std::int64_t>& lost, in
       CHECK(code_of(frame.image.view()) == i);  // if it is there, it is right
     } catch (const avstore::Error& error) {
       CHECK((error.kind() == ErrorKind::corrupt || error.kind() == ErrorKind::not_found));
-      CHECK_THAT(error.what(), Contains(store.string()));
+      CHECK_THAT(error.what(), ContainsSubstring(store.string()));
     }
   }
   CHECK_FALSE(warned.lines.empty());
@@ -172,7 +172,7 @@ TEST_CASE("lost and damaged images are errors that name their file") {
         const auto error = error_of([&, i = index] { reader.read(FrameIndex(i)); });
         CAPTURE(error.what());
         CHECK(error.kind() == ErrorKind::corrupt);
-        CHECK_THAT(error.what(), Contains(file.string()));
+        CHECK_THAT(error.what(), ContainsSubstring(file.string()));
       }
       for (const FrameIndex i : shuffled_indices(23)) {
         if (!std::set<std::int64_t>{9, 10, 14, 15}.contains(i.value)) {
@@ -229,18 +229,20 @@ TEST_CASE("stores of another version, or none") {
       write_text(metadata, text);
       const std::string outcome =
           in_child([&] { return outcome_of([&] { Reader reader(store); }); });
-      CHECK_THAT(outcome, StartsWith(kind + ": ") && Contains(store.string()));
+      CHECK_THAT(outcome, StartsWith(kind + ": ") && ContainsSubstring(store.string()));
     }
   }
   SECTION("a message that says what to do about a newer version") {
     write_text(metadata, replaced("version: 2", "version: 3"));
-    CHECK_THAT(outcome_of([&] { Reader reader(store); }),
-               Contains(metadata.string()) && Contains("version 3") && Contains("newer"));
+    CHECK_THAT(outcome_of([&] { Reader reader(store); }), ContainsSubstring(metadata.string()) &&
+                                                              ContainsSubstring("version 3") &&
+                                                              ContainsSubstring("newer"));
   }
   SECTION("missing") {
     fs::remove(metadata);
-    CHECK_THAT(outcome_of([&] { Reader reader(store); }),
-               StartsWith("not_found: ") && Contains(store.string()) && Contains("metadata.yaml"));
+    CHECK_THAT(outcome_of([&] { Reader reader(store); }), StartsWith("not_found: ") &&
+                                                              ContainsSubstring(store.string()) &&
+                                                              ContainsSubstring("metadata.yaml"));
   }
   SECTION("a folder") {
     fs::remove(metadata);
@@ -265,7 +267,7 @@ TEST_CASE("images of an unknown format are refused") {
                Reader reader(store);
                static_cast<void>(reader.read(FrameIndex(0)));
              }),
-             StartsWith("unsupported: ") && Contains("betamax"));
+             StartsWith("unsupported: ") && ContainsSubstring("betamax"));
 }
 
 TEST_CASE("a chunk that was replaced by another is noticed") {
@@ -311,7 +313,7 @@ TEST_CASE("a chunk that was replaced by another is noticed") {
     }
     return all;
   });
-  CHECK_THAT(findings, Contains("000001.mp4"));
+  CHECK_THAT(findings, ContainsSubstring("000001.mp4"));
   const std::string outcome = in_child([&] {
     Warned warned;
     const std::string said = outcome_of([&] {
@@ -322,7 +324,7 @@ TEST_CASE("a chunk that was replaced by another is noticed") {
     });
     return said + (warned.lines.empty() ? "" : " warned: " + warned.lines[0]);
   });
-  CHECK_THAT(outcome, Contains("000001.mp4"));
+  CHECK_THAT(outcome, ContainsSubstring("000001.mp4"));
   // The frames elsewhere are none the worse.
   CHECK(in_child([&] {
           return outcome_of([&] {
@@ -371,13 +373,13 @@ TEST_CASE("verify --deep finds frames that are not what metadata.yaml says") {
       CHECK(findings(true).empty());
       replace("- 64", "- 66");
       const std::string read = outcome_of([&] { Reader(store).read(FrameIndex(0)); });
-      CHECK_THAT(read, Contains("is 96x64, those of the store are 96x66"));
+      CHECK_THAT(read, ContainsSubstring("is 96x64, those of the store are 96x66"));
       CAPTURE(format);
       const auto found = findings(true);
       REQUIRE(found.size() == 4);  // two for each chunk
       CHECK("corrupt: " + found[0] == read);
-      CHECK_THAT(found[1], Contains("6 more of its frames"));
-      CHECK_THAT(found[2], Contains("frame 7 in chunk 1"));
+      CHECK_THAT(found[1], ContainsSubstring("6 more of its frames"));
+      CHECK_THAT(found[2], ContainsSubstring("frame 7 in chunk 1"));
       CHECK(findings(false).empty());
       fs::remove_all(store);
     }
@@ -390,14 +392,15 @@ TEST_CASE("verify --deep finds frames that are not what metadata.yaml says") {
     sqlite(store, "DELETE FROM checksums");
     const auto found = findings(true);
     REQUIRE(found.size() == 1);
-    CHECK_THAT(found[0], Contains("frame 10 in chunk 1 is 128x96"));
+    CHECK_THAT(found[0], ContainsSubstring("frame 10 in chunk 1 is 128x96"));
   }
   SECTION("arrays are of another type") {
     write_store(store, options_of("npy"), 7);
     replace("imgdtype: uint8", "imgdtype: uint16");
     const auto found = findings(true);
     REQUIRE(found.size() == 2);
-    CHECK_THAT(found[0], Contains("frame 0 in chunk 0 is uint8, those of the store are uint16"));
+    CHECK_THAT(found[0],
+               ContainsSubstring("frame 0 in chunk 0 is uint8, those of the store are uint16"));
   }
 }
 
@@ -446,7 +449,7 @@ TEST_CASE("links in a store do not lead its changes out of it") {
     write_text(store / ".staged" / "000000" / ".profile", "evil");
     fs::create_symlink(outside / "000000", store / "000000");
     CHECK_THROWS_WITH(avstore::store::finish_staged_change(store),
-                      Contains("no folder of the store"));
+                      ContainsSubstring("no folder of the store"));
     CHECK(is_untouched());
   }
 }

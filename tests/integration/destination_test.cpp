@@ -41,7 +41,7 @@ using avstore::test::TemporaryFolder;
 using avstore::test::tree;
 using avstore::test::write_store;
 using avstore::test::write_text;
-using Catch::Matchers::Contains;
+using Catch::Matchers::ContainsSubstring;
 using Catch::Matchers::StartsWith;
 
 }  // namespace
@@ -63,7 +63,8 @@ TEST_CASE("a store that exists is not overwritten unasked") {
            [&] { avstore::transcode(source, store, transcode); },
            [&] { avstore::transcode(source, source, transcode); },
            [&] { avstore::import_file(file, store / "", import_options(false)); }}) {
-    CHECK_THAT(outcome_of(call), StartsWith("exists: ") && Contains(folder.path().string()));
+    CHECK_THAT(outcome_of(call),
+               StartsWith("exists: ") && ContainsSubstring(folder.path().string()));
     CHECK(tree(folder.path()) == before);
   }
 }
@@ -131,7 +132,7 @@ TEST_CASE("a chunk that the database knows nothing of is not written over") {
   const auto before = contents();
   REQUIRE(Reader(store).frame_count() == 10);
   CHECK_THAT(avstore::verify(store, {}).findings.front(),
-             StartsWith(chunk.filename().string()) && Contains("is in no row"));
+             StartsWith(chunk.filename().string()) && ContainsSubstring("is in no row"));
   {
     Writer writer = Writer::append(store, {});
     add(writer, 10);
@@ -253,8 +254,8 @@ TEST_CASE("destinations that cannot be written") {
              },
              [&] { avstore::transcode(folder.path() / "source", store, transcode); }}) {
       const std::string outcome = outcome_of(call);
-      CHECK_THAT(outcome,
-                 (StartsWith("io: ") || StartsWith("not_found: ")) && Contains(store.string()));
+      CHECK_THAT(outcome, (StartsWith("io: ") || StartsWith("not_found: ")) &&
+                              ContainsSubstring(store.string()));
       CHECK(tree(folder.path()) == before);
     }
   }
@@ -335,7 +336,7 @@ TEST_CASE("a store that is being recorded is neither replaced nor indexed") {
   for (const std::function<void()>& attempt : std::vector<std::function<void()>>{
            [&] { avstore::rebuild_index(store, {}); }, [&] { Writer second(store, other); },
            [&] { avstore::empty_store(store); }}) {
-    CHECK_THAT(outcome_of(attempt), StartsWith("exists: ") && Contains(store.string()));
+    CHECK_THAT(outcome_of(attempt), StartsWith("exists: ") && ContainsSubstring(store.string()));
   }
   for (int i = 10; i < 20; ++i) {
     add(writer, i);

@@ -26,7 +26,7 @@
 namespace fs = std::filesystem;
 using namespace avstore;
 using namespace avstore::test;
-using Catch::Matchers::Contains;
+using Catch::Matchers::ContainsSubstring;
 using Strings = std::vector<std::string>;
 
 namespace {
@@ -116,7 +116,7 @@ TEST_CASE("a record between two recordings is given once") {
     CHECK(given(store) == expected);
     check_sound(store);
     // It is in the next chunk's file, and in no other.
-    CHECK_THAT(file_of(store, 0), !Contains("before"));
+    CHECK_THAT(file_of(store, 0), !ContainsSubstring("before"));
   };
   SECTION("with frames behind it") {
     Writer writer = Writer::append(store, {});
@@ -125,7 +125,7 @@ TEST_CASE("a record between two recordings is given once") {
     expected.push_back("last");
     check();
     const std::string file = file_of(store, 1);
-    CHECK_THAT(file, Contains("before"));
+    CHECK_THAT(file, ContainsSubstring("before"));
     CHECK(repair(store, {}).steps.empty());
     check();
     CHECK(file_of(store, 1) == file);
@@ -141,7 +141,8 @@ TEST_CASE("a record between two recordings is given once") {
     writer.close();
     expected.insert(expected.end(), {"again", "last"});
     check();
-    CHECK_THAT(file_of(store, 1), Contains("before") && Contains("again") && Contains("last"));
+    CHECK_THAT(file_of(store, 1), ContainsSubstring("before") && ContainsSubstring("again") &&
+                                      ContainsSubstring("last"));
   }
   SECTION("of a recording that was killed") {
     // Before its first frame, in its first chunk, and behind it.
@@ -198,7 +199,7 @@ TEST_CASE("records from before the first frame go into the first chunk's file") 
     writer.close();
   }
   CHECK(given(store) == Strings{"none yet", "before", "last"});
-  CHECK_THAT(file_of(store, 0), Contains("none yet"));
+  CHECK_THAT(file_of(store, 0), ContainsSubstring("none yet"));
   check_sound(store);
 }
 
@@ -289,7 +290,8 @@ TEST_CASE("records of frames that were lost do not pass to those of the next rec
   const fs::path store = folder.path() / "store";
   write_first(store, true);
   sqlite(store, R"(INSERT INTO extra_data VALUES (NULL, 3, 3, 0.12, '{"k": "lost"}'))");
-  CHECK_THAT(error_of([&] { Writer::append(store, {}); }).what(), Contains("avstore repair"));
+  CHECK_THAT(error_of([&] { Writer::append(store, {}); }).what(),
+             ContainsSubstring("avstore repair"));
   repair(store, {});
   Writer writer = Writer::append(store, {});
   add(writer, 3);

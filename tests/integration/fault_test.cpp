@@ -440,7 +440,7 @@ TEST_CASE("A camera whose disk fails ends though its source says nothing more") 
   const CameraResult result = avstore::record(rig).front();
   CHECK_FALSE(waited_for_ever);
   CHECK(result.end == RecordEnd::failed);
-  CHECK_THAT(result.error, Catch::Matchers::Contains("No space left"));
+  CHECK_THAT(result.error, Catch::Matchers::ContainsSubstring("No space left"));
   CHECK_FALSE(fs::exists(disk / "store/.lock"));
 }
 
@@ -517,7 +517,7 @@ TEST_CASE("A camera whose disk fails lets go of its store while the others go on
   faults.fail_from(3, ENOSPC);
   const auto results = avstore::record(rig);
   CHECK(results[0].end == RecordEnd::failed);
-  CHECK_THAT(results[0].error, Catch::Matchers::Contains("No space left"));
+  CHECK_THAT(results[0].error, Catch::Matchers::ContainsSubstring("No space left"));
   CHECK(results[1].end == RecordEnd::stopped);
   CHECK(let_go);
 }

@@ -43,7 +43,7 @@ using avstore::test::plain_names;
 using avstore::test::TemporaryFolder;
 using avstore::test::write_store;
 using avstore::test::wrong_codes;
-using Catch::Matchers::Contains;
+using Catch::Matchers::ContainsSubstring;
 
 using Strings = std::vector<std::string>;
 
@@ -146,7 +146,8 @@ TEST_CASE("an encoder asked for by name must work, and its driver says why not")
   Recording recording("h264_qsv");
   const auto error = error_of([&] { recording.write(3); });
   CHECK(error.kind() == ErrorKind::unsupported);
-  CHECK_THAT(error.what(), Contains("h264_qsv") && Contains("OpenEncodeSessionEx failed"));
+  CHECK_THAT(error.what(),
+             ContainsSubstring("h264_qsv") && ContainsSubstring("OpenEncodeSessionEx failed"));
   CHECK(!fs::exists(recording.store));
 }
 
@@ -164,9 +165,10 @@ TEST_CASE("hardware asked for by its kind must work, and its drivers say why not
     Recording recording(kind);
     const auto error = error_of([&] { recording.write(3); });
     CHECK(error.kind() == ErrorKind::unsupported);
-    CHECK_THAT(error.what(), Contains("avc1/mp4: no encoder of the kind '" + kind + "' opens"));
+    CHECK_THAT(error.what(),
+               ContainsSubstring("avc1/mp4: no encoder of the kind '" + kind + "' opens"));
     for (const std::string& reason : whose) {
-      CHECK_THAT(error.what(), Contains(reason));
+      CHECK_THAT(error.what(), ContainsSubstring(reason));
     }
     CHECK(!fs::exists(recording.store));
   }
@@ -182,7 +184,7 @@ TEST_CASE("hardware asked for by its kind whose sessions are all taken is an err
   writer.sync();
   Recording second("nvenc");
   second.height = first.height;
-  CHECK_THAT(error_of([&] { second.write(3); }).what(), Contains("h264_nvenc"));
+  CHECK_THAT(error_of([&] { second.write(3); }).what(), ContainsSubstring("h264_nvenc"));
   CHECK(!fs::exists(second.store));
 }
 
@@ -195,7 +197,8 @@ TEST_CASE("formats that hardware does not make are encoded in software") {
     recording.write(3);
     CHECK(recording.warnings.empty());
     Recording refused("hardware", format);
-    CHECK_THAT(error_of([&] { refused.write(3); }).what(), Contains("the format has none"));
+    CHECK_THAT(error_of([&] { refused.write(3); }).what(),
+               ContainsSubstring("the format has none"));
     CHECK(drivers.opened("h264_nvenc") == 0);
   }
 }
@@ -441,7 +444,7 @@ TEST_CASE("where an encoder fails the next one goes on, and no frame is lost") {
               CHECK(writer.statistics().encoder == "libx264");
               REQUIRE(recording.warnings.size() == 1);
               CHECK_THAT(recording.warnings[0],
-                         Contains("h264_nvenc") && Contains("libx264 encodes"));
+                         ContainsSubstring("h264_nvenc") && ContainsSubstring("libx264 encodes"));
               CHECK(recording.encoders().back().encoder == "libx264");
             }
             CHECK(writer.statistics().frames_encoded == kCount);
@@ -501,8 +504,8 @@ TEST_CASE("when every encoder has failed, the recording ends and what is durable
         }
         writer.close();
       });
-      CHECK_THAT(error.what(),
-                 Contains("h264_nvenc") && Contains("libx264") && Contains("the device was lost"));
+      CHECK_THAT(error.what(), ContainsSubstring("h264_nvenc") && ContainsSubstring("libx264") &&
+                                   ContainsSubstring("the device was lost"));
       const std::int64_t durable = writer.durable_count();
       CHECK(durable > 0);
       try {

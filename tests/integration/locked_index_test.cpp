@@ -41,7 +41,7 @@ using avstore::test::sqlite;
 using avstore::test::TemporaryFolder;
 using avstore::test::write_store;
 using avstore::test::wrong_codes;
-using Catch::Matchers::Contains;
+using Catch::Matchers::ContainsSubstring;
 
 using Strings = std::vector<std::string>;
 
@@ -112,7 +112,7 @@ TEST_CASE("a recording waits for whoever has its index database locked") {
     std::this_thread::sleep_for(std::chrono::seconds(6));
   }
   REQUIRE(recording.told().size() == 1);
-  CHECK_THAT(recording.told()[0], Contains("locked") && Contains("wait"));
+  CHECK_THAT(recording.told()[0], ContainsSubstring("locked") && ContainsSubstring("wait"));
   CHECK(writer.durable_count() == 1);
   // Frames wait, as many as the queue has room for.
   int taken = 2;
@@ -127,7 +127,7 @@ TEST_CASE("a recording waits for whoever has its index database locked") {
   CHECK(writer.durable_count() >= 2);
   writer.close();
   REQUIRE(recording.told().size() == 2);
-  CHECK_THAT(recording.told()[1], Contains("free again"));
+  CHECK_THAT(recording.told()[1], ContainsSubstring("free again"));
   CHECK(Reader(recording.store).frame_count() == taken);
   CHECK(wrong_codes(recording.store).empty());
   CHECK(avstore::verify(recording.store, {}).findings == Strings{});
@@ -150,7 +150,7 @@ TEST_CASE("a recording that waits for a locked index database can be given up") 
     writer.abandon();
     const auto error = error_of([&] { closed.get(); });
     CHECK(error.kind() == ErrorKind::io);
-    CHECK_THAT(error.what(), Contains("another program has it locked"));
+    CHECK_THAT(error.what(), ContainsSubstring("another program has it locked"));
   }
   CHECK(recording.told().size() == 1);
   CHECK(Reader(recording.store).frame_count() == 1);

@@ -54,7 +54,7 @@ using avstore::test::TemporaryFolder;
 using avstore::test::times_of;
 using avstore::test::write_store;
 using avstore::test::wrong_codes;
-using Catch::Matchers::Contains;
+using Catch::Matchers::ContainsSubstring;
 
 }  // namespace
 
@@ -150,12 +150,13 @@ TEST_CASE("numbers and indices that are not there are errors which say so") {
              [&] { reader.read(FrameIndex(index)); }, [&] { reader.find(FrameIndex(index)); }}) {
       const auto error = error_of(call);
       CHECK(error.kind() == ErrorKind::end_of_store);
-      CHECK_THAT(error.what(), Contains(store.string()) && Contains(std::to_string(index)));
+      CHECK_THAT(error.what(),
+                 ContainsSubstring(store.string()) && ContainsSubstring(std::to_string(index)));
     }
   }
   const auto error = error_of([&] { reader.read(FrameNumber(10)); });
   CHECK(error.kind() == ErrorKind::not_found);
-  CHECK_THAT(error.what(), Contains(store.string()) && Contains("10"));
+  CHECK_THAT(error.what(), ContainsSubstring(store.string()) && ContainsSubstring("10"));
   CHECK(reader.read(FrameNumber(10), Match::nearest).info.index.value == 9);
   const std::vector<FrameIndex> beyond{FrameIndex(3), FrameIndex(10)};
   CHECK(error_of([&] { reader.read_many(beyond); }).kind() == ErrorKind::end_of_store);

@@ -49,7 +49,7 @@ using avstore::test::TemporaryFolder;
 using avstore::test::unix_now;
 using avstore::test::wait_until;
 using avstore::test::write_text;
-using Catch::Matchers::Contains;
+using Catch::Matchers::ContainsSubstring;
 
 }  // namespace
 
@@ -127,7 +127,7 @@ TEST_CASE("a network source that is lost is sought again, and the gap is told") 
       CHECK(result.error == "");  // NOLINT(readability-container-size-empty): shows it
       CHECK(result.end == RecordEnd::stopped);
       CHECK_FALSE(trouble.empty());
-      CHECK_THAT(told, Contains("lost " + server.address()));
+      CHECK_THAT(told, ContainsSubstring("lost " + server.address()));
       REQUIRE(result.gaps.size() == 1);
       const avstore::Gap& gap = result.gaps[0];
       CHECK(gap.index.value == lost_at);
@@ -143,9 +143,9 @@ TEST_CASE("a network source that is lost is sought again, and the gap is told") 
             std::vector<std::string>{std::to_string(lost_at) + "|" + gap.reason});
       CHECK(result.frames >= lost_at + 10);
       check_whole(result.store);
-      CHECK_THAT(told + trouble + gap.reason, !Contains("S3cret"));
+      CHECK_THAT(told + trouble + gap.reason, !ContainsSubstring("S3cret"));
       for (const auto& entry : fs::recursive_directory_iterator(result.store)) {
-        CHECK_THAT(read_text(entry.path()), !Contains("S3cret"));
+        CHECK_THAT(read_text(entry.path()), !ContainsSubstring("S3cret"));
       }
     }
   }
@@ -190,7 +190,7 @@ TEST_CASE("a network source is sought again only as long as asked for") {
     CHECK(result.frames >= 10);
     if (reconnect > 0) {
       CHECK(result.end == RecordEnd::failed);
-      CHECK_THAT(result.error, Contains("did not come back"));
+      CHECK_THAT(result.error, ContainsSubstring("did not come back"));
       check_gap_at_end(result, reconnect);
     } else {
       CHECK(result.gaps.empty());
@@ -260,7 +260,7 @@ void check_gaps(const CameraResult& result, std::vector<avstore::Gap> expected) 
     CHECK(result.gaps[i].index == expected[i].index);
     CHECK(result.gaps[i].begin == expected[i].begin);
     CHECK(result.gaps[i].end == expected[i].end);
-    CHECK_THAT(result.gaps[i].reason, Contains("nothing came for 0.3 s"));
+    CHECK_THAT(result.gaps[i].reason, ContainsSubstring("nothing came for 0.3 s"));
     records.push_back(std::to_string(expected[i].index.value) + "|" +
                       std::to_string(static_cast<int>(expected[i].begin)) + "|" +
                       std::to_string(static_cast<int>(expected[i].end)));
@@ -347,7 +347,7 @@ TEST_CASE("a source that was kept waiting is not taken for a silent one") {
   };
   const CameraResult result = avstore::record(rig).front();
   REQUIRE(notices.size() == 1);
-  CHECK_THAT(notices[0], Contains("8 bit"));
+  CHECK_THAT(notices[0], ContainsSubstring("8 bit"));
   CHECK(result.frames == kFrames);
   CHECK(result.end == RecordEnd::frames);
   CHECK(result.gap_count == 0);
@@ -368,9 +368,9 @@ TEST_CASE("a source that opens and gives no frame is the same loss still") {
   const CameraResult result = avstore::record(rig).front();
   CHECK(result.frames == 2);
   CHECK(result.end == RecordEnd::failed);
-  CHECK_THAT(result.error, Contains("was lost and did not come back"));
+  CHECK_THAT(result.error, ContainsSubstring("was lost and did not come back"));
   REQUIRE(told.size() == 1);
-  CHECK_THAT(told[0], Contains("lost " + server.address()));
+  CHECK_THAT(told[0], ContainsSubstring("lost " + server.address()));
   // The first, and after 0.25, 0.75 and 1.2 seconds.
   CHECK(server.clients() <= 4);
   check_gap_at_end(result, camera.reconnect.value());
@@ -406,7 +406,8 @@ TEST_CASE("a first connection that ends without a frame is an error") {
   rig.go_on = go_on_for_a_while();
   const CameraResult result = avstore::record(rig).front();
   CHECK(result.end == RecordEnd::failed);
-  CHECK_THAT(result.error, Contains(server.address()) && Contains("gave no frame"));
+  CHECK_THAT(result.error,
+             ContainsSubstring(server.address()) && ContainsSubstring("gave no frame"));
   CHECK(server.clients() == 1);
   CHECK_FALSE(fs::exists(result.store));
 }
@@ -475,7 +476,7 @@ TEST_CASE("who waits for connections waits as long as asked for") {
   const CameraResult result = avstore::record(rig).front();
   CHECK(result.frames == 1);
   CHECK(result.end == RecordEnd::failed);
-  CHECK_THAT(result.error, Contains("was lost and did not come back"));
+  CHECK_THAT(result.error, ContainsSubstring("was lost and did not come back"));
 }
 
 TEST_CASE("a gap that is open when the recording is stopped is told") {
@@ -505,7 +506,8 @@ TEST_CASE("a server that takes the first connection and says nothing is not wait
   camera.silence = 0.3;
   const CameraResult result = record_one(camera);
   CHECK(result.end == RecordEnd::failed);
-  CHECK_THAT(result.error, Contains(server.address()) && Contains("nothing came for 0.3 s"));
+  CHECK_THAT(result.error,
+             ContainsSubstring(server.address()) && ContainsSubstring("nothing came for 0.3 s"));
   CHECK_FALSE(fs::exists(result.store));
 }
 

@@ -21,7 +21,7 @@ using namespace avstore::test;  // NOLINT
 using avstore::FrameIndex;
 using avstore::Reader;
 using avstore::ReaderOptions;
-using Catch::Matchers::Contains;
+using Catch::Matchers::ContainsSubstring;
 
 std::vector<std::string> warnings_of_opening(const fs::path& store, std::int64_t& frames) {
   std::vector<std::string> warnings;
@@ -47,13 +47,14 @@ TEST_CASE("a chunk without an index that can be read is warned of each time, the
   std::int64_t frames = 0;
   const auto first = warnings_of_opening(store, frames);
   REQUIRE(first.size() == 1);
-  CHECK_THAT(first[0], Contains(name) && Contains("the frames of 000001 are left out"));
+  CHECK_THAT(first[0],
+             ContainsSubstring(name) && ContainsSubstring("the frames of 000001 are left out"));
   CHECK(frames == 4);
   const auto findings = avstore::verify(store, {}).findings;
   REQUIRE(findings.size() == 1);
-  CHECK_THAT(findings[0], Contains("000001: is in no row") &&
-                              Contains("no index lists its frames") &&
-                              !Contains("avstore index reads it in"));
+  CHECK_THAT(findings[0], ContainsSubstring("000001: is in no row") &&
+                              ContainsSubstring("no index lists its frames") &&
+                              !ContainsSubstring("avstore index reads it in"));
   struct stat before {};
   struct stat after {};
   REQUIRE(::stat((store / ".index.sqlite").c_str(), &before) == 0);
@@ -73,7 +74,7 @@ TEST_CASE("a chunk that comes with a YAML index is found") {
   std::int64_t frames = 0;
   const auto warnings = warnings_of_opening(store, frames);
   REQUIRE(warnings.size() == 1);
-  CHECK_THAT(warnings[0], Contains("000003 is not in it"));
+  CHECK_THAT(warnings[0], ContainsSubstring("000003 is not in it"));
   CHECK(frames == 8);
   CHECK(warnings_of_opening(store, frames).empty());
 }

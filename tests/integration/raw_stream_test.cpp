@@ -50,7 +50,7 @@ using avstore::test::stream_header;
 using avstore::test::TemporaryFolder;
 using avstore::test::unix_now;
 using avstore::test::write_text;
-using Catch::Matchers::Contains;
+using Catch::Matchers::ContainsSubstring;
 
 }  // namespace
 
@@ -148,7 +148,7 @@ TEST_CASE("streams of raw frames that are none, or lie, are refused with words")
         record_one(raw_camera(folder.path() / "raw", folder.path() / "store"));
     CAPTURE(one.expected, result.error);
     CHECK(result.end == RecordEnd::failed);
-    CHECK_THAT(result.error, Contains(one.expected) && Contains("raw"));
+    CHECK_THAT(result.error, ContainsSubstring(one.expected) && ContainsSubstring("raw"));
     CHECK(result.frames == one.frames);
     CHECK(fs::exists(folder.path() / "store") == (one.frames > 0));
   }
@@ -166,7 +166,7 @@ TEST_CASE("raw frames that end within one are told of, and the others kept") {
     const CameraResult result = avstore::record(rig).front();
     CHECK(result.end == RecordEnd::source_ended);
     CHECK(result.frames == 1);
-    CHECK_THAT(told, Contains("it ends within") && Contains("frame 1"));
+    CHECK_THAT(told, ContainsSubstring("it ends within") && ContainsSubstring("frame 1"));
     check_whole(result.store);
   }
 }
@@ -283,7 +283,7 @@ TEST_CASE("of what came with frames that were dropped, too much to wait is left 
   CHECK(result.error == "");  // NOLINT(readability-container-size-empty): shows it
   CHECK(result.frames + result.dropped_count == kFrames);
   CHECK(result.extra_left_out > 0);
-  CHECK_THAT(told, Contains("what came with a dropped frame is left out"));
+  CHECK_THAT(told, ContainsSubstring("what came with a dropped frame is left out"));
   CHECK(sqlite(result.store,
                "SELECT count(*) FROM extra_data WHERE json_extract(json, '$.trigger') >= 0") ==
         std::vector<std::string>{std::to_string(kFrames - result.extra_left_out)});

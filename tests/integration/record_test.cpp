@@ -60,7 +60,7 @@ using avstore::test::sqlite;
 using avstore::test::TemporaryFolder;
 using avstore::test::unix_now;
 using avstore::test::write_text;
-using Catch::Matchers::Contains;
+using Catch::Matchers::ContainsSubstring;
 
 }  // namespace
 
@@ -109,7 +109,8 @@ TEST_CASE("cameras recorded together have every frame of theirs, exactly") {
                  "SELECT group_concat(frame_number) = (WITH RECURSIVE n(x) AS (SELECT 0 "
                  "UNION ALL SELECT x+1 FROM n LIMIT 30) SELECT group_concat(x) FROM n) "
                  "FROM frames") == std::vector<std::string>{"1"});
-    CHECK_THAT(read_text(store / "metadata.yaml"), Contains("who: cam" + std::to_string(i)));
+    CHECK_THAT(read_text(store / "metadata.yaml"),
+               ContainsSubstring("who: cam" + std::to_string(i)));
     check_whole(store);
   }
 }
@@ -128,7 +129,7 @@ TEST_CASE("a camera that fails ends alone, and keeps what it had") {
   rig.frames = 40;
   const auto results = avstore::record(rig);
   CHECK(results[0].end == RecordEnd::failed);
-  CHECK_THAT(results[0].error, Contains("nosuchfilter"));
+  CHECK_THAT(results[0].error, ContainsSubstring("nosuchfilter"));
   CHECK(results[0].frames == 0);
   CHECK_FALSE(fs::exists(folder.path() / "gone"));
   CHECK(results[1].end == RecordEnd::frames);
@@ -137,7 +138,7 @@ TEST_CASE("a camera that fails ends alone, and keeps what it had") {
   check_whole(folder.path() / "well");
   CHECK(results[2].end == RecordEnd::failed);
   CHECK(results[2].frames == 5);
-  CHECK_THAT(results[2].error, Contains("broken.raw") && Contains("frame 5"));
+  CHECK_THAT(results[2].error, ContainsSubstring("broken.raw") && ContainsSubstring("frame 5"));
   Reader reader(folder.path() / "broken");
   CHECK(reader.frame_count() == 5);
   CHECK(code_of(reader.read(FrameIndex(4)).image.view()) == 4);
@@ -225,7 +226,7 @@ TEST_CASE("a duration ends cameras too that never had a frame, and they say so")
       check_whole(result.store);
     } else {
       CHECK(result.end == RecordEnd::failed);
-      CHECK_THAT(result.error, Contains("gave no frame in 0.5 s"));
+      CHECK_THAT(result.error, ContainsSubstring("gave no frame in 0.5 s"));
       CHECK_FALSE(fs::exists(result.store));
     }
   }
@@ -260,7 +261,7 @@ TEST_CASE("a disk that fills up ends a recording properly") {
     rig.min_free.bytes = 2 * free;
     const Error error = error_of([&] { avstore::record(rig); });
     CHECK(error.kind() == ErrorKind::io);
-    CHECK_THAT(error.what(), Contains("GiB free"));
+    CHECK_THAT(error.what(), ContainsSubstring("GiB free"));
     CHECK(names_in(folder.path()).empty());
   }
 }
@@ -280,9 +281,9 @@ TEST_CASE("stores are named after camera and time") {
   check_whole(results[0].store);
   check_whole(results[1].store);
   rig.cameras[0].store = folder.path() / "{where}";
-  CHECK_THAT(error_of([&] { avstore::record(rig); }).what(), Contains("{where}"));
+  CHECK_THAT(error_of([&] { avstore::record(rig); }).what(), ContainsSubstring("{where}"));
   rig.cameras[0].store = folder.path() / "{camera";
-  CHECK_THAT(error_of([&] { avstore::record(rig); }).what(), Contains("{camera"));
+  CHECK_THAT(error_of([&] { avstore::record(rig); }).what(), ContainsSubstring("{camera"));
 }
 
 TEST_CASE("what cannot be is refused before anything is begun") {
@@ -370,8 +371,8 @@ TEST_CASE("cameras share the cores that are left by those that are given threads
   const int share = std::max(1, static_cast<int>(std::thread::hardware_concurrency()) - 3);
   // libx264 notes its settings in the stream.
   CHECK_THAT(read_text(folder.path() / "a" / "000000.mp4"),
-             Contains(" threads=" + std::to_string(share) + " "));
-  CHECK_THAT(read_text(folder.path() / "b" / "000000.mp4"), Contains(" threads=3 "));
+             ContainsSubstring(" threads=" + std::to_string(share) + " "));
+  CHECK_THAT(read_text(folder.path() / "b" / "000000.mp4"), ContainsSubstring(" threads=3 "));
 }
 
 TEST_CASE("times are those of arrival or the source's own") {
@@ -478,7 +479,7 @@ TEST_CASE("a frame that cannot be decoded is counted, told of, and keeps its num
     CHECK(result.undecodable == 1);
     CHECK(last.cameras.at(0).frames_arrived == 20);
     CHECK(last.cameras.at(0).frames_undecodable == 1);
-    CHECK_THAT(told, Contains("cam: a frame cannot be decoded"));
+    CHECK_THAT(told, ContainsSubstring("cam: a frame cannot be decoded"));
     expected.erase(expected.begin() + 7);
     CHECK((md5s_of(result.store, pixel::gray8) == expected));
     CHECK(sqlite(result.store, "SELECT group_concat(frame_number) FROM frames") ==
@@ -517,7 +518,7 @@ TEST_CASE(
   camera.writer.format = "h264-lossless/mkv";
   const CameraResult result = avstore::record(rig_of({camera})).front();
   CHECK(result.end == RecordEnd::failed);
-  CHECK_THAT(result.error, Contains("size-change.h264") && Contains("size"));
+  CHECK_THAT(result.error, ContainsSubstring("size-change.h264") && ContainsSubstring("size"));
   CHECK(result.frames == static_cast<std::int64_t>(before.size()));
   CHECK((md5s_of(folder.path() / "store", {}) == before));
   check_whole(folder.path() / "store");
@@ -534,7 +535,7 @@ TEST_CASE("a stream of which no frame can be decoded says so") {
   }
   const CameraResult result = avstore::test::record_one(file_camera(file, folder.path() / "store"));
   CHECK(result.end == RecordEnd::failed);
-  CHECK_THAT(result.error, Contains("no frame of it can be decoded"));
+  CHECK_THAT(result.error, ContainsSubstring("no frame of it can be decoded"));
   CHECK(result.undecodable == 3);
   CHECK_FALSE(fs::exists(result.store));
 }

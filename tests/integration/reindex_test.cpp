@@ -31,7 +31,7 @@ using avstore::FrameIndex;
 using avstore::FrameNumber;
 using avstore::Reader;
 using avstore::ReaderOptions;
-using Catch::Matchers::Contains;
+using Catch::Matchers::ContainsSubstring;
 
 std::string npz_array(const fs::path& file, const std::string& key) {
   return python(
@@ -84,7 +84,7 @@ TEST_CASE("reindex renumbers the frames before the one with number 0, everywhere
   CHECK(avstore::reindex(store, {}).renumbered == 0);
   CHECK(read_text(npz) == before);
   for (const auto& entry : fs::directory_iterator(store)) {
-    CHECK_THAT(entry.path().filename().string(), !Contains("staged"));
+    CHECK_THAT(entry.path().filename().string(), !ContainsSubstring("staged"));
   }
 }
 
@@ -115,7 +115,7 @@ TEST_CASE("reindex of a store with a chunk that is gone, or lies elsewhere") {
     fs::create_directory_symlink(folder.path() / "elsewhere", store / "000000");
     const auto before = tree(folder.path());
     CHECK_THAT(outcome_of([&] { avstore::reindex(store, {}); }),
-               Contains("is no folder of the store"));
+               ContainsSubstring("is no folder of the store"));
     CHECK(tree(folder.path()) == before);
     CHECK(numbers(store) == kOld);
   }
@@ -170,9 +170,9 @@ TEST_CASE("reindex refuses a store without exactly one frame of number 0") {
   write_extra_store(folder.path() / "none", {{1, 0}, {2, 1}}, 1, vienna_options("png"));
   write_extra_store(folder.path() / "two", {{0, 0}, {1, 1}, {0, 2}}, 1, vienna_options("png"));
   CHECK_THAT(error_of([&] { avstore::reindex(folder.path() / "none", {}); }).what(),
-             Contains("none: 0 frames have number 0"));
+             ContainsSubstring("none: 0 frames have number 0"));
   CHECK_THAT(error_of([&] { avstore::reindex(folder.path() / "two", {}); }).what(),
-             Contains("two: 2 frames have number 0"));
+             ContainsSubstring("two: 2 frames have number 0"));
 }
 
 TEST_CASE("reindex refuses a store that is being recorded, or may be") {
@@ -183,12 +183,12 @@ TEST_CASE("reindex refuses a store that is being recorded, or may be") {
   }
   writer.sync();
   CHECK_THAT(error_of([&] { avstore::reindex(folder.path() / "live", {}); }).what(),
-             Contains("live: is being recorded"));
+             ContainsSubstring("live: is being recorded"));
   // As other programs leave it.
   write_extra_store(folder.path() / "open", names_of_late_camera(), 1, vienna_options("png"));
   write_text(folder.path() / "open" / ".lock", "");
   CHECK_THAT(error_of([&] { avstore::reindex(folder.path() / "open", {}); }).what(),
-             Contains(".lock: is there, so somebody may be writing"));
+             ContainsSubstring(".lock: is there, so somebody may be writing"));
   CHECK(numbers(folder.path() / "open") == kOld);
 }
 

@@ -37,7 +37,7 @@ using avstore::test::TemporaryFolder;
 using avstore::test::tree;
 using avstore::test::write_store;
 using avstore::test::write_text;
-using Catch::Matchers::Contains;
+using Catch::Matchers::ContainsSubstring;
 using Catch::Matchers::StartsWith;
 
 }  // namespace
@@ -108,11 +108,11 @@ TEST_CASE("a recording that comes to nothing leaves the store that it should hav
   options.overwrite = true;
   SECTION("an encoder that there is not") {
     options.encoder.encoder = "nosuch";
-    CHECK_THAT(outcome_of([&] { write_store(store, options, 3); }), Contains("nosuch"));
+    CHECK_THAT(outcome_of([&] { write_store(store, options, 3); }), ContainsSubstring("nosuch"));
   }
   SECTION("an option that the encoder does not know") {
     options.encoder.options["nosuch"] = "1";
-    CHECK_THAT(outcome_of([&] { write_store(store, options, 3); }), Contains("nosuch"));
+    CHECK_THAT(outcome_of([&] { write_store(store, options, 3); }), ContainsSubstring("nosuch"));
   }
   SECTION("given up before a frame is durable") {
     Writer writer(store, options);
@@ -131,7 +131,8 @@ TEST_CASE("a recording that comes to nothing leaves the store that it should hav
       for (const std::string& outcome : {outcome_of([&] { Reader reader(path); }),
                                          outcome_of([&] { avstore::read_extra(path); }),
                                          outcome_of([&] { Writer::append(path, {}); })}) {
-        CHECK_THAT(outcome, StartsWith("not_found: ") && Contains("avstore repair brings"));
+        CHECK_THAT(outcome,
+                   StartsWith("not_found: ") && ContainsSubstring("avstore repair brings"));
       }
       const auto verified = avstore::verify(path, {});
       CHECK(verified.findings.empty());
@@ -142,7 +143,7 @@ TEST_CASE("a recording that comes to nothing leaves the store that it should hav
           avstore::repair(GENERATE(false, true) ? store / "metadata.yaml" : store, {});
       CHECK(repaired.frames == 20);
       REQUIRE_FALSE(repaired.steps.empty());
-      CHECK_THAT(repaired.steps.front(), Contains("brought back"));
+      CHECK_THAT(repaired.steps.front(), ContainsSubstring("brought back"));
       fs::remove_all(store / ".put-aside");
     }
     SECTION("and repaired by its name within the folder") {
@@ -225,11 +226,11 @@ TEST_CASE("what is no store is never replaced") {
       ImportOptions options = import_options(false);
       options.writer.overwrite = overwrite;
       CHECK_THAT(outcome_of([&] { Writer made(destination, writer); }),
-                 StartsWith("exists: ") && Contains(destination.string()));
+                 StartsWith("exists: ") && ContainsSubstring(destination.string()));
       CHECK_THAT(outcome_of([&] {
                    avstore::import_file(media_file("h264-no-bframes.mp4"), destination, options);
                  }),
-                 StartsWith("exists: ") && Contains(destination.string()));
+                 StartsWith("exists: ") && ContainsSubstring(destination.string()));
       CHECK(tree(folder.path()) == before);
     }
   }

@@ -30,7 +30,7 @@ using avstore::RecordOptions;
 using avstore::test::error_of;
 using avstore::test::TemporaryFolder;
 using avstore::test::write_text;
-using Catch::Matchers::Contains;
+using Catch::Matchers::ContainsSubstring;
 
 }  // namespace
 
@@ -190,7 +190,8 @@ TEST_CASE("what is wrong in a rig's file is said with line, camera and key") {
     const Error error = error_of([&] { avstore::read_rig(file); });
     CAPTURE(text);
     CHECK(error.kind() == ErrorKind::invalid_argument);
-    CHECK_THAT(error.what(), Contains(file.string() + ": ") && Contains(expected));
+    CHECK_THAT(error.what(),
+               ContainsSubstring(file.string() + ": ") && ContainsSubstring(expected));
   }
   CHECK(error_of([&] { avstore::read_rig(folder.path() / "none"); }).kind() ==
         ErrorKind::not_found);

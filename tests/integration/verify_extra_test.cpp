@@ -22,7 +22,7 @@
 namespace fs = std::filesystem;
 using namespace avstore;
 using namespace avstore::test;
-using Catch::Matchers::Contains;
+using Catch::Matchers::ContainsSubstring;
 using Catch::Matchers::EndsWith;
 using Strings = std::vector<std::string>;
 
@@ -109,7 +109,7 @@ TEST_CASE("verify finds any flipped bit of extra data, and names file and frame"
     const Strings found = findings(store);
     CAPTURE(bit, text, found);
     REQUIRE(found.size() == 1);
-    CHECK_THAT(found[0], Contains("000001/index.extra.json"));
+    CHECK_THAT(found[0], ContainsSubstring("000001/index.extra.json"));
     CHECK((frames[bit / 8] < 0 || names_frame(found[0], frames[bit / 8])));
   }
 }
@@ -125,7 +125,7 @@ TEST_CASE("verify finds extra data that cannot be read, are gone or came to it")
     const Strings found = findings(store);
     CAPTURE(found);
     REQUIRE(found.size() == 1);
-    CHECK_THAT(found[0], Contains(name));
+    CHECK_THAT(found[0], ContainsSubstring(name));
     return found[0];
   };
   const auto changed = [&](const std::string& code) {
@@ -138,9 +138,9 @@ TEST_CASE("verify finds extra data that cannot be read, are gone or came to it")
   const std::string more = changed("r.append(dict(r[2], force=2))");
   const std::string others = changed("r[0]['force'] = 905; r[1]['force'] = 905");
   const std::string moved = changed("r[0], r[1] = r[1], r[0]");
-  CHECK_THAT(with("["), Contains(damaged));
-  CHECK_THAT(with(""), Contains(damaged));
-  CHECK_THAT(with("{\"k\": 1}"), Contains(damaged));
+  CHECK_THAT(with("["), ContainsSubstring(damaged));
+  CHECK_THAT(with(""), ContainsSubstring(damaged));
+  CHECK_THAT(with("{\"k\": 1}"), ContainsSubstring(damaged));
   CHECK_THAT(with("[]"), EndsWith("has 0 records of extra data, the database 3; those of frames 0 "
                                   "to 2 differ"));
   CHECK_THAT(with(lacking), EndsWith("has 2 records of extra data, the database 3; those of frame "
@@ -238,7 +238,8 @@ TEST_CASE("verify has nothing to say of extra data that others recorded") {
       if (file.find("extra") != std::string::npos) {
         const std::string good = read_text(entry.path());
         write_text(entry.path(), "[");
-        CHECK_THAT(findings(store).at(0), Contains(file) && Contains("extra data"));
+        CHECK_THAT(findings(store).at(0),
+                   ContainsSubstring(file) && ContainsSubstring("extra data"));
         write_text(entry.path(), good);
       }
     }
@@ -265,7 +266,8 @@ TEST_CASE("extra data between the frames of two recordings are sound") {
   std::string text = read_text(store / "000001.extra.json");
   text[text.find("-2") + 1] = '3';
   write_text(store / "000001.extra.json", text);
-  CHECK_THAT(findings(store).at(0), Contains("000001.extra.json") && Contains("before frame 0"));
+  CHECK_THAT(findings(store).at(0),
+             ContainsSubstring("000001.extra.json") && ContainsSubstring("before frame 0"));
   // Without a frame they are in no file yet.
   text[text.find("-3") + 1] = '2';
   write_text(store / "000001.extra.json", text);

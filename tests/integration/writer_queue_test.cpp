@@ -48,7 +48,7 @@ using avstore::test::sqlite;
 using avstore::test::TemporaryFolder;
 using avstore::test::write_store;
 using avstore::test::wrong_codes;
-using Catch::Matchers::Contains;
+using Catch::Matchers::ContainsSubstring;
 
 // Holds the writer up while it lets go of a frame's pixels, until release() or its own end.
 class Obstacle {
@@ -295,7 +295,8 @@ TEST_CASE("extra data for which there is no room are an error if that is to fail
   writer.add_extra(half_of_room(1));
   const avstore::Error error = error_of([&] { writer.add_extra(half_of_room(2)); });
   CHECK(error.kind() == ErrorKind::io);
-  CHECK_THAT(error.what(), Contains(held.store.string()) && Contains("queue is full"));
+  CHECK_THAT(error.what(),
+             ContainsSubstring(held.store.string()) && ContainsSubstring("queue is full"));
   held.release();
   writer.sync();
   writer.add_extra(half_of_room(3));
@@ -336,7 +337,7 @@ TEST_CASE("who waits with extra data for a writer that is given up is let go") {
   });
   std::thread giving_up([&] { writer.abandon(); });
   waiting.join();
-  CHECK_THAT(outcome, Contains("the writer is closed"));
+  CHECK_THAT(outcome, ContainsSubstring("the writer is closed"));
   held.release();
   giving_up.join();
 }
@@ -369,7 +370,8 @@ TEST_CASE("a full queue fails if it is to, and takes frames again when there is 
   const auto add_second = [&] { writer.add(second.view, FrameNumber(1), FrameTime(1)); };
   const avstore::Error error = error_of(add_second);
   CHECK(error.kind() == ErrorKind::io);
-  CHECK_THAT(error.what(), Contains(held.store.string()) && Contains("queue is full"));
+  CHECK_THAT(error.what(),
+             ContainsSubstring(held.store.string()) && ContainsSubstring("queue is full"));
   CHECK(writer.dropped().empty());
   held.release();
   writer.sync();
@@ -494,7 +496,7 @@ TEST_CASE("pixels of frames that are thrown away are let go by the writer, and h
   if (fails) {
     std::ofstream(store / "000001") << "where the next chunk is to be";
     obstacle.release();
-    CHECK_THAT(avstore::test::outcome_of([&] { writer.close(); }), Contains("000001"));
+    CHECK_THAT(avstore::test::outcome_of([&] { writer.close(); }), ContainsSubstring("000001"));
   } else {
     std::thread other([&] {
       // Frames are thrown away by then.

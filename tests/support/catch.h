@@ -7,6 +7,14 @@
 using Catch::Approx;
 #else
 #include <catch2/catch.hpp>
+#include <string>
+
+namespace Catch::Matchers {
+// Version 3 has the name Contains for the elements of a range.
+inline auto ContainsSubstring(const std::string& text) {
+  return Contains(text);
+}
+}  // namespace Catch::Matchers
 #endif
 
 // Leaves the test case out and says why; tests/run.sh counts it as skipped. Catch2 has it from

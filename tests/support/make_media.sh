@@ -258,9 +258,9 @@ containers_and_times() {
     film main 120 vfr-long-gaps.mkv "variable frame rate, gaps of 5 s" \
         $bframes -vf "$gaps" -fps_mode passthrough -enc_time_base 1/1000
     film main 120 mkv-2000fps-equal-pts.mkv "2000 frames a second in whole milliseconds: neighbours have the same PTS" \
-        $(x264 keyint=25:bframes=0) -vf setpts=N/2000/TB,settb=1/2000,setpts=N -r 2000 -fps_mode passthrough
+        $(x264 keyint=25:bframes=0) -vf setpts=N/2000/TB,settb=1/2000,setpts=N -r 2000 -fps_mode cfr
     film main 120 mp4-1001-rate.mp4 "30000/1001 frames a second" \
-        $bframes -vf "settb=1001/30000,setpts=N" -r 30000/1001 -fps_mode passthrough
+        $bframes -vf "settb=1001/30000,setpts=N" -r 30000/1001 -fps_mode cfr
 
     made mkv-no-cues.mkv "written to a pipe: no cues, no duration, unknown sizes" no_seeking matroska $bframes
     made webm-live.webm "live WebM: clusters of unknown size, no cues" \
@@ -466,8 +466,8 @@ oracle() {
 
     case $name in
     size-change.*)
-        # Without -autoscale 0, ffmpeg scales all frames to the first one's size.
-        frame_hashes "$input" -autoscale 0 | md5_column > "$out/framemd5-all/$name.md5"
+        # Without -noautoscale, ffmpeg scales all frames to the first one's size.
+        frame_hashes "$input" -noautoscale | md5_column > "$out/framemd5-all/$name.md5"
         only_first 60 ;;
     format-change.*)
         # ffmpeg converts to the first one's format, so each part is decoded alone.

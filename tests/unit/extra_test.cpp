@@ -35,7 +35,7 @@ using avstore::Writer;
 using avstore::WriterOptions;
 using avstore::imgstore::parse_extra_json;
 using avstore::test::TemporaryFolder;
-using Catch::Matchers::Contains;
+using Catch::Matchers::ContainsSubstring;
 
 using Integers = std::vector<std::int64_t>;
 using Reals = std::vector<double>;
@@ -117,7 +117,7 @@ TEST_CASE("Records without a whole frame number are refused by name", "[extra][h
        {R"([{"frame_number": 1.5}])", R"([{"frame_number": "1"}])",
         R"([{"frame_number": null, "frame_index": 0}])", R"([{"frame_number": 1}, {"x": 2}])",
         R"([{"frame_number": 1, "frame_time": "x"}])"}) {
-    CHECK_THROWS_WITH(parse_extra_json(text), Contains("frame_"));
+    CHECK_THROWS_WITH(parse_extra_json(text), ContainsSubstring("frame_"));
   }
   for (const std::string text : {"", "{}", "[1]", "[{]", "[{\"frame_number\": 1}] x"}) {
     CHECK_THROWS(parse_extra_json(text));
@@ -139,7 +139,8 @@ TEST_CASE("Records that have nothing in common make no table of the square of th
   wide += '}';
   for (const std::string& text : {"[" + strangers + "]", "[" + wide + empty + "]",
                                   "[{\"frame_number\": 0}" + empty + ", " + wide + "]"}) {
-    CHECK_THROWS_WITH(parse_extra_json(text), Contains("record") && Contains("table"));
+    CHECK_THROWS_WITH(parse_extra_json(text),
+                      ContainsSubstring("record") && ContainsSubstring("table"));
   }
   // A few columns that few records have are nothing unusual.
   const ExtraData data = parse_extra_json(R"([{"frame_number": 0, "a": 1, "b": 2})" + empty + "]");
@@ -203,14 +204,14 @@ TEST_CASE("A damaged chunk of extra data is an error, or left out on request", "
   const fs::path store = make_store(folder.path());
   CHECK(column<Integers>(avstore::read_extra(store), "value") == Integers{0, 1, 2, 3, 4, 5});
   write(store / "000001" / "index.extra.json", "[{\"frame_number\": 1");
-  CHECK_THROWS_WITH(avstore::read_extra(store), Contains("000001"));
+  CHECK_THROWS_WITH(avstore::read_extra(store), ContainsSubstring("000001"));
   std::vector<std::string> warnings;
   ExtraOptions options;
   options.ignore_corrupt = true;
   options.on_warning = [&warnings](const std::string& text) { warnings.push_back(text); };
   CHECK(column<Integers>(avstore::read_extra(store, options), "value") == Integers{0, 1, 4, 5});
   REQUIRE(warnings.size() == 1);
-  CHECK_THAT(warnings[0], Contains("000001") && Contains("left out"));
+  CHECK_THAT(warnings[0], ContainsSubstring("000001") && ContainsSubstring("left out"));
 }
 
 TEST_CASE("Motif's extra data win over the writer's, in stores of either class", "[extra]") {
@@ -247,7 +248,7 @@ TEST_CASE("What Motif's HDF5 holds reads however the file is damaged, or is refu
       const std::size_t samples = avstore::imgstore::read_motif_hdf5(file).size();
       CHECK(samples < 1000);
     } catch (const Error& error) {
-      CHECK_THAT(error.what(), Contains("000000.extra_data.h5"));
+      CHECK_THAT(error.what(), ContainsSubstring("000000.extra_data.h5"));
     }
   };
   for (std::size_t size = 0; size < whole.size(); size += 97) {
@@ -345,7 +346,7 @@ TEST_CASE("HDF5 cannot lead out of the store, nor claim what is not there", "[ex
   const auto refused = [&](hsize_t samples, const auto& make, const std::string& why) {
     const fs::path file = hdf5_file(folder, samples, make);
     CHECK_THROWS_WITH(avstore::imgstore::read_motif_hdf5(file),
-                      Contains("samples.h5") && Contains(why));
+                      ContainsSubstring("samples.h5") && ContainsSubstring(why));
   };
   refused(
       3, [](hid_t to) { H5Lcreate_soft("/camera", to, "daq", H5P_DEFAULT, H5P_DEFAULT); },

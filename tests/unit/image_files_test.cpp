@@ -37,7 +37,7 @@ using avstore::test::run;
 using avstore::test::TemporaryFolder;
 using avstore::test::view_of;
 using avstore::test::write_bytes;
-using Catch::Matchers::Contains;
+using Catch::Matchers::ContainsSubstring;
 
 // Kinds of pixels that a kind of file keeps exactly.
 const std::map<std::string, std::vector<PixelFormat>>& exact_formats() {
@@ -248,7 +248,7 @@ TEST_CASE("image files that cannot be read or written") {
         ErrorKind::unsupported);
   CHECK(read_bytes(file) == before);
   for (const auto& entry : fs::directory_iterator(folder.path())) {
-    CHECK_THAT(entry.path().filename().string(), !Contains(".tmp"));
+    CHECK_THAT(entry.path().filename().string(), !ContainsSubstring(".tmp"));
   }
 }
 
@@ -267,7 +267,7 @@ TEST_CASE("damaged image files are errors or images, never a crash") {
         CHECK(avstore::pack(image.view()).size() == avstore::packed_size(image.view()));
       } catch (const avstore::Error& error) {
         CHECK((error.kind() == ErrorKind::corrupt || error.kind() == ErrorKind::unsupported));
-        CHECK_THAT(error.what(), Contains(bad.string()));
+        CHECK_THAT(error.what(), ContainsSubstring(bad.string()));
       }
     };
     CAPTURE(extension);

@@ -28,7 +28,7 @@ using avstore::ReaderOptions;
 using avstore::Writer;
 using avstore::WriterOptions;
 using avstore::test::TemporaryFolder;
-using Catch::Matchers::Contains;
+using Catch::Matchers::ContainsSubstring;
 
 constexpr int kWidth = 22;
 constexpr int kHeight = 18;
@@ -158,7 +158,7 @@ TEST_CASE("Pixels that cannot be of an encoding are refused", "[sensor][hostile]
                            const std::string& encoding) {
     const Image image(avstore::packed_view(format, width, height, bytes.data()), nullptr);
     CHECK_THROWS_WITH(avstore::chunk::decode_sensor(image, encoding, "a.store"),
-                      Contains("a.store") && Contains(encoding));
+                      ContainsSubstring("a.store") && ContainsSubstring(encoding));
   };
   refused(pixel::bgr24, 6, 6, "cv_bayerbg");
   refused(pixel::gray8, 7, 6, "cv_yuv_i420");
@@ -204,7 +204,7 @@ TEST_CASE("An encoding that is not known is named, and its data are read all the
   Reader reader(path);
   CHECK(reader.info().encoding == "cv_bayerbg_vng");
   CHECK_THROWS_WITH(reader.read(FrameIndex(0)),
-                    Contains("cv_bayerbg_vng") && Contains("sensor.store"));
+                    ContainsSubstring("cv_bayerbg_vng") && ContainsSubstring("sensor.store"));
   ReaderOptions options;
   options.raw_sensor = true;
   Reader raw(path, options);

@@ -124,8 +124,8 @@ class Demuxer::Impl {
     if (options.unpack_b_frames && stream_->codecpar->codec_id == AV_CODEC_ID_MPEG4) {
       open_unpacker();
     }
-    ordinal_timestamps_ =
-        options.count_packets || (file_->iformat->flags & AVFMT_NOTIMESTAMPS) != 0;
+    uneven_times_ = makes_up_uneven_times();
+    ordinal_timestamps_ = options.count_packets || uneven_times_;
     // AVI counts frames in decode order and stores no presentation times. Of MPEG-1 and MPEG-2
     // without a container libavformat makes up the DTS, and some of the PTS.
     decode_order_ =
@@ -177,7 +177,7 @@ class Demuxer::Impl {
     last_dts_ = packet.get()->dts;
     first_dts_ = packets_read_ == 0 ? last_dts_ : first_dts_;
     ++packets_read_;
-    packet.set_stated_pts(packet.pts());
+    packet.set_stated_pts(uneven_times_ ? std::nullopt : packet.pts());
     identify(*packet.get());
     return true;
   }
@@ -209,6 +209,15 @@ class Demuxer::Impl {
   }
 
   bool is_avi() const { return std::string_view(file_->iformat->name) == "avi"; }
+
+  // Elementary streams store no times. libavformat makes up even ones for most, and none for others
+  // (H.264). For these it makes up others: Dirac pictures last a tick, and the first picture of
+  // H.261 and H.263 lasts longer than the rest. AVFMT_NOTIMESTAMPS does not tell them: FFmpeg 7.1
+  // sets it for elementary streams of all kinds, 5.1 for few.
+  bool makes_up_uneven_times() const {
+    const std::string_view name = file_->iformat->name;
+    return name == "dirac" || name == "h261" || name == "h263";
+  }
 
   // AVI counts dropped frames too, for which it has chunks without a byte. Its demuxer passes over
   // these, and counts them in the DTS of what comes after them; DTS need not begin at 0. Where the
@@ -375,6 +384,7 @@ class Demuxer::Impl {
   Bsf unpacker_;                // none unless asked for
   AVStream* stream_ = nullptr;  // owned by file_
   StreamInfo info_;
+  bool uneven_times_ = false;
   bool ordinal_timestamps_ = false;
   bool decode_order_ = false;
   std::int64_t packets_read_ = 0;

@@ -1,6 +1,7 @@
 #include "media/nal_units.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "media/av.h"
 
@@ -138,7 +139,8 @@ std::vector<std::uint8_t> join_nal_units(std::span<const Bytes> units) {
     for (int shift = 24; shift >= 0; shift -= 8) {
       packet.push_back(static_cast<std::uint8_t>(unit.size() >> shift));
     }
-    packet.insert(packet.end(), unit.begin(), unit.end());
+    // GCC 14 wrongly warns of an overflow in vector::insert() here.
+    std::copy(unit.begin(), unit.end(), std::back_inserter(packet));
   }
   return packet;
 }
