@@ -7,7 +7,7 @@
 build_packages=(
     g++ meson ninja-build pkg-config
     libavcodec-dev libavdevice-dev libavformat-dev libavutil-dev libswscale-dev
-    libblosc-dev libcli11-dev libfmt-dev libhdf5-dev libhowardhinnant-date-dev libsqlite3-dev libyaml-dev libzip-dev nlohmann-json3-dev
+    libblosc-dev libcli11-dev libfmt-dev libhdf5-dev libhowardhinnant-date-dev libsqlite3-dev libyaml-cpp-dev libzip-dev nlohmann-json3-dev
     zlib1g-dev pybind11-dev python3-dev python3-numpy
 )
 # shellcheck disable=SC2034

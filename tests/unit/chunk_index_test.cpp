@@ -231,6 +231,9 @@ TEST_CASE("A YAML index reads in block and in flow style", "[index][yaml]") {
 
   base::write_file_atomically(file, "{frame_time: [1, 2], frame_number: [3, 4]}");
   CHECK(read_chunk_index(file).frame_number == std::vector<std::int64_t>{3, 4});
+
+  base::write_file_atomically(file, "frame_number: &id001\n- 1\n- 2\nframe_time: *id001\n");
+  CHECK(read_chunk_index(file).frame_time == std::vector<double>{1, 2});
 }
 
 TEST_CASE("Damaged YAML indexes are refused with the place", "[index][yaml][hostile]") {
@@ -250,8 +253,8 @@ TEST_CASE("Damaged YAML indexes are refused with the place", "[index][yaml][host
   refused("frame_number: [1.5]\nframe_time: [1]\n", "line 1, column 16");
   refused("frame_number: [99999999999999999999]\nframe_time: [1]\n", "line 1");
   refused("frame_number: [1]\nframe_time:\n- two\n", "line 3, column 3");
-  refused("frame_number: [[1]]\nframe_time: [[1]]\n", "nested");
-  refused("frame_number: &a [1]\nframe_time: *a\n", "no list frame_time");
+  refused("frame_number: [[1]]\nframe_time: [[1]]\n", "line 1, column 16: \"\" is not a number");
+  refused("frame_number: 1\nframe_time: [1]\n", "no list frame_number");
   refused("frame_number: [1\n", "line 2");
   refused(std::string(100000, '['), "nested too deeply");
 }

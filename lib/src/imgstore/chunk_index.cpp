@@ -16,8 +16,7 @@
 #include "base/hash.h"
 #include "imgstore/json_text.h"
 #include "imgstore/npy.h"
-#include "imgstore/yaml_scalar.h"
-#include "imgstore/yaml_tree.h"
+#include "imgstore/yaml.h"
 #include "imgstore/zip.h"
 
 namespace avstore::imgstore {
@@ -26,7 +25,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint64_t kMaxMember = std::uint64_t{1} << 30U;
-constexpr std::uint64_t kMaxYaml = std::uint64_t{1} << 30U;
 
 void for_each_entry(const fs::path& folder,
                     const std::function<void(const fs::directory_entry&)>& visit) {
@@ -148,81 +146,63 @@ ChunkIndex read_npz(const fs::path& file, std::int64_t most_frames) {
 
 // ---- YAML ----------------------------------------------------------------------------------
 
-[[noreturn]] void not_a(const std::string& what, const std::string& text) {
+[[noreturn]] void not_a(const std::string& what, const YamlNode& node) {
   constexpr std::size_t kMostToShow = 40;
-  throw std::invalid_argument('"' + text.substr(0, kMostToShow) + "\" is not a " + what);
+  throw YamlError(node.line, node.column,
+                  '"' + node.text.substr(0, kMostToShow) + "\" is not a " + what);
 }
 
-std::string number_text(const std::string& text) {
-  std::string json = plain_scalar_to_json(text);
-  const ScalarType type = plain_scalar_type(text);
-  if (type == ScalarType::integer || type == ScalarType::real) {
-    return json;
+std::string number_text(const YamlNode& node) {
+  const ScalarType type = plain_scalar_type(node.text);
+  if (node.kind != YamlNode::Kind::scalar ||
+      (type != ScalarType::integer && type != ScalarType::real)) {
+    not_a("number", node);
   }
-  not_a("number", text);
+  return scalar_to_json(node.text, type);
 }
 
-std::int64_t frame_number_of(const std::string& text) {
-  const std::string digits = number_text(text);
+std::int64_t frame_number_of(const YamlNode& node) {
+  const std::string digits = number_text(node);
   const char* end = digits.data() + digits.size();
   std::int64_t number = 0;
   const auto result = std::from_chars(digits.data(), end, number);
   // A float is as good as an integer where it is whole.
   const bool whole = result.ptr == end || std::string_view(result.ptr) == ".0";
   if (result.ec != std::errc() || !whole) {
-    not_a("frame number", text);
+    not_a("frame number", node);
   }
   return number;
 }
 
-// Puts the elements of each list where they belong; those of other lists are dropped.
-class YamlIndexReader {
- public:
-  void start(const std::string& key) {
-    target_ = key == "frame_number" ? Target::number
-              : key == "frame_time" ? Target::time
-                                    : Target::none;
-    if (target_ == Target::number) {
-      index_.frame_number.clear();
-      has_numbers_ = true;
-    } else if (target_ == Target::time) {
-      index_.frame_time.clear();
-      has_times_ = true;
-    }
-  }
-  void take(const std::string& text) {
-    if (target_ == Target::number) {
-      index_.frame_number.push_back(frame_number_of(text));
-    } else if (target_ == Target::time) {
-      index_.frame_time.push_back(json_to_double(number_text(text)));
-    }
-  }
-  ChunkIndex finish(const fs::path& file) {
-    if (!has_numbers_ || !has_times_) {
-      corrupt(file, std::string("no list ") + (has_numbers_ ? "frame_time" : "frame_number"));
-    }
-    return std::move(index_);
-  }
+double frame_time_of(const YamlNode& node) {
+  return json_to_double(number_text(node));
+}
 
- private:
-  enum class Target { none, number, time };
-
-  Target target_ = Target::none;
-  bool has_numbers_ = false;
-  bool has_times_ = false;
-  ChunkIndex index_;
-};
+const std::vector<YamlNode>& list_of(const YamlNode& root, const std::string& key) {
+  const YamlNode* list = find_key(root, key);
+  if (list == nullptr || list->kind != YamlNode::Kind::sequence) {
+    throw YamlError("no list " + key);
+  }
+  return list->items;
+}
 
 ChunkIndex read_yaml(const fs::path& file) {
-  const std::string text = base::read_text(file, kMaxYaml);
-  YamlIndexReader reader;
+  // A number and a time for each frame, and room for other keys.
+  constexpr std::size_t kMost = std::size_t{3} * kUsualFrames;
+  const std::string text = base::read_text(file, kMostYaml);
+  ChunkIndex index;
   try {
-    parse_yaml_lists(text, {[&](const std::string& key) { reader.start(key); },
-                            [&](const std::string& element) { reader.take(element); }});
+    const YamlNode root = parse_yaml(text, BadTags::drop, EqualKeys::keep_last, kMost);
+    for (const YamlNode& number : list_of(root, "frame_number")) {
+      index.frame_number.push_back(frame_number_of(number));
+    }
+    for (const YamlNode& time : list_of(root, "frame_time")) {
+      index.frame_time.push_back(frame_time_of(time));
+    }
   } catch (const YamlError& error) {
     corrupt(file, error.what());
   }
-  return reader.finish(file);
+  return index;
 }
 
 // ---- writing -------------------------------------------------------------------------------
@@ -375,7 +355,7 @@ std::string chunk_index_checksum(const fs::path& file) {
   try {
     if (file.extension() == ".yaml") {
       base::Hash hash;
-      hash.take(base::read_text(file, kMaxYaml));
+      hash.take(base::read_text(file, kMostYaml));
       return hash.text();
     }
     const ZipReader archive(file);

@@ -19,8 +19,7 @@
 #include "base/files.h"
 #include "imgstore/clock.h"
 #include "imgstore/utf8.h"
-#include "imgstore/yaml_scalar.h"
-#include "imgstore/yaml_tree.h"
+#include "imgstore/yaml.h"
 
 namespace avstore::imgstore {
 namespace {
@@ -28,7 +27,6 @@ namespace {
 constexpr std::string_view kMetadataFile = "metadata.yaml";
 constexpr std::string_view kStoreKey = "__store";
 constexpr std::string_view kOldVideoClass = "VideoImgStoreFFMPEG";
-constexpr std::uint64_t kMaxFileSize = std::uint64_t{64} << 20U;
 constexpr std::size_t kMaxDimensions = 32;
 constexpr std::size_t kMaxKeyLevels = 100;
 constexpr int kVersion = 2;
@@ -142,7 +140,7 @@ std::optional<std::string> text_field(const YamlNode& store, std::string_view ke
 std::int64_t integer_of(const YamlNode& node, std::string_view key, const Blame& blame) {
   std::int64_t value = 0;
   if (node.kind == YamlNode::Kind::scalar) {
-    const std::string digits = plain_scalar_to_json(node.text);
+    const std::string digits = scalar_to_json(node.text, plain_scalar_type(node.text));
     const char* end = digits.data() + digits.size();
     const auto result = std::from_chars(digits.data(), end, value);
     if (result.ec == std::errc() && result.ptr == end) {
@@ -252,7 +250,7 @@ void read_optional_fields(const YamlNode& store, const Blame& blame, StoreMetada
 
 YamlNode parse_metadata_file(const std::filesystem::path& file, const Blame& blame) {
   try {
-    return parse_yaml(base::read_text(file, kMaxFileSize), BadTags::drop);
+    return parse_yaml(base::read_text(file, kMostYaml), BadTags::drop);
   } catch (const YamlError& error) {
     blame.fail(error.what());
   }

@@ -14,8 +14,7 @@
 #include "avstore/record.h"
 #include "avstore/text.h"
 #include "base/files.h"
-#include "imgstore/yaml_scalar.h"
-#include "imgstore/yaml_tree.h"
+#include "imgstore/yaml.h"
 #include "media/encoder_line.h"
 #include "tools/camera_names.h"
 #include "tools/frame_source.h"
@@ -70,11 +69,10 @@ double positive_seconds(const YamlNode& node) {
 }
 
 bool yes_or_no(const YamlNode& node) {
-  const std::string json = node.plain ? imgstore::plain_scalar_to_json(text(node)) : "";
-  if (json != "true" && json != "false") {
+  if (text(node); node.type != imgstore::ScalarType::boolean) {
     refuse("must be true or false");
   }
-  return json == "true";
+  return imgstore::scalar_to_json(node.text, node.type) == "true";
 }
 
 std::map<std::string, std::string> assignments(const YamlNode& node) {

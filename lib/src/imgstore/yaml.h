@@ -1,15 +1,15 @@
-// YAML documents as trees: parsed with limits that a hostile file cannot pass, and written so that
-// PyYAML's safe_load reads back the same. The parser is libyaml, since PyYAML shares its author and
-// its rules: what either reads, the other reads alike. (yaml-cpp differs where stores are
-// concerned: it misreads the escapes \N and \_ and block scalars after a tag in a list, all of
-// which PyYAML writes, and takes much for YAML that PyYAML refuses.)
+// YAML documents as trees. yaml-cpp parses them, within limits that a hostile file cannot pass;
+// scalars get their types by YAML 1.1, as PyYAML types them; and PyYAML's safe_load reads back the
+// same from what is written.
 #pragma once
 
-#include <functional>
+#include <cstddef>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "imgstore/yaml_scalar.h"
 
 namespace avstore::imgstore {
 
@@ -19,14 +19,15 @@ struct YamlNode {
   enum class Kind { scalar, sequence, map };
 
   Kind kind = Kind::scalar;
-  bool plain = false;           // scalar: plain_scalar_type() tells its type; else it is a string
-  std::string tag;              // of those that safe_load knows, what needs saying: "!!binary" ...
+  ScalarType type =
+      ScalarType::string;       // scalar: all types but `string` are written without quotes
+  std::string tag;              // "!!binary", "!!set", "!!omap", "!!pairs", or empty
   std::string text;             // scalar
-  std::vector<YamlNode> items;  // sequence: its elements; map: key, value, key, value, ...
+  std::vector<YamlNode> items;  // sequence: elements; map: key, value, key, value, ...
   int line = 0;                 // counted from 1
   int column = 0;
 
-  bool is_null() const;
+  bool is_null() const { return kind == Kind::scalar && type == ScalarType::null; }
 };
 
 YamlNode yaml_null();
@@ -50,7 +51,7 @@ class YamlError : public std::runtime_error {
 // What to do about a tag that safe_load does not know, or one that does not fit its node.
 enum class BadTags {
   refuse,  // the document is wrong
-  drop,    // take the node for what it looks like
+  drop,    // take the node for what it looks like, a scalar for a string
 };
 
 // What to do about a key that is in a map twice. Maps merged into it do not count.
@@ -59,28 +60,27 @@ enum class EqualKeys {
   refuse,     // the document is wrong: for what people write by hand
 };
 
+inline constexpr std::size_t kMostValues = 1000000;
+inline constexpr std::size_t kMostYaml = std::size_t{32} << 20U;
+
+// Throws YamlError if a text is longer than kMostYaml, or has more than 4 million brackets, commas,
+// colons and quotes: yaml-cpp takes a second for each MiB, and up to 250 bytes for each of these.
+void check_yaml_size(std::string_view text);
+
 // Parse a text of at most one document; null if it is empty. Throws YamlError: not UTF-8, control
 // characters, not YAML, a key that is not a scalar, an alias of a node inside itself, more than 400
-// levels, more than a million nodes or 64 MiB of text once aliases are expanded.
+// levels, a text too large for check_yaml_size(); with aliases expanded, more than `most_values`
+// nodes or 64 MiB of text.
 YamlNode parse_yaml(std::string_view text, BadTags bad_tags,
-                    EqualKeys equal_keys = EqualKeys::keep_last);
+                    EqualKeys equal_keys = EqualKeys::keep_last,
+                    std::size_t most_values = kMostValues);
 
-// What goes through a document's lists of numbers, without keeping a tree of millions of nodes.
-struct YamlListHandler {
-  std::function<void(const std::string& key)> start;  // a list begins, as the value of `key`
-  // An element; the handler may throw std::invalid_argument, which becomes a YamlError here.
-  std::function<void(const std::string& text)> take;
-};
-// Hand over each list in the document's top-level map, and skip all else of it. Throws YamlError:
-// not YAML, something nested in a list.
-void parse_yaml_lists(std::string_view text, const YamlListHandler& handler);
-
-// A map in block style with a newline at the end. Throws YamlError past 64 MiB, which deep nesting
-// can need for indentation alone.
+// A map in block style with a newline at the end. Throws YamlError if that is too large for
+// check_yaml_size().
 std::string write_yaml(const YamlNode& map);
 
 // JSON text, as Python's json would write what safe_load reads: NaN and Infinity included; keys
-// become strings, times and binary data stay the text they are.
+// become strings; times, base-60 numbers and binary data stay the text they are.
 std::string yaml_to_json(const YamlNode& node);
 
 }  // namespace avstore::imgstore
