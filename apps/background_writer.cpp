@@ -1,5 +1,6 @@
 #include "background_writer.h"
 
+#include <avstore/error.h>
 #include <poll.h>
 #include <pthread.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@
 #include <csignal>
 #include <optional>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "interrupt.h"
@@ -42,7 +44,13 @@ BackgroundWriter::BackgroundWriter(int descriptor, std::function<std::string()> 
   sigfillset(&all_others);
   sigdelset(&all_others, kWake);
   pthread_sigmask(SIG_SETMASK, &all_others, &before);
-  thread_ = std::thread([this] { run(); });
+  try {
+    thread_ = std::thread([this] { run(); });
+  } catch (const std::system_error& refused) {
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    throw Error(ErrorKind::io, "cannot start a thread: " + refused.code().message(),
+                refused.code().value());
+  }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
@@ -131,7 +139,9 @@ int BackgroundWriter::write(const std::string& text) {
     } else if (errno == EAGAIN) {
       // Somebody else who has it open does not want to wait.
       pollfd output{descriptor_, POLLOUT, 0};
-      ::poll(&output, 1, -1);
+      if (::poll(&output, 1, -1) < 0 && errno != EINTR) {
+        return errno;
+      }
     } else if (errno != EINTR) {
       return errno;
     }

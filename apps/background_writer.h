@@ -14,7 +14,8 @@ namespace avstore::cli {
 class BackgroundWriter {
  public:
   // `next` gives what is to be written next, or nothing while there is nothing. It is called on the
-  // thread of this. What cannot be written is gone.
+  // thread of this. What cannot be written is gone. Throws Error(io) where the system has no more
+  // threads.
   BackgroundWriter(int descriptor, std::function<std::string()> next);
   ~BackgroundWriter();
   BackgroundWriter(const BackgroundWriter&) = delete;

@@ -1,5 +1,6 @@
 #include "messages.h"
 
+#include <avstore/error.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -125,7 +126,11 @@ void show_status(const std::vector<std::string>& lines) {
 
 PatientMessages::PatientMessages() {
   const std::lock_guard lock(guard);
-  background = std::make_unique<BackgroundWriter>(STDERR_FILENO, take_waiting);
+  try {
+    background = std::make_unique<BackgroundWriter>(STDERR_FILENO, take_waiting);
+  } catch (const Error&) {
+    // The system has no thread left: say() writes by itself, and waits where nobody reads.
+  }
 }
 
 PatientMessages::~PatientMessages() {

@@ -81,7 +81,10 @@ bool Output::wait(double seconds) {
       return true;
     }
     pollfd output{STDOUT_FILENO, 0, 0};
-    ::poll(&output, 1, static_cast<int>(std::ceil(std::min(left, kLongest) * 1000)));
+    const int timeout = static_cast<int>(std::ceil(std::min(left, kLongest) * 1000));
+    if (::poll(&output, 1, timeout) < 0 && errno != EINTR) {
+      fail(errno);
+    }
     if ((output.revents & (POLLERR | POLLHUP)) != 0) {
       throw ClosedPipe{};
     }

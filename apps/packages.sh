@@ -7,11 +7,11 @@
 build_packages=(
     g++ meson ninja-build pkg-config
     libavcodec-dev libavdevice-dev libavformat-dev libavutil-dev libswscale-dev
-    libblosc-dev libcli11-dev libfmt-dev libhdf5-dev libhowardhinnant-date-dev libsqlite3-dev libyaml-cpp-dev libzip-dev nlohmann-json3-dev
+    libblosc-dev libcli11-dev libfmt-dev libhdf5-dev libhowardhinnant-date-dev libjpeg62-turbo-dev libsqlite3-dev libyaml-cpp-dev libzip-dev nlohmann-json3-dev
     zlib1g-dev pybind11-dev python3-dev python3-numpy
 )
 # shellcheck disable=SC2034
-test_packages=(catch2 clang-format ffmpeg mypy python3 python3-numpy python3-yaml sqlite3 unzip
+test_packages=(catch2 clang-format ffmpeg mypy python3 python3-numpy python3-pil python3-yaml sqlite3 unzip
     python3-dask python3-distributed python3-matplotlib python3-pandas python3-pytest python3-xarray
     shellcheck)
 # shellcheck disable=SC2034

@@ -14,6 +14,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -114,6 +115,17 @@ class Stop {
 // them.
 std::exception_ptr raised_by_signals();
 
+// Runs `call` on a thread of its own. Throws Error(io) where the system has no more threads.
+template <typename Call>
+auto start_task(const Call& call) {
+  try {
+    return std::async(std::launch::async, call);
+  } catch (const std::system_error& refused) {
+    throw Error(ErrorKind::io, "cannot start a thread: " + refused.code().message(),
+                refused.code().value());
+  }
+}
+
 // Runs `call`, which is given a Stop to check() now and then, without the GIL. Ctrl-C stops it and
 // comes out of this: for calls that tell of their progress from other threads or not at all.
 template <typename Call>
@@ -122,7 +134,7 @@ auto interruptibly(const Call& call) {
   return without_gil([&] {
     Stop stop;
     std::exception_ptr raised;
-    auto task = std::async(std::launch::async, [&] { return call(stop); });
+    auto task = start_task([&] { return call(stop); });
     while (task.wait_for(kPatience) != std::future_status::ready) {
       if (!raised && (raised = raised_by_signals())) {
         stop.set();

@@ -111,6 +111,48 @@ TEST_CASE("what is no video cannot be imported") {
   }
 }
 
+TEST_CASE("a video of which no frame can be decoded cannot be imported") {
+  const TemporaryFolder folder;
+  std::vector<fs::path> files{folder.path() / "a.264", folder.path() / "a.m4v"};
+  // A parameter set that is damaged, and the beginning of a picture.
+  write_text(files[0], std::string("\0\0\0\1\x67\xf4\0\x0a\x91\x9b\x2b\x3d\x08\x80\0\0\3\0\x80"
+                                   "\0\0\xbf\x07\x89\x12\xcb\0\0\0\1\x68\xeb\xe3\xc4\x48"
+                                   "\x44\0\0\1\x65\x88\x84\0\x35\xff\xd5\xae",
+                                   47));
+  // A video object layer without a picture.
+  write_text(files[1], std::string("\0\0\1\xb0\1\0\0\1\xb5\x89\x13\0\0\1\0\0\0\1\x20\0\xc4\x8d"
+                                   "\x88\0\xcd\0\x84\2",
+                                   28));
+  for (const std::string codec : {"libx264", "mpeg4"}) {
+    for (const std::string extension : {".mp4", ".mkv", ".avi"}) {
+      files.push_back(folder.path() / (codec + extension));
+      run("ffmpeg -nostdin -v error -f lavfi -i testsrc=size=32x32:rate=25 -frames:v 3 -c:v " +
+          codec + " " + quoted(files.back()));
+      std::string bytes = read_text(files.back());
+      Demuxer demuxer(files.back());
+      avstore::media::Packet packet;
+      while (demuxer.read(packet)) {
+        const std::string coded(packet.bytes().begin(), packet.bytes().end());
+        const std::size_t place = bytes.find(coded);
+        REQUIRE(place != std::string::npos);
+        bytes.replace(place, coded.size(), coded.size(), '\xff');
+      }
+      write_text(files.back(), bytes);
+    }
+  }
+  for (const fs::path& file : files) {
+    for (const bool copy : {false, true}) {
+      CAPTURE(file, copy);
+      const fs::path store = folder.path() / "store";
+      const std::string outcome = in_child([&] {
+        return outcome_of([&] { avstore::import_file(file, store, import_options(copy)); });
+      });
+      CHECK_THAT(outcome, StartsWith("corrupt: ") && Contains(file.string()));
+      CHECK_FALSE(fs::exists(store));
+    }
+  }
+}
+
 TEST_CASE("a video that may not be read cannot be imported") {
   const TemporaryFolder folder;
   fs::permissions(folder.path(), fs::perms(0777));

@@ -1168,6 +1168,11 @@ output_tests() {
     same "standard output closed" 1 $?
     works "with standard input closed" verify plain.store <&-
 
+    # No thread can be made, since there is no room for its stack.
+    (ulimit -s 4000000 && ulimit -v 3000000 && exec "$avstore" info nowhere) >"$out" 2>"$err" </dev/null
+    same "no thread can be made: status" 1 $?
+    same "no thread can be made: message" "avstore: nowhere: no such store" "$(cat "$err")"
+
     # a terminal gets a bar, once the work takes more than a second
     if command -v script >/dev/null; then
         script -qec "'$avstore' import long.mp4 bar.store --preset slow" /dev/null </dev/null >bar 2>/dev/null

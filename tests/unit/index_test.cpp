@@ -9,10 +9,13 @@
 #include <optional>
 #include <random>
 #include <string>
+#include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "avstore/error.h"
+#include "index/database.h"
 #include "support/catch.h"
 #include "support/index_oracle.h"
 #include "support/index_rows.h"
@@ -255,6 +258,39 @@ TEST_CASE("index: chunks, keyframes, extra data and information come back") {
   CHECK(read.information("encoder") == "h264_nvenc");
   CHECK(read.information("version") == "1");
   CHECK(!read.information("nothing"));
+}
+
+// A statement is kept by the address of its text, so nothing that ends before the program will do.
+static_assert(!std::is_constructible_v<avstore::index::Sql, std::string>);
+static_assert(!std::is_constructible_v<avstore::index::Sql, std::string_view>);
+
+TEST_CASE("index: what has no frame is found and removed as often as asked") {
+  Index index = Index::create(":memory:");
+  append_all(index, plain_rows(10));
+  index.put_chunk(
+      {.chunk = 0, .path = "0", .frame_count = 10, .state = ChunkState::open, .checksum = ""});
+  index.put_checksum({0, 9, 0, 1, 1});
+  index.append_extra({9, 0, 0, "{}"});
+  index.commit();
+  CHECK_FALSE(index.has_orphans());
+  CHECK_FALSE(index.has_orphans());
+  SECTION("a checksum of a frame that is not there") {
+    index.put_checksum({0, 10, 1, 1, 1});
+  }
+  SECTION("a checksum of a chunk that is not there") {
+    index.put_checksum({1, 0, 0, 1, 1});
+  }
+  SECTION("a record of a frame that is not there") {
+    index.append_extra({10, 0, 0, "{}"});
+  }
+  CHECK(index.has_orphans());
+  CHECK(index.has_orphans());
+  for (int i = 0; i < 2; ++i) {
+    index.remove_orphans();
+    CHECK_FALSE(index.has_orphans());
+  }
+  CHECK(index.checksums(0).size() == 1);
+  CHECK(index.next_extra() == 2);
 }
 
 TEST_CASE("index: what it keeps about itself cannot be overwritten") {

@@ -91,20 +91,21 @@ std::int64_t size_or_nothing(const std::filesystem::path& file) {
   return error ? 0 : static_cast<std::int64_t>(size);
 }
 
-void switch_off(sqlite3* connection, int option) {
-  sqlite3_db_config(connection, option, 0, nullptr);
-}
-
-// No statement of ours needs what is switched off or refused here.
-void distrust_schema(sqlite3* connection) {
+// No statement of ours needs what is switched off or refused here. Returns SQLite's code.
+int distrust_schema(sqlite3* connection) {
+  int code = sqlite3_db_config(connection, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   for (const int option : {SQLITE_DBCONFIG_ENABLE_TRIGGER, SQLITE_DBCONFIG_ENABLE_VIEW,
                            SQLITE_DBCONFIG_ENABLE_FKEY, SQLITE_DBCONFIG_TRUSTED_SCHEMA}) {
-    switch_off(connection, option);
+    code = code == SQLITE_OK ? sqlite3_db_config(connection, option, 0, nullptr) : code;
   }
-  sqlite3_db_config(connection, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   sqlite3_limit(connection, SQLITE_LIMIT_ATTACHED, 0);
   sqlite3_limit(connection, SQLITE_LIMIT_LENGTH, longest_value);
+  return code;
 }
+
+struct FinishBackup {
+  void operator()(sqlite3_backup* backup) const noexcept { sqlite3_backup_finish(backup); }
+};
 
 }  // namespace
 
@@ -160,9 +161,7 @@ Statement::Statement(const Database& database, std::string_view sql) : database_
 }
 
 void Statement::check(int code) const {
-  if (code != SQLITE_OK) {
-    database_->fail(code);
-  }
+  database_->require_done(code);
 }
 
 void Statement::bind(int parameter, std::int64_t value) {
@@ -237,16 +236,15 @@ void Database::Close::operator()(sqlite3* connection) const noexcept {
 
 Database::Database(const std::filesystem::path& location, OpenMode mode,
                    std::filesystem::path shown_as)
-    : mode_(mode), location_(location), shown_as_(std::move(shown_as)) {
+    : mode_(mode), location_(location), log_(location), shown_as_(std::move(shown_as)) {
+  log_ += "-wal";
   sqlite3* connection = nullptr;
   const int code = sqlite3_open_v2(sqlite_name(location, mode).c_str(), &connection,
                                    open_flags(mode) | SQLITE_OPEN_NOMUTEX, nullptr);
   handle_.reset(connection);
-  if (code != SQLITE_OK) {
-    fail(code);
-  }
-  sqlite3_extended_result_codes(connection, 1);
-  distrust_schema(connection);
+  require_done(code);
+  require_done(sqlite3_extended_result_codes(connection, 1));
+  require_done(distrust_schema(connection));
   if (!in_memory()) {  // that one is our own
     sqlite3_progress_handler(connection, operations_a_look, look_at_work, this);
   }
@@ -271,9 +269,7 @@ bool Database::is_too_much_work() const noexcept {
   if (++looks_ % free_looks != 0) {
     return false;
   }
-  std::filesystem::path log = location_;
-  log += "-wal";
-  const std::int64_t bytes = size_or_nothing(location_) + size_or_nothing(log);
+  const std::int64_t bytes = size_or_nothing(location_) + size_or_nothing(log_);
   return (looks_ - free_looks) * operations_a_look >
          bytes * operations_a_byte + new_rows_ * operations_a_row;
 }
@@ -292,29 +288,24 @@ bool Database::readable_in_place() {
   if (is_for_want_of_a_log(code)) {
     return false;
   }
-  if (code != SQLITE_OK) {
-    fail(code);
-  }
+  require_done(code);
   return true;
 }
 
 void Database::execute(const char* sql) {
-  const int code = execute_code(sql);
-  if (code != SQLITE_OK) {
-    fail(code);
-  }
+  require_done(execute_code(sql));
 }
 
-Statement& Database::cached(std::string_view sql) {
-  const auto found = cache_.find(sql);
+Statement& Database::cached(Sql sql) {
+  const auto found = cache_.find(sql.text());
   if (found != cache_.end()) {
     return found->second;
   }
-  return cache_.emplace(sql, Statement(*this, sql)).first->second;
+  return cache_.emplace(sql.text(), Statement(*this, sql.text())).first->second;
 }
 
 void Database::set_lock_timeout(int milliseconds) {
-  sqlite3_busy_timeout(handle_.get(), milliseconds);
+  require_done(sqlite3_busy_timeout(handle_.get(), milliseconds));
 }
 
 bool Database::begin_writing(int wait_milliseconds) {
@@ -352,28 +343,32 @@ bool Database::merge_log() {
 }
 
 void Database::add_table(const char* name, const sqlite3_module& module, void* data) {
-  const int code = sqlite3_create_module(handle_.get(), name, &module, data);
-  if (code != SQLITE_OK) {
-    fail(code);
-  }
+  require_done(sqlite3_create_module(handle_.get(), name, &module, data));
 }
 
 void Database::copy_to(const std::filesystem::path& destination) {
   Database copy(destination, OpenMode::read_write);
   // A file that is thrown away if anything fails needs no journal on disk.
   copy.execute("PRAGMA journal_mode=MEMORY");
-  sqlite3_backup* backup = sqlite3_backup_init(copy.handle_.get(), "main", handle_.get(), "main");
-  if (backup == nullptr) {
+  std::unique_ptr<sqlite3_backup, FinishBackup> backup(
+      sqlite3_backup_init(copy.handle_.get(), "main", handle_.get(), "main"));
+  if (!backup) {
     copy.fail(sqlite3_extended_errcode(copy.handle_.get()));
   }
-  sqlite3_backup_step(backup, -1);
-  // Reports what went wrong in any step.
-  const int code = sqlite3_backup_finish(backup);
-  if (code != SQLITE_OK) {
-    copy.fail(code);
+  const int copied = sqlite3_backup_step(backup.get(), -1);
+  copy.require_done(sqlite3_backup_finish(backup.release()));
+  // Finishing says nothing of another connection that was in the way.
+  if (copied != SQLITE_DONE) {
+    copy.fail(copied);
   }
   // The pages say "write-ahead log" where the original has one.
   copy.execute("PRAGMA journal_mode=DELETE");
+}
+
+void Database::require_done(int code) const {
+  if (code != SQLITE_OK) {
+    fail(code);
+  }
 }
 
 void Database::fail(int code) const {
@@ -412,7 +407,7 @@ ReadTransaction::~ReadTransaction() {
     if (active_ && database_.in_transaction()) {
       database_.run("COMMIT");
     }
-  } catch (const Error&) {
+  } catch (...) {
     // Only reads were made; there is nothing to lose.
   }
 }
@@ -430,7 +425,7 @@ Savepoint::~Savepoint() {
       database_.run("ROLLBACK TO several_changes");
       database_.run("RELEASE several_changes");
     }
-  } catch (const Error&) {
+  } catch (...) {
     // The error that brought us here is the one to report.
   }
 }

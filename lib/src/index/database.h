@@ -25,6 +25,16 @@ class Database;
 // Which kind of failure an SQLite result code (extended or not) is.
 ErrorKind error_kind(int sqlite_code);
 
+// SQL that is a literal, so its text lives as long as the program.
+class Sql {
+ public:
+  consteval Sql(const char* literal) : text_(literal) {}  // NOLINT(google-explicit-constructor)
+  constexpr std::string_view text() const { return text_; }
+
+ private:
+  std::string_view text_;
+};
+
 // A compiled statement of one Database, which must outlive it.
 class Statement {
  public:
@@ -118,17 +128,17 @@ class Database {
   // Runs SQL without parameters, several statements perhaps; their rows are dropped.
   void execute(const char* sql);
 
-  // The statement, compiled once. `sql` must be a literal: its address is kept.
-  Statement& cached(std::string_view sql);
+  // The statement, compiled once.
+  Statement& cached(Sql sql);
 
   template <typename... Values>
-  Query query(std::string_view sql, const Values&... values) {
+  Query query(Sql sql, const Values&... values) {
     return Query(cached(sql), values...);
   }
 
   // Runs a statement to its end.
   template <typename... Values>
-  void run(std::string_view sql, const Values&... values) {
+  void run(Sql sql, const Values&... values) {
     Query running(cached(sql), values...);
     while (running.next()) {
     }
@@ -172,12 +182,14 @@ class Database {
   template <typename Call>
   int patiently(const Call& call) const;
   int execute_code(const char* sql) const;
+  void require_done(int code) const;  // fails unless it is SQLITE_OK
   // Called by SQLite from time to time while a statement runs: not 0 ends the statement.
   static int look_at_work(void* database) noexcept;
   bool is_too_much_work() const noexcept;
 
   OpenMode mode_;
   std::filesystem::path location_;
+  std::filesystem::path log_;  // the write-ahead log, if there is one
   std::filesystem::path shown_as_;
   mutable std::int64_t looks_ = 0;  // at the work of the statement that runs
   std::int64_t new_rows_ = 0;       // that it may make

@@ -11,27 +11,23 @@
 namespace avstore::index {
 namespace {
 
-constexpr std::string_view number_at = "SELECT frame_number FROM frames WHERE frame_index = ?1";
-constexpr std::string_view time_at = "SELECT frame_time FROM frames WHERE frame_index = ?1";
+constexpr Sql number_at = "SELECT frame_number FROM frames WHERE frame_index = ?1";
+constexpr Sql time_at = "SELECT frame_time FROM frames WHERE frame_index = ?1";
 
 // The unary plus keeps SQLite from walking the table by frame_index where an index on the column
 // answers at once. NULL (not a number) never counts as least or greatest.
-constexpr std::string_view least_number =
-    "SELECT min(frame_number) FROM frames WHERE +frame_index < ?1";
-constexpr std::string_view greatest_number =
-    "SELECT max(frame_number) FROM frames WHERE +frame_index < ?1";
-constexpr std::string_view least_time =
-    "SELECT min(frame_time) FROM frames WHERE +frame_index < ?1";
-constexpr std::string_view greatest_time =
-    "SELECT max(frame_time) FROM frames WHERE +frame_index < ?1";
+constexpr Sql least_number = "SELECT min(frame_number) FROM frames WHERE +frame_index < ?1";
+constexpr Sql greatest_number = "SELECT max(frame_number) FROM frames WHERE +frame_index < ?1";
+constexpr Sql least_time = "SELECT min(frame_time) FROM frames WHERE +frame_index < ?1";
+constexpr Sql greatest_time = "SELECT max(frame_time) FROM frames WHERE +frame_index < ?1";
 
 // The integer in the first row; 0 where there is none.
-std::int64_t integer_of(Database& database, std::string_view sql, std::int64_t parameter) {
+std::int64_t integer_of(Database& database, Sql sql, std::int64_t parameter) {
   Query query = database.query(sql, parameter);
   return query.next() ? query.integer(0) : 0;
 }
 
-double real_of(Database& database, std::string_view sql, std::int64_t parameter) {
+double real_of(Database& database, Sql sql, std::int64_t parameter) {
   Query query = database.query(sql, parameter);
   return query.next() ? query.real(0) : 0;
 }

@@ -197,7 +197,7 @@ void Index::Impl::rollback() noexcept {
     if (database().in_transaction()) {
       database().run("ROLLBACK");
     }
-  } catch (const Error&) {
+  } catch (...) {
     // SQLite rolled back by itself already, as it does when the disk fails.
   }
   forget_if_rolled_back();

@@ -19,13 +19,12 @@ struct Column;
 
 template <>
 struct Column<std::int64_t> {
-  static constexpr std::string_view key_at =
-      "SELECT frame_number FROM frames WHERE frame_index = ?1";
-  static constexpr std::string_view greatest_up_to =
+  static constexpr Sql key_at = "SELECT frame_number FROM frames WHERE frame_index = ?1";
+  static constexpr Sql greatest_up_to =
       "SELECT max(frame_number) FROM frames WHERE frame_number <= ?1 AND +frame_index < ?2";
-  static constexpr std::string_view least_from =
+  static constexpr Sql least_from =
       "SELECT min(frame_number) FROM frames WHERE frame_number >= ?1 AND +frame_index < ?2";
-  static constexpr std::string_view first_with =
+  static constexpr Sql first_with =
       "SELECT frame_index FROM frames WHERE frame_number = ?1 AND +frame_index < ?2 "
       "ORDER BY frame_index LIMIT 1";
   static std::int64_t value(const Query& query) { return query.integer(0); }
@@ -33,12 +32,12 @@ struct Column<std::int64_t> {
 
 template <>
 struct Column<double> {
-  static constexpr std::string_view key_at = "SELECT frame_time FROM frames WHERE frame_index = ?1";
-  static constexpr std::string_view greatest_up_to =
+  static constexpr Sql key_at = "SELECT frame_time FROM frames WHERE frame_index = ?1";
+  static constexpr Sql greatest_up_to =
       "SELECT max(frame_time) FROM frames WHERE frame_time <= ?1 AND +frame_index < ?2";
-  static constexpr std::string_view least_from =
+  static constexpr Sql least_from =
       "SELECT min(frame_time) FROM frames WHERE frame_time >= ?1 AND +frame_index < ?2";
-  static constexpr std::string_view first_with =
+  static constexpr Sql first_with =
       "SELECT frame_index FROM frames WHERE frame_time = ?1 AND +frame_index < ?2 "
       "ORDER BY frame_index LIMIT 1";
   static double value(const Query& query) { return query.real(0); }
@@ -64,8 +63,7 @@ std::optional<std::int64_t> first_with(Database& database, std::int64_t count, K
 }
 
 template <typename Key>
-std::optional<Key> aggregate(Database& database, std::string_view sql, Key target,
-                             std::int64_t count) {
+std::optional<Key> aggregate(Database& database, Sql sql, Key target, std::int64_t count) {
   Query query = database.query(sql, target, count);
   if (!query.next() || query.is_null(0)) {
     return std::nullopt;

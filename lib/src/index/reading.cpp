@@ -365,8 +365,7 @@ std::int64_t Index::next_extra() const {
 bool Index::has_orphans() const {
   Query extra = impl_->database().query(
       "SELECT EXISTS (SELECT 1 FROM extra_data WHERE frame_index >= ?1)", frame_count());
-  Query sums = impl_->database().query("SELECT EXISTS (SELECT 1 FROM checksums WHERE " +
-                                       std::string(orphaned_checksum) + ")");
+  Query sums = impl_->database().query(has_orphaned_checksums);
   return (extra.next() && extra.integer(0) != 0) || (sums.next() && sums.integer(0) != 0);
 }
 

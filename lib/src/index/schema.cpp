@@ -71,7 +71,7 @@ constexpr const char* table_probes[] = {
     "SELECT name, value FROM summary",
 };
 
-constexpr std::string_view insert_information = "INSERT INTO index_information VALUES (?1, ?2)";
+constexpr Sql insert_information = "INSERT INTO index_information VALUES (?1, ?2)";
 
 bool has_table(Database& database, std::string_view name) {
   return database.query("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?1", name)
@@ -80,12 +80,12 @@ bool has_table(Database& database, std::string_view name) {
 
 // SQLite itself begins the texts that it keeps in this way. Nothing else is made here, and what
 // else there can be is code: views, triggers, and virtual tables of whatever module.
-constexpr std::string_view foreign_schema = R"sql(
+constexpr Sql foreign_schema = R"sql(
     SELECT name FROM sqlite_master WHERE NOT (sql IS NULL OR sql GLOB 'CREATE TABLE *'
     OR sql GLOB 'CREATE INDEX *' OR sql GLOB 'CREATE UNIQUE INDEX *'))sql";
 
 // Of columns that are worked out when they are read.
-constexpr std::string_view generated_columns = R"sql(
+constexpr Sql generated_columns = R"sql(
     SELECT name FROM pragma_table_xinfo(?1) WHERE hidden <> 0)sql";
 
 constexpr std::array<std::string_view, 7> table_names = {

@@ -36,10 +36,15 @@ void make_time_index(Database& database);
 void drop_number_index(Database& database);
 void drop_time_index(Database& database);
 
-// A condition on checksums: of frames without a row. Chunks that are closed may end with pieces
-// that no frame is in.
-inline constexpr std::string_view orphaned_checksum =
-    "(chunk NOT IN (SELECT chunk FROM chunks) OR EXISTS (SELECT 1 FROM chunks WHERE "
-    "chunks.chunk = checksums.chunk AND state = 'open' AND checksums.frame_idx >= frame_count))";
+// Checksums of frames without a row. Chunks that are closed may end with pieces that no frame is
+// in.
+#define AVSTORE_ORPHANED_CHECKSUMS                                                            \
+  "checksums WHERE (chunk NOT IN (SELECT chunk FROM chunks) OR EXISTS (SELECT 1 FROM chunks " \
+  "WHERE chunks.chunk = checksums.chunk AND state = 'open' AND checksums.frame_idx >= "       \
+  "frame_count))"
+inline constexpr Sql has_orphaned_checksums =
+    "SELECT EXISTS (SELECT 1 FROM " AVSTORE_ORPHANED_CHECKSUMS ")";
+inline constexpr Sql remove_orphaned_checksums = "DELETE FROM " AVSTORE_ORPHANED_CHECKSUMS;
+#undef AVSTORE_ORPHANED_CHECKSUMS
 
 }  // namespace avstore::index

@@ -7,8 +7,8 @@
 namespace avstore::index {
 namespace {
 
-constexpr std::string_view insert_frame = "INSERT INTO frames VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-constexpr std::string_view insert_keyframe = "INSERT INTO keyframes VALUES (?1, ?2, ?3, ?4, ?5)";
+constexpr Sql insert_frame = "INSERT INTO frames VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+constexpr Sql insert_keyframe = "INSERT INTO keyframes VALUES (?1, ?2, ?3, ?4, ?5)";
 
 std::string_view state_name(ChunkState state) {
   return state == ChunkState::closed ? "closed" : "open";
@@ -239,7 +239,7 @@ void Index::remove_orphans() {
   impl.require_writable();
   impl.write([&] {
     impl.database().run("DELETE FROM extra_data WHERE frame_index >= ?1", impl.given());
-    impl.database().run("DELETE FROM checksums WHERE " + std::string(orphaned_checksum));
+    impl.database().run(remove_orphaned_checksums);
   });
 }
 

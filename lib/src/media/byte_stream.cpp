@@ -64,6 +64,9 @@ class Pipe {
       }
       pollfd pipe{descriptor_, POLLIN, 0};
       const int ready = ::poll(&pipe, 1, kAskEvery);
+      if (ready < 0 && errno != EINTR) {
+        return AVERROR(errno);
+      }
       if (ready <= 0) {
         continue;
       }

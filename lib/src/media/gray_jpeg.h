@@ -1,18 +1,24 @@
-// Gray JPEG files, which libavcodec's encoder does not write.
+// Gray JPEG files, by libjpeg-turbo: the encoder of libavcodec writes JPEG with chroma only.
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <string>
 #include <vector>
 
+#include "avstore/image.h"
+
 namespace avstore::media {
 
-// A JPEG file with the luma alone of one with chroma: the same quantized coefficients, so that what
-// is decoded is the luma of the other bit for bit. `jpeg` is baseline with the usual Huffman tables
-// (libavcodec's option huffman=default), luma first, no restart markers.
-// Source: ITU-T T.81, B.2 (segments), F.1.2 (entropy coding), A.2 (order of blocks).
-// Throws Error(unsupported) for other files; `where` is for messages.
-std::vector<std::uint8_t> luma_alone(std::span<const std::uint8_t> jpeg, const std::string& where);
+struct GrayJpegOptions {
+  // From 1, the finest, to 31. Scales the matrix that libavcodec's Motion JPEG scales: at the same
+  // one, gray loses no more than the luma of colour does.
+  int quantizer = 2;
+  bool optimal_huffman = false;  // tables made for the image: smaller files, which take longer
+};
+
+// A baseline JPEG file of one component, with a JFIF header, of a gray8 image.
+// Throws Error(unsupported) with libjpeg's words; `where` is for messages.
+std::vector<std::uint8_t> encode_gray_jpeg(const ImageView& image, const GrayJpegOptions& options,
+                                           const std::string& where);
 
 }  // namespace avstore::media

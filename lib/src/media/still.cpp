@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
+#include <cmath>
 
 #include "media/av.h"
 #include "media/codec_table.h"
@@ -11,6 +13,9 @@
 
 namespace avstore::media {
 namespace {
+
+// Of JPEG files, as libavcodec counts it.
+constexpr int kUsualQuality = 2 * FF_QP2LAMBDA;
 
 struct StillCodec {
   std::string extension;
@@ -99,7 +104,7 @@ CodecContext open_encoder(const StillCodec& codec, const Image& image,
   if (codec.codec == AV_CODEC_ID_MJPEG) {
     context->color_range = AVCOL_RANGE_JPEG;
     context->flags |= AV_CODEC_FLAG_QSCALE;
-    context->global_quality = 2 * FF_QP2LAMBDA;
+    context->global_quality = kUsualQuality;
     context->sample_aspect_ratio = {1, 1};  // asks for a JFIF header
   }
   if (codec.codec == AV_CODEC_ID_PNG) {
@@ -130,22 +135,44 @@ std::vector<std::uint8_t> encode(const StillCodec& codec, const Image& stored,
   return {packet->data, packet->data + packet->size};
 }
 
-// Of gray the encoder makes chroma too, which is taken out again.
+// What options of libavcodec's Motion JPEG mean for gray, which libjpeg encodes.
+GrayJpegOptions gray_jpeg_options(const std::map<std::string, std::string>& options,
+                                  const std::string& where) {
+  constexpr double kFinest = 1;
+  constexpr double kCoarsest = 31;
+  GrayJpegOptions made;
+  double quality = kUsualQuality;
+  for (const auto& [name, value] : options) {
+    const char* const end = value.data() + value.size();
+    const bool known =
+        name == "huffman"          ? value == "default" || value == "optimal"
+        : name == "flags"          ? value == "+qscale"  // libavcodec wants it with global_quality
+        : name == "global_quality" ? std::from_chars(value.data(), end, quality).ptr == end
+                                   : false;
+    if (!known || !(quality > 0)) {
+      throw Error(ErrorKind::invalid_argument,
+                  where + ": gray JPEG images have no option " + name + "=" + value +
+                      "; there are global_quality (a number) and huffman (default, optimal)");
+    }
+    made.optimal_huffman = made.optimal_huffman || value == "optimal";
+  }
+  made.quantizer =
+      static_cast<int>(std::clamp(std::round(quality / FF_QP2LAMBDA), kFinest, kCoarsest));
+  return made;
+}
+
 std::vector<std::uint8_t> encode_jpeg(const StillCodec& codec, const ImageView& image,
                                       AVPixelFormat format,
-                                      std::map<std::string, std::string> options,
+                                      const std::map<std::string, std::string>& options,
                                       const std::string& where) {
-  const Colorimetry jfif{"smpte170m", true};
   Converter converter(1);
-  Image stored(image, nullptr);
-  const bool gray = format == AV_PIX_FMT_GRAY8;
-  if (gray) {
-    stored = converter.convert(stored, pixel::gray8);
-    options["huffman"] = "default";
+  const Image given(image, nullptr);
+  if (format == AV_PIX_FMT_GRAY8) {
+    return encode_gray_jpeg(converter.convert(given, pixel::gray8).view(),
+                            gray_jpeg_options(options, where), where);
   }
-  stored = converter.convert(stored, from_av(AV_PIX_FMT_YUVJ420P), jfif);
-  std::vector<std::uint8_t> file = encode(codec, stored, options, where);
-  return gray ? luma_alone(file, where) : file;
+  const Colorimetry jfif{"smpte170m", true};
+  return encode(codec, converter.convert(given, from_av(format), jfif), options, where);
 }
 
 // Reads a number of the TIFF file's own byte order; 0 past its end.

@@ -313,7 +313,7 @@ void ChunkSequence::abandon_chunk(Unfinished what_becomes) noexcept {
       }
     }
     index_.close();
-  } catch (const Error&) {
+  } catch (...) {
     // The failure that brought us here is the one to report; what was committed stays readable.
   }
 }

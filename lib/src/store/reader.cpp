@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "avstore/error.h"
+#include "base/thread.h"
 #include "chunk/chunk_reader.h"
 #include "chunk/sensor_image.h"
 #include "imgstore/chunk_index.h"
@@ -458,29 +459,37 @@ void Reader::Impl::read_many(std::span<const FrameIndex> indices,
   std::mutex visiting;
   std::mutex finishing;
   std::exception_ptr failure;
+  const auto keep_failure = [&] {
+    next_run = runs.size();
+    const std::lock_guard lock(finishing);
+    failure = failure ? failure : std::current_exception();
+  };
   const auto work = [&] {
-    const int threads_each = std::max(1, threads() / workers);
-    store::ChunkPool pool(index_, metadata_, threads_each);
-    media::Converter converter(1);
+    std::optional<store::ChunkPool> pool;
     try {
+      const int threads_each = std::max(1, threads() / workers);
+      pool.emplace(index_, metadata_, threads_each);
+      media::Converter converter(1);
       for (std::size_t i = next_run++; i < runs.size(); i = next_run++) {
-        decode_run(runs[i], access_to(runs[i], threads_each), pool, converter, visiting, visit);
+        decode_run(runs[i], access_to(runs[i], threads_each), *pool, converter, visiting, visit);
       }
     } catch (...) {
-      next_run = runs.size();
-      const std::lock_guard lock(finishing);
-      failure = failure ? failure : std::current_exception();
+      keep_failure();
     }
     const std::lock_guard lock(finishing);
-    store::accumulate(finished_, pool.statistics());
+    if (pool) {
+      store::accumulate(finished_, pool->statistics());
+    }
   };
-  std::vector<std::thread> threads;
-  threads.reserve(static_cast<std::size_t>(workers));
-  for (int i = 0; i < workers; ++i) {
-    threads.emplace_back(work);
-  }
-  for (std::thread& thread : threads) {
-    thread.join();
+  {
+    std::vector<std::jthread> joined;
+    try {
+      for (int i = 0; i < workers; ++i) {
+        joined.push_back(base::start_thread(folder_.string(), work));
+      }
+    } catch (...) {
+      keep_failure();
+    }
   }
   if (failure) {
     std::rethrow_exception(failure);

@@ -15,6 +15,7 @@
 
 #include "avstore/error.h"
 #include "base/files.h"
+#include "base/thread.h"
 #include "chunk/sensor_image.h"
 #include "imgstore/metadata.h"
 #include "media/codec_table.h"
@@ -147,7 +148,7 @@ class Writer::Impl {
   ~Impl() {
     try {
       close();
-    } catch (const std::exception&) {
+    } catch (...) {
       // Documented: close() is the way to learn of errors.
     }
   }
@@ -195,7 +196,7 @@ class Writer::Impl {
     }
     try {
       end_worker();
-    } catch (const std::exception&) {
+    } catch (...) {
       // Whoever abandons a store has a reason that matters more.
     }
   }
@@ -237,13 +238,8 @@ class Writer::Impl {
     try {
       rules_.emplace(folder_, options_, metadata_, decoded_);
       under_way_.emplace(keyframe_interval(options_.encoder));
-      worker_ = std::thread([this] { work(); });
+      worker_ = base::start_thread(folder_.string(), [this] { work(); });
       worker_id_ = worker_.get_id();
-    } catch (const std::system_error& refused) {
-      take_back_start();
-      throw Error(ErrorKind::io,
-                  folder_.string() + ": cannot start a thread: " + refused.code().message(),
-                  refused.code().value());
     } catch (...) {
       take_back_start();
       throw;
@@ -552,7 +548,7 @@ class Writer::Impl {
   WriterStatistics statistics_;  // as the worker sees it
 
   std::thread::id worker_id_;
-  std::thread worker_;
+  std::jthread worker_;
 };
 
 Writer::Writer(const std::filesystem::path& store, WriterOptions options)

@@ -11,6 +11,7 @@
 
 #include "avstore/error.h"
 #include "avstore/text.h"
+#include "base/thread.h"
 #include "tools/store_copy.h"
 
 namespace avstore::tools {
@@ -54,9 +55,15 @@ constexpr std::size_t kMostGaps = 10000;
 
 void StartLine::arrive() {
   const std::lock_guard lock(mutex_);
-  if (--missing_ == 0) {
+  if (missing_ > 0 && --missing_ == 0) {
     begin_ = std::min(begin_, Clock::now());
   }
+  complete_.notify_all();
+}
+
+void StartLine::give_up() {
+  const std::lock_guard lock(mutex_);
+  missing_ = 0;
   complete_.notify_all();
 }
 
@@ -76,7 +83,7 @@ Camera::Camera(CameraOptions options, const RigTerms& terms, StartLine& start)
       name_(source_name(options_)),
       on_network_(is_on_network(options_)),
       start_(start) {
-  thread_ = std::thread([this] { run(); });
+  thread_ = base::start_thread(name_, [this] { run(); });
 }
 
 Camera::~Camera() {

@@ -40,6 +40,8 @@ class StartLine {
   // Returns when all have arrived. One that is not there after some seconds begins later: a source
   // that says nothing must not keep the others from recording.
   void wait();
+  // From now on nobody waits: a camera is missing for good.
+  void give_up();
   // When wait() returned or will have to.
   Clock::time_point begin() const;
 
@@ -53,7 +55,7 @@ class StartLine {
 class Camera {
  public:
   // Begins at once; the first frame is taken when the others are at the start as well. Both
-  // references must outlive this.
+  // references must outlive this. Throws Error(io) if the system has no thread left.
   Camera(CameraOptions options, const RigTerms& terms, StartLine& start);
   ~Camera();
   Camera(const Camera&) = delete;
@@ -160,7 +162,7 @@ class Camera {
   std::vector<Gap> gaps_;  // the first of them
   CameraResult result_;
 
-  std::thread thread_;
+  std::jthread thread_;
 };
 
 }  // namespace avstore::tools

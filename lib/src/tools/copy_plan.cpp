@@ -116,6 +116,9 @@ class Planner {
   // False if two packets have the same PTS.
   bool rank_packets() {
     const std::vector<std::int64_t> order = presentation_order();
+    if (order.empty()) {
+      throw Error(ErrorKind::corrupt, file_.string() + ": no frame of it can be decoded");
+    }
     std::unordered_map<std::int64_t, std::int64_t> rank;
     for (std::size_t i = 0; i < order.size(); ++i) {
       if (!rank.try_emplace(order[i], static_cast<std::int64_t>(i)).second) {
@@ -154,7 +157,7 @@ class Planner {
         tags.push_back(packet.tag);
       }
       std::sort(tags.begin(), tags.end());
-      for (std::size_t i = 0; i < frames; ++i) {
+      for (std::size_t i = 0; i < std::min(frames, tags.size()); ++i) {
         stated[i] = static_cast<double>(tags[i]) * tick;
       }
     }

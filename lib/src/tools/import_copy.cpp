@@ -103,6 +103,9 @@ class Copier {
     }
     require_all_read();
     finish_chunk();
+    if (frames_ == 0) {
+      throw Error(ErrorKind::corrupt, file_ + ": no frame of it can be decoded");
+    }
     require_frames_of_source();
     tell_of_long_chunks();
     namer_.require_all_used();

@@ -211,9 +211,7 @@ class Rig {
 
   std::vector<CameraResult> run() {
     start_.emplace(options_.cameras.size());
-    for (const CameraOptions& camera : options_.cameras) {
-      cameras_.push_back(std::make_unique<tools::Camera>(camera, terms_, *start_));
-    }
+    start_cameras();
     counted_.resize(cameras_.size());
     watch();
     std::vector<CameraResult> results;
@@ -230,6 +228,18 @@ class Rig {
     const auto cores = static_cast<int>(std::thread::hardware_concurrency());
     const auto cameras = static_cast<int>(options_.cameras.size());
     return cameras == 1 ? 0 : std::max(1, cores / cameras);
+  }
+
+  void start_cameras() {
+    try {
+      for (const CameraOptions& camera : options_.cameras) {
+        cameras_.push_back(std::make_unique<tools::Camera>(camera, terms_, *start_));
+      }
+    } catch (...) {
+      stop_all();  // the rig is incomplete
+      start_->give_up();
+      throw;
+    }
   }
 
   void watch() {
