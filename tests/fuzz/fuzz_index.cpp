@@ -6,27 +6,19 @@
 #include <string>
 #include <vector>
 
-#include "avstore/error.h"
+#include "fuzz/attempt.h"
 #include "fuzz/scratch.h"
 #include "index/index.h"
 
 namespace {
 
+using avstore::fuzz::attempt;
 using avstore::index::ChunkRow;
 using avstore::index::FrameRow;
 using avstore::index::Index;
 
 constexpr std::int64_t kLeast = std::numeric_limits<std::int64_t>::min();
 constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
-
-template <typename Ask>
-void attempt(const Ask& ask) {
-  try {
-    ask();
-  } catch (const avstore::Error&) {
-    // A refusal is what a damaged file should get.
-  }
-}
 
 void look_for_frames(const Index& index) {
   attempt([&] { index.extremes(); });

@@ -3,23 +3,15 @@
 #include <span>
 #include <vector>
 
-#include "avstore/error.h"
 #include "avstore/image.h"
 #include "chunk/image_file.h"
+#include "fuzz/attempt.h"
 #include "imgstore/npy.h"
 
 namespace {
 
+using avstore::fuzz::attempt;
 using Bytes = std::span<const std::uint8_t>;
-
-template <typename Read>
-void attempt(const Read& read) {
-  try {
-    read();
-  } catch (const avstore::Error&) {
-    // A refusal is what a damaged file should get.
-  }
-}
 
 void read_image(Bytes file) {
   const avstore::Image image =

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Make the files that fuzzing begins with out of stores that the reference implementation wrote.
 
-usage: make_seeds.py OUT FUZZ_SEEDS STORE...
+usage: make_seeds.py OUT FUZZ_SEEDS FOLDER...
 
-OUT/TARGET holds the seeds of each target in tests/fuzz. FUZZ_SEEDS is the program of that name, which makes index databases.
-Larger files than a target is given (its limit is in tests/fuzz.sh) are left out.
+OUT/TARGET holds the seeds of each target in tests/fuzz that reads files of a store; data/fuzz has those of the others. FUZZ_SEEDS is
+the program of that name, which makes index databases. Each FOLDER has stores in it. Files that are larger than any target is given
+(the limits are in tests/fuzz.sh) are left out.
 """
 import io
 import json
@@ -14,9 +15,12 @@ import subprocess
 import sys
 import zipfile
 
+import numpy as np
+
 # The kinds of files in a store, and who takes them.
 PATTERNS = {"npy": ["**/*.npy"], "npz": ["**/*.npz", "*.yaml"], "bpk": ["**/*.bpk"], "metadata": ["metadata.yaml"],
             "extra": ["**/*.extra.json"], "index": [".index.sqlite"]}
+VIDEO = (".mp4", ".mkv", ".avi")
 MOST = 256 * 1024
 
 YAML_INDEX = "frame_number: [1, 2, 3]\nframe_time:\n- 1.5\n- .nan\n- 2.5e+3\n"
@@ -48,6 +52,18 @@ def read_seeds(stores):
             with zipfile.ZipFile(file) as archive:
                 for member in archive.namelist():
                     yield "npy", f"{store.name}-{file.stem}-{member}", archive.read(member)
+
+
+def video_seeds(stores):
+    """Chunks with the bytes before them that fuzz_media.cpp and fuzz_import.cpp describe."""
+    for store in stores:
+        for index in sorted(store.glob("*.npz")):
+            for file in sorted(store.glob(index.stem + ".*")):
+                if file.suffix in VIDEO:
+                    frames = len(np.load(index)["frame_number"])
+                    name, content = f"{store.name}-{file.name}", file.read_bytes()
+                    yield "media", name, bytes([VIDEO.index(file.suffix), frames]) + content
+                    yield "import", name, bytes([0]) + content
 
 
 def written_seeds():
@@ -86,12 +102,12 @@ def make_indexes(folder, program, stores):
 def main():
     if len(sys.argv) < 4:
         sys.exit(__doc__.split("\n\n")[1])
-    out, program, *stores = sys.argv[1:]
-    out, stores = pathlib.Path(out), [pathlib.Path(store) for store in stores]
-    for target in PATTERNS:
-        (out / target).mkdir(parents=True, exist_ok=True)
-    for target, name, content in (*read_seeds(stores), *written_seeds()):
+    out, program, *folders = sys.argv[1:]
+    out, stores = pathlib.Path(out), [file.parent for folder in folders for file in sorted(pathlib.Path(folder).glob("*/metadata.yaml"))]
+    (out / "index").mkdir(parents=True, exist_ok=True)
+    for target, name, content in (*read_seeds(stores), *video_seeds(stores), *written_seeds()):
         if len(content) <= MOST:
+            (out / target).mkdir(exist_ok=True)
             (out / target / name).write_bytes(content)
     make_indexes(out / "index", program, stores)
 

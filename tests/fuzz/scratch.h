@@ -12,8 +12,8 @@
 
 namespace avstore::fuzz {
 
-// A folder of this process's own. Stays behind when a finding ends the process; tests/fuzz.sh puts
-// it where it is removed.
+// A folder of this process's own. It stays behind when a finding ends the process; tests/fuzz.sh
+// and fuzz_replay have it in a folder that they remove.
 class Scratch {
  public:
   Scratch() : path_(base() / ("avstore-fuzz-" + std::to_string(::getpid()))) {
@@ -34,6 +34,14 @@ class Scratch {
     std::ofstream stream(file, std::ios::binary | std::ios::trunc);
     stream.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
     return file;
+  }
+
+  // An empty folder of that name, in place of what it was before.
+  std::filesystem::path folder(const std::string& name) const {
+    std::filesystem::path folder = path_ / name;
+    std::filesystem::remove_all(folder);
+    std::filesystem::create_directories(folder);
+    return folder;
   }
 
  private:
