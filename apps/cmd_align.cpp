@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 #include <set>
+#include <system_error>
 
 #include "arguments.h"
 #include "command.h"
@@ -148,7 +149,8 @@ std::vector<std::filesystem::path> destinations(const Options& options) {
   std::vector<std::filesystem::path> places;
   std::set<std::filesystem::path> taken;
   for (const std::filesystem::path store : options.stores) {
-    const auto full = std::filesystem::absolute(store).lexically_normal();
+    std::error_code unknown;
+    const auto full = std::filesystem::absolute(store, unknown).lexically_normal();
     const auto name = full.has_filename() ? full : full.parent_path();
     const bool is_metadata = name.filename() == "metadata.yaml";
     const auto base = options.folder / (is_metadata ? name.parent_path() : name).filename();

@@ -95,7 +95,8 @@ class TimesReader {
 
 std::ifstream open(const std::filesystem::path& file) {
   std::ifstream stream(file);
-  if (!stream || std::filesystem::is_directory(file)) {
+  std::error_code unknown;
+  if (!stream || std::filesystem::is_directory(file, unknown)) {
     const int error = stream ? EISDIR : errno;
     throw Error(error == ENOENT ? ErrorKind::not_found : ErrorKind::io,
                 fmt::format("{}: cannot be opened: {}", file.string(),

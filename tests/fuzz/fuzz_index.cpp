@@ -62,7 +62,11 @@ void keep_pts(const std::filesystem::path& file) {
     index.commit();
     index.truncate(row.frame_idx);
   }
-  index.append({.frame_index = index.frame_count(), .frame_number = 1, .frame_time = 1});
+  FrameRow row;
+  row.frame_index = index.frame_count();
+  row.frame_number = 1;
+  row.frame_time = 1;
+  index.append(row);
   index.close();
 }
 

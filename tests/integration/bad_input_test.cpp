@@ -147,7 +147,7 @@ TEST_CASE("a video of which no frame can be decoded cannot be imported") {
       const std::string outcome = in_child([&] {
         return outcome_of([&] { avstore::import_file(file, store, import_options(copy)); });
       });
-      CHECK_THAT(outcome, StartsWith("corrupt: ") && Contains(file.string()));
+      CHECK_THAT(outcome, StartsWith("corrupt: ") && ContainsSubstring(file.string()));
       CHECK_FALSE(fs::exists(store));
     }
   }

@@ -176,7 +176,7 @@ TEST_CASE("nothing is written through links that lead out of a store") {
   const fs::path outside = folder.path() / "outside";
   SECTION(".lock") {
     fs::create_symlink(outside, store / ".lock");
-    CHECK_THAT(outcome_of([&] { Writer::append(store, {}); }), StartsWith("io: "));
+    CHECK_THAT(outcome_of([&] { Writer::append(store, {}); }), StartsWith("exists: "));
     CHECK_FALSE(fs::exists(outside));
   }
   SECTION("a store that is to be replaced") {

@@ -33,7 +33,7 @@ using avstore::test::outcome_of;
 using avstore::test::TemporaryFolder;
 using avstore::test::ThreadLimit;
 using avstore::test::write_store;
-using Catch::Matchers::Contains;
+using Catch::Matchers::ContainsSubstring;
 using Catch::Matchers::StartsWith;
 
 // What comes of `work` with 0, 1, 2 ... threads left, until it needs no more; each time in a
@@ -75,7 +75,8 @@ TEST_CASE("read_many() without a thread left is an Error") {
     reader.read_many(indices);
   });
   REQUIRE(all.size() > 1);
-  CHECK_THAT(all.front(), StartsWith("io: " + store.string()) && Contains("cannot start a thread"));
+  CHECK_THAT(all.front(),
+             StartsWith("io: " + store.string()) && ContainsSubstring("cannot start a thread"));
   for (const std::string& outcome : all) {
     CAPTURE(outcome);
     CHECK((avstore::test::is_an_error(outcome) || outcome == "no error"));
@@ -108,7 +109,8 @@ TEST_CASE("a writer without a thread left is an Error, and leaves nothing") {
     const ThreadLimit limit(0);
     return outcome_of([&] { Writer(store, options); });
   });
-  CHECK_THAT(none, StartsWith("io: " + store.string()) && Contains("cannot start a thread"));
+  CHECK_THAT(none,
+             StartsWith("io: " + store.string()) && ContainsSubstring("cannot start a thread"));
   CHECK(names_in(folder.path()).empty());
   const auto all = outcomes([&] {
     fs::remove_all(store);
@@ -140,12 +142,12 @@ TEST_CASE("recording without a thread left is an Error, and ends the cameras tha
     const ThreadLimit limit(0);
     return outcome_of([&] { avstore::record(options); });
   });
-  CHECK_THAT(none, StartsWith("io: ") && Contains("cannot start a thread"));
+  CHECK_THAT(none, StartsWith("io: ") && ContainsSubstring("cannot start a thread"));
   CHECK(names_in(folder.path()).empty());
   const std::string some = in_child([&] {
     const ThreadLimit limit(1);
     return outcome_of([&] { avstore::record(options); });
   });
-  CHECK_THAT(some, StartsWith("io: ") && Contains("cannot start a thread"));
+  CHECK_THAT(some, StartsWith("io: ") && ContainsSubstring("cannot start a thread"));
   CHECK(names_in(folder.path()).empty());
 }

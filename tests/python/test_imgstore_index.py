@@ -90,6 +90,32 @@ def test_saving_the_index(folder):
             assert database.execute("SELECT frame_number FROM frames ORDER BY rowid").fetchall() == [(i,) for i in range(12)]
 
 
+def test_links_and_pipes_of_a_stranger(folder, caplog):
+    """No link leads to a file of the user's, and no pipe keeps anybody waiting."""
+    path = copy_of("wrap_npy", folder)
+    mine = folder / "mine"
+    mine.write_text("mine")
+    file = path / ".index.sqlite"
+    found = index.ImgStoreIndex.new_from_file(file)
+    os.symlink(mine, path / ".index.sqlite.new")
+    found.to_file(file)
+    assert mine.read_text() == "mine" and not file.is_symlink()
+    assert sorted(each.name for each in path.glob(".index.sqlite*")) == [".index.sqlite", ".index.sqlite.new"]
+    os.mkfifo(path / ".index.sqlite-journal")
+    with pytest.raises(OSError, match="index.sqlite-journal"):
+        index.ImgStoreIndex.new_from_file(file)
+    (path / ".index.sqlite-journal").unlink()
+    file.rename(folder / "database")
+    os.symlink(folder / "database", file)
+    with pytest.raises(OSError, match="is a link"):
+        index.ImgStoreIndex.new_from_file(file)
+    names = path / "000000" / "index.npz"
+    names.unlink()
+    os.mkfifo(names)
+    assert 0 not in index.ImgStoreIndex.new_from_chunks([(0, str(path / "000000" / "index"))]).chunks
+    assert "chunk 0 is left out" in caplog.text
+
+
 def read_by_imgstore(file):
     """What imgstore's queries find in a database."""
     with contextlib.closing(sqlite3.connect(file)) as database:

@@ -130,6 +130,8 @@ TEST_CASE("index: chunks that cannot be are refused") {
       GENERATE("first_frame_index = -1", "frame_count = -1",
                "first_frame_index = 9223372036854775807, frame_count = 1", "chunk = -1",
                "chunk_path = '../000007.mp4'", "chunk_path = '/tmp/000007.mp4'", "chunk_path = ''",
+               "chunk_path = '.config/000007.mp4'", "chunk_path = '000007/../000007.mp4'",
+               "chunk_path = '000008.mp4'", "chunk_path = 'metadata.yaml'", "chunk_path = '7.m/4'",
                "chunk_path = CAST(X'2E2E00' AS TEXT)");
   CAPTURE(change);
   query(path, "UPDATE chunks SET " + change);
@@ -144,38 +146,7 @@ TEST_CASE("index: a journal cannot have a file elsewhere removed") {
   const fs::path path = closed_database(folder, 10);
   const fs::path victim = folder.path() / "victim.txt";
   std::ofstream(victim) << "somebody's work\n";
-  // A journal of one page that holds what the page holds already. At its end comes the name of a
-  // super-journal, which SQLite removes once it has rolled back.
-  std::ifstream database(path, std::ios::binary);
-  std::string page(4096, '\0');
-  REQUIRE(database.read(page.data(), static_cast<std::streamsize>(page.size())));
-  database.seekg(0, std::ios::end);
-  const auto pages = static_cast<std::uint32_t>(database.tellg() / 4096);
-  const auto big_endian = [](std::uint32_t value) {
-    std::string bytes;
-    for (const unsigned shift : {24U, 16U, 8U, 0U}) {
-      bytes += static_cast<char>(value >> shift & 0xFFU);
-    }
-    return bytes;
-  };
-  const std::string magic = "\xd9\xd5\x05\xf9\x20\xa1\x63\xd7";
-  std::uint32_t checksum = 0;
-  for (std::size_t at = page.size() - 200; at < page.size(); at -= 200) {
-    checksum += static_cast<unsigned char>(page[at]);
-  }
-  std::string journal = magic + big_endian(1) + big_endian(0) + big_endian(pages) +
-                        big_endian(512) + big_endian(4096);
-  journal.resize(512);
-  journal += big_endian(1) + page + big_endian(checksum);
-  const std::string name = victim.string();
-  std::uint32_t sum = 0;
-  for (const char c : name) {
-    sum += static_cast<unsigned char>(c);
-  }
-  // SQLite takes what stands for the page with the lock, which no database has, for the name.
-  journal += big_endian((1U << 30U) / 4096 + 1) + name +
-             big_endian(static_cast<std::uint32_t>(name.size())) + big_endian(sum) + magic;
-  const auto put = [&] { std::ofstream(path.string() + "-journal", std::ios::binary) << journal; };
+  const auto put = [&] { put_journal_that_names(victim, path); };
 
   const auto refused = [&](const auto& open) {
     put();

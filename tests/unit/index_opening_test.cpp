@@ -154,7 +154,7 @@ TEST_CASE("index: a file that is not there, or is there already") {
   CHECK(!fs::exists(path));
   CHECK_ERROR(not_found, Index::create(folder.path() / "none" / "index"));
   fs::create_directory(path);
-  CHECK_ERROR(io, Index::open(path));
+  CHECK_ERROR(corrupt, Index::open(path));
   CHECK_ERROR(exists, Index::create(path));
   fs::remove(path);
   closed_database(folder, 10);

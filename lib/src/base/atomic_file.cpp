@@ -1,15 +1,18 @@
 #include "base/atomic_file.h"
 
-#include <cstdio>
+#include <unistd.h>
 
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "avstore/error.h"
 #include "base/files.h"
 
 namespace avstore::base {
 
 AtomicFile::AtomicFile(const std::filesystem::path& path)
-    : path_(path),
-      temporary_(temporary_name(path)),
-      file_(temporary_, path_, O_WRONLY | O_CREAT | O_TRUNC) {}
+    : path_(path), temporary_(temporary_name(path)), file_(File::create(temporary_, path_)) {}
 
 AtomicFile::~AtomicFile() {
   if (!is_in_place_) {

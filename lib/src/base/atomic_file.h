@@ -11,7 +11,8 @@
 namespace avstore::base {
 
 // Writes to a temporary file beside `path`, which takes that name in the end: whoever looks sees
-// the old file or the whole new one. Member functions throw Error(io) with the system's words.
+// the old file or the whole new one. Of a link that has the name, the link is replaced. Member
+// functions throw Error(io) with the system's words.
 class AtomicFile {
  public:
   explicit AtomicFile(const std::filesystem::path& path);
@@ -22,6 +23,7 @@ class AtomicFile {
 
   void write(std::span<const std::uint8_t> bytes) const { file_.write(bytes); }
   void write(std::string_view text) const;
+  const File& file() const { return file_; }
   // Flushes it to disk, and puts it in place of a file that has the name.
   void put_in_place();
 

@@ -15,7 +15,7 @@ namespace avstore::base {
 
 CheckedFile::CheckedFile(const std::filesystem::path& path)
     : name_(path.string()),
-      descriptor_(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644)) {
+      descriptor_(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644)) {
   if (descriptor_ < 0) {
     fail("cannot write");
   }

@@ -1,115 +1,65 @@
 // An open file. Its errors name it, with the system's words.
 #pragma once
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <cstdint>
-#include <cstring>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 
-#include "avstore/error.h"
-
 namespace avstore::base {
 
-// Member functions throw Error: not_found, io.
+// Closes the file at the end of its life. For one thread at a time. Member functions throw
+// Error(io), and open() also Error(not_found).
 class File {
  public:
-  // `name` is what messages call it.
-  File(const std::filesystem::path& path, const std::filesystem::path& name, int flags)
-      : name_(name.string()), descriptor_(::open(path.c_str(), flags | O_CLOEXEC, 0644)) {
-    if (descriptor_ < 0) {
-      fail("cannot open");
-    }
-  }
-  ~File() {
-    if (descriptor_ >= 0) {
-      ::close(descriptor_);
-    }
-  }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
+  // A regular file, or one that a link leads to, for reading. Pipes and devices are refused without
+  // opening them: a pipe would keep us waiting, and to open a device can be to act on it.
+  static File open(const std::filesystem::path& path);
+  // A new, empty file for writing. Errors call it `name`. Throws Error(exists) if something has the
+  // name already; what a link leads to is neither opened nor made.
+  static File create(const std::filesystem::path& path, const std::filesystem::path& name);
+  // A folder, for sync().
+  static File open_folder(const std::filesystem::path& path);
 
-  [[noreturn]] void fail(const char* what) const {
-    const int error = errno;
-    throw Error(error == ENOENT ? ErrorKind::not_found : ErrorKind::io,
-                name_ + ": " + what + ": " + std::strerror(error), error);
-  }
+  File(File&& other) noexcept;
+  File& operator=(File&&) = delete;
+  ~File();
 
-  std::uint64_t size() const {
-    struct stat status {};
-    if (::fstat(descriptor_, &status) != 0) {
-      fail("cannot stat");
-    }
-    if (S_ISDIR(status.st_mode)) {
-      errno = EISDIR;
-      fail("cannot read");
-    }
-    if (!S_ISREG(status.st_mode)) {
-      throw Error(ErrorKind::io, name_ + ": is a pipe or a device, not a file");
-    }
-    return static_cast<std::uint64_t>(status.st_size);
-  }
+  std::int64_t size() const;
 
-  // Reads until the end of the file or of the buffer; returns the bytes read.
-  std::size_t read(std::uint8_t* data, std::size_t size) const {
-    std::size_t done = 0;
-    while (done < size) {
-      const ssize_t n = ::read(descriptor_, data + done, size - done);
-      if (n < 0 && errno == EINTR) {
-        continue;
-      }
-      if (n < 0) {
-        fail("cannot read");
-      }
-      if (n == 0) {
-        break;
-      }
-      done += static_cast<std::size_t>(n);
-    }
-    return done;
-  }
+  // Reads until the end of the file or of the buffer. Returns the number of bytes read.
+  std::size_t read(std::span<std::uint8_t> buffer) const;
+  // The same from an offset on.
+  std::size_t read_at(std::int64_t offset, std::span<std::uint8_t> buffer) const;
 
-  // The same, from a place in the file on.
-  std::size_t read_at(std::int64_t offset, std::span<std::uint8_t> buffer) const {
-    if (::lseek(descriptor_, offset, SEEK_SET) < 0) {
-      fail("cannot seek");
-    }
-    return read(buffer.data(), buffer.size());
-  }
+  // Bytes [begin, end) of the file.
+  struct Extent {
+    std::int64_t begin = 0;
+    std::int64_t end = 0;
+  };
+  // The next part of the file from `offset` on that is no hole. Nothing if only holes follow.
+  std::optional<Extent> next_data(std::int64_t offset) const;
 
-  void write(std::span<const std::uint8_t> bytes) const {
-    while (!bytes.empty()) {
-      const ssize_t n = ::write(descriptor_, bytes.data(), bytes.size());
-      if (n < 0 && errno == EINTR) {
-        continue;
-      }
-      if (n < 0) {
-        fail("cannot write");
-      }
-      bytes = bytes.subspan(static_cast<std::size_t>(n));
-    }
-  }
+  // Writes at the end of what was written or skipped.
+  void write(std::span<const std::uint8_t> bytes) const;
+  // Leaves a hole of that many bytes; the file ends behind it if end() or more bytes follow.
+  void skip(std::int64_t bytes) const;
+  // The file ends where the next write would begin.
+  void end() const;
 
-  void sync() const {
-    if (::fsync(descriptor_) != 0) {
-      fail("cannot flush to disk");
-    }
-  }
+  // Who may read and write it, as of another file.
+  void take_permissions_of(const File& other) const;
 
-  void close() {
-    const int descriptor = descriptor_;
-    descriptor_ = -1;
-    if (::close(descriptor) != 0) {
-      fail("cannot close");
-    }
-  }
+  // Makes the content last through a power cut.
+  void sync() const;
+  // Throws the first error of the writes that the system has put off.
+  void close();
 
  private:
+  File(std::string name, int descriptor);
+  [[noreturn]] void fail(const char* what) const;
+
   std::string name_;
   int descriptor_;
 };

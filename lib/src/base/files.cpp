@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -16,6 +15,7 @@
 #include "base/atomic_file.h"
 #include "base/checksum.h"
 #include "base/file.h"
+#include "base/own_files.h"
 
 namespace avstore::base {
 namespace {
@@ -26,18 +26,35 @@ void require_done(const std::error_code& error, const std::string& otherwise) {
   }
 }
 
+// Names in a folder may be 255 bytes long. What is cut off of a longer one is not missed.
+std::filesystem::path with_ending(const std::filesystem::path& path, const std::string& ending) {
+  constexpr std::size_t kLongest = 255;
+  std::string name = path.filename().string();
+  name.resize(std::min(name.size(), kLongest - ending.size()));
+  return path.parent_path() / (name + ending);
+}
+
 }  // namespace
 
+bool is_there(const std::filesystem::path& path) {
+  std::error_code unknown;
+  return std::filesystem::exists(path, unknown);
+}
+
+bool is_file(const std::filesystem::path& path) {
+  std::error_code unknown;
+  return std::filesystem::is_regular_file(path, unknown);
+}
+
 std::vector<std::uint8_t> read_file(const std::filesystem::path& path, std::uint64_t limit) {
-  // A pipe is opened at once then, instead of when somebody writes to it.
-  const File file(path, path, O_RDONLY | O_NONBLOCK);
-  const std::uint64_t size = file.size();
+  const File file = File::open(path);
+  const auto size = static_cast<std::uint64_t>(file.size());
   if (size > limit) {
     throw Error(ErrorKind::corrupt, path.string() + ": larger than such a file can be (" +
                                         std::to_string(size) + " bytes)");
   }
   std::vector<std::uint8_t> bytes(size);
-  bytes.resize(file.read(bytes.data(), bytes.size()));
+  bytes.resize(file.read(bytes));
   return bytes;
 }
 
@@ -47,18 +64,20 @@ std::string read_text(const std::filesystem::path& path, std::uint64_t limit) {
 }
 
 std::filesystem::path temporary_name(const std::filesystem::path& path) {
-  static std::atomic<std::uint64_t> count = 0;
-  std::filesystem::path name = path;
-  name += ".tmp" + std::to_string(::getpid()) + "-" + std::to_string(count++);
-  return name;
+  return with_ending(path, ".tmp" + std::to_string(::getpid()) + "-" + unforeseeable());
 }
 
+// Before they were made so that nobody can foresee them, such names had a number from 0 at the end.
 bool is_left_temporary(const std::filesystem::path& path) {
-  static const std::regex kEnding("\\.tmp([0-9]{1,9})-[0-9]+$");
+  static const std::regex kEnding("\\.tmp([0-9]{1,9})-[0-9a-f]+$");
   const std::string name = path.filename().string();
   std::smatch match;
   return std::regex_search(name, match, kEnding) && ::kill(std::stoi(match[1]), 0) != 0 &&
          errno == ESRCH;
+}
+
+std::filesystem::path partial_name(const std::filesystem::path& path, const std::string& ending) {
+  return with_ending(path, ".partial-" + unforeseeable() + ending);
 }
 
 void write_file_atomically(const std::filesystem::path& path, std::span<const std::uint8_t> bytes) {
@@ -83,21 +102,16 @@ std::vector<std::string> names_in(const std::filesystem::path& folder) {
   return names;
 }
 
-bool is_own_folder(const std::filesystem::path& path) {
-  std::error_code missing;
-  return std::filesystem::is_directory(std::filesystem::symlink_status(path, missing));
-}
-
-void make_folders(const std::filesystem::path& folder) {
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  require_done(error, folder.string() + ": cannot make the folder");
-}
-
 void rename(const std::filesystem::path& from, const std::filesystem::path& to) {
   std::error_code error;
   std::filesystem::rename(from, to, error);
   require_done(error, from.string() + ": cannot be moved to " + to.string());
+}
+
+void remove(const std::filesystem::path& path) {
+  std::error_code error;
+  std::filesystem::remove(path, error);
+  require_done(error, path.string() + ": cannot remove");
 }
 
 void remove_all(const std::filesystem::path& path) {
@@ -107,13 +121,12 @@ void remove_all(const std::filesystem::path& path) {
 }
 
 std::int64_t file_size(const std::filesystem::path& path) {
-  return static_cast<std::int64_t>(File(path, path, O_RDONLY | O_NONBLOCK).size());
+  return File::open(path).size();
 }
 
 std::uint32_t crc32_of_file(const std::filesystem::path& path, std::int64_t offset,
                             std::int64_t size) {
-  const File file(path, path, O_RDONLY | O_NONBLOCK);
-  static_cast<void>(file.size());  // is it one?
+  const File file = File::open(path);
   std::vector<std::uint8_t> buffer(std::size_t{1} << 18);
   std::uint32_t sum = 0;
   for (std::int64_t done = 0; done < size;) {
@@ -134,7 +147,7 @@ bool has_unwritten_sector(const std::filesystem::path& path, std::int64_t offset
   constexpr std::int64_t kSector = 512;
   // What lies in a sector at the borders may be short, and zeros by chance.
   constexpr std::int64_t kLeast = 64;
-  const File file(path, path, O_RDONLY | O_NONBLOCK);
+  const File file = File::open(path);
   std::vector<std::uint8_t> sector(static_cast<std::size_t>(kSector));
   for (std::int64_t place = offset; place < offset + size;) {
     const std::int64_t end = std::min(offset + size, (place / kSector + 1) * kSector);
@@ -151,13 +164,12 @@ bool has_unwritten_sector(const std::filesystem::path& path, std::int64_t offset
 }
 
 void sync_file(const std::filesystem::path& path) {
-  const File file(path, path, O_RDONLY | O_NONBLOCK);
+  const File file = File::open(path);
   file.sync();
 }
 
 void sync_folder(const std::filesystem::path& folder) {
-  const File file(folder, folder, O_RDONLY | O_DIRECTORY);
-  file.sync();
+  File::open_folder(folder).sync();
 }
 
 void sync_folders_above(const std::filesystem::path& folder) {
@@ -185,54 +197,60 @@ FileLock::~FileLock() {
   }
 }
 
-void copy_file(const std::filesystem::path& from, const std::filesystem::path& to) {
-  std::error_code error;
-  std::filesystem::copy_file(from, to, error);
-  if (error) {
-    const bool there = error == std::errc::file_exists;
-    std::error_code ignored;
-    if (!there) {
-      std::filesystem::remove(to, ignored);
+namespace {
+
+// What is in `source` from `offset` on.
+void copy(const File& source, std::int64_t offset, const File& to) {
+  std::vector<std::uint8_t> buffer(std::size_t{1} << 18);
+  std::int64_t copied = offset;
+  while (const auto data = source.next_data(copied)) {
+    if (data->begin > copied) {
+      to.skip(data->begin - copied);
     }
-    throw Error(there ? ErrorKind::exists : ErrorKind::io,
-                to.string() + ": cannot copy " + from.string() + " there: " + error.message(),
-                error.value());
+    for (copied = data->begin; copied < data->end;) {
+      const auto wanted = std::min(data->end - copied, static_cast<std::int64_t>(buffer.size()));
+      const std::size_t n =
+          source.read_at(copied, std::span(buffer).first(static_cast<std::size_t>(wanted)));
+      if (n == 0) {
+        return;  // somebody has cut the file off just now
+      }
+      to.write(std::span(buffer).first(n));
+      copied += static_cast<std::int64_t>(n);
+    }
+  }
+  if (const std::int64_t size = source.size(); size > copied) {
+    to.skip(size - copied);
+    to.end();
+  }
+}
+
+}  // namespace
+
+void copy_file(const std::filesystem::path& from, const std::filesystem::path& to) {
+  const File source = File::open(from);
+  File made = File::create(to, to);
+  try {
+    made.take_permissions_of(source);
+    copy(source, 0, made);
+    made.close();
+  } catch (...) {
+    ::unlink(to.c_str());
+    throw;
   }
 }
 
 void copy_end_of_file(const std::filesystem::path& from, std::int64_t offset,
                       const std::filesystem::path& to) {
-  const File source(from, from, O_RDONLY | O_NONBLOCK);
-  const std::filesystem::path temporary = temporary_name(to);
-  try {
-    File file(temporary, to, O_WRONLY | O_CREAT | O_TRUNC);
-    std::vector<std::uint8_t> buffer(std::size_t{1} << 18);
-    while (const std::size_t n = source.read_at(offset, buffer)) {
-      file.write(std::span(buffer).first(n));
-      offset += static_cast<std::int64_t>(n);
-    }
-    file.sync();
-    file.close();
-  } catch (...) {
-    ::unlink(temporary.c_str());
-    throw;
-  }
-  if (::rename(temporary.c_str(), to.c_str()) != 0) {
-    throw Error(ErrorKind::io, to.string() + ": cannot put in place: " + std::strerror(errno),
-                errno);
-  }
+  const File source = File::open(from);
+  AtomicFile made(to);
+  copy(source, offset, made.file());
+  made.put_in_place();
 }
 
 void link_or_copy_file(const std::filesystem::path& from, const std::filesystem::path& to) {
-  if (::link(from.c_str(), to.c_str()) != 0) {
+  if (!is_own_file(from) || ::link(from.c_str(), to.c_str()) != 0) {
     base::copy_file(from, to);
   }
-}
-
-void write_file(const std::filesystem::path& path, std::span<const std::uint8_t> bytes) {
-  File file(path, path, O_WRONLY | O_CREAT | O_TRUNC);
-  file.write(bytes);
-  file.close();
 }
 
 }  // namespace avstore::base

@@ -10,39 +10,41 @@
 
 namespace avstore::base {
 
+// Whether a name leads to something, or to a regular file; links are followed. False also where
+// that cannot be found out, as of links that lead in a circle.
+bool is_there(const std::filesystem::path& path);
+bool is_file(const std::filesystem::path& path);
+
 // Whole file, at most `limit` bytes. Throws Error: not_found, io, corrupt (larger than the limit).
 std::vector<std::uint8_t> read_file(const std::filesystem::path& path,
                                     std::uint64_t limit = std::uint64_t{1} << 32);
 std::string read_text(const std::filesystem::path& path,
                       std::uint64_t limit = std::uint64_t{1} << 30);
 
-// A name beside `path` for what is to take its place when it is complete. No other thread or
-// process that runs now has the same.
+// A name beside `path` for what is to take its place when it is complete. Nobody can foresee it.
 std::filesystem::path temporary_name(const std::filesystem::path& path);
 // Whether it is such a name, of a process that does not run any more.
 bool is_left_temporary(const std::filesystem::path& path);
+// The same for what takes long to make, and is named for the user to see what it is.
+std::filesystem::path partial_name(const std::filesystem::path& path,
+                                   const std::string& ending = {});
 
 // Write to a temporary file beside `path`, flush it to disk, and rename it there: whoever looks
 // sees the old file or the whole new one. Throws Error(io) with the system's words.
 void write_file_atomically(const std::filesystem::path& path, std::span<const std::uint8_t> bytes);
 void write_file_atomically(const std::filesystem::path& path, std::string_view text);
 
-// Whether a folder is really there. What a link in a store from a stranger leads to is not the
-// store's.
-bool is_own_folder(const std::filesystem::path& path);
-
-// Make a folder, with those above it; nothing happens if it is there. Throws Error(io).
-void make_folders(const std::filesystem::path& folder);
-
 // What lies in a folder, in no order. Throws Error(io).
 std::vector<std::string> names_in(const std::filesystem::path& folder);
 
-// Give a file or folder another name on its file system, in place of a file of that name or an
-// empty folder. Throws Error(io) with both names.
+// Give a file, folder or link another name on its file system, in place of a file or link of that
+// name or an empty folder. Throws Error(io) with both names.
 void rename(const std::filesystem::path& from, const std::filesystem::path& to);
 
-// Remove a file or a folder with all that is in it; nothing happens if it is not there. Throws
-// Error(io).
+// Remove a file, a link or an empty folder; nothing happens if it is not there. Throws Error(io).
+void remove(const std::filesystem::path& path);
+// Remove a file, a link, or a folder with all that is in it; nothing happens if it is not there.
+// What links lead to stays. Throws Error(io).
 void remove_all(const std::filesystem::path& path);
 
 // Bytes. Throws Error: not_found, io.
@@ -82,15 +84,14 @@ class FileLock {
 };
 
 // A file that is there under one more name, or a copy of it where that cannot be (on another file
-// system); and always a copy. Refuse to replace a file. Throw Error(io or exists).
+// system); and always a copy. Of a link, what it leads to is copied. Holes of a file stay holes: a
+// copy takes no more room on the disk. Refuse to replace anything. Throw Error: exists, io,
+// not_found.
 void link_or_copy_file(const std::filesystem::path& from, const std::filesystem::path& to);
 void copy_file(const std::filesystem::path& from, const std::filesystem::path& to);
-// A copy of what is in a file from a place on, on the disk when this returns. Throws Error: io,
-// not_found.
+// The same of what is in a file from a place on; it is on the disk when this returns, and replaces
+// a file `to`.
 void copy_end_of_file(const std::filesystem::path& from, std::int64_t offset,
                       const std::filesystem::path& to);
-
-// Write a file in place, replacing one that is there; not flushed to disk. Throws Error(io).
-void write_file(const std::filesystem::path& path, std::span<const std::uint8_t> bytes);
 
 }  // namespace avstore::base

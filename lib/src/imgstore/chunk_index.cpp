@@ -282,7 +282,7 @@ std::vector<std::int64_t> find_lost_chunks(const fs::path& folder, const StoreMe
     const std::string data = file.stem().string() + metadata.extension;
     const std::int64_t number = chunk_number(data, metadata);
     if (number >= 0 && (extension == ".npz" || extension == ".yaml") &&
-        !fs::exists(folder / data)) {
+        !base::is_there(folder / data)) {
       lost.insert(number);
     }
   });
@@ -335,7 +335,7 @@ ChunkIndex read_chunk_index(const fs::path& folder, const ChunkFile& chunk,
   } catch (const Error& error) {
     fs::path second = *chunk.index;
     second.replace_extension(".yaml");
-    if (second == *chunk.index || !fs::is_regular_file(folder / second)) {
+    if (second == *chunk.index || !base::is_file(folder / second)) {
       throw;
     }
     ChunkIndex index;

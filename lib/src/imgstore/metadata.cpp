@@ -197,7 +197,8 @@ double modification_time(const std::filesystem::path& file) {
 }
 
 std::string default_created(const std::filesystem::path& folder, const std::string& zone) {
-  const auto absolute = std::filesystem::absolute(folder).lexically_normal();
+  std::error_code unknown;
+  const auto absolute = std::filesystem::absolute(folder, unknown).lexically_normal();
   const auto name =
       absolute.has_filename() ? absolute.filename() : absolute.parent_path().filename();
   const auto named = time_in_folder_name(name.string(), zone);

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "avstore/error.h"
+#include "base/files.h"
 
 namespace avstore::imgstore {
 namespace {
@@ -78,9 +79,9 @@ bool is_usual_number(hid_t type) {
 
 class MotifFile {
  public:
-  explicit MotifFile(const fs::path& file) : path_(file), file_(open(file)) {
-    size_ = fs::file_size(file);
-  }
+  // The size is looked at before HDF5 opens the file: it would wait at a pipe.
+  explicit MotifFile(const fs::path& file)
+      : path_(file), size_(static_cast<std::uint64_t>(base::file_size(file))), file_(open(file)) {}
 
   ExtraData read() {
     ExtraData data;
@@ -106,9 +107,6 @@ class MotifFile {
   static constexpr std::size_t kLargestElement = 65536;
 
   static Handle open(const fs::path& file) {
-    if (!fs::exists(file)) {
-      throw Error(ErrorKind::not_found, file.string() + ": no such file");
-    }
     Handle opened(H5Fopen(file.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), H5Fclose);
     if (!opened.valid()) {
       corrupt(file, "not an HDF5 file, or a damaged one");
@@ -389,7 +387,7 @@ class MotifFile {
   }
 
   const fs::path& path_;
-  std::uint64_t size_ = 0;
+  std::uint64_t size_;
   Handle file_;
 };
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "avstore/error.h"
+#include "base/files.h"
 
 namespace avstore::imgstore {
 namespace {
@@ -65,16 +66,9 @@ zip_t* open_archive(const std::filesystem::path& file) {
   return archive;
 }
 
+// Before libzip opens the file: it would wait at a pipe.
 std::uint64_t size_of(const std::filesystem::path& file) {
-  std::error_code error;
-  const auto status = std::filesystem::status(file, error);
-  if (!std::filesystem::exists(status)) {
-    throw Error(ErrorKind::not_found, file.string() + ": no such file");
-  }
-  const std::uint64_t size = std::filesystem::file_size(file, error);
-  if (error) {
-    throw Error(ErrorKind::io, file.string() + ": cannot read: " + error.message(), error.value());
-  }
+  const auto size = static_cast<std::uint64_t>(base::file_size(file));
   // What a power cut leaves of a file that was not flushed; libzip would say that there is no file.
   if (size == 0) {
     throw Error(ErrorKind::corrupt, file.string() + ": an empty file");

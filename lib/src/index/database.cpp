@@ -1,6 +1,9 @@
 #include "index/database.h"
 
 #include <sqlite3.h>
+#include <sys/stat.h>
+
+#include <algorithm>
 #include <cerrno>
 
 #include <chrono>
@@ -36,13 +39,23 @@ std::string percent_encoded(const std::string& text) {
   return encoded;
 }
 
-// SQLite's name for the file. Always absolute: some builds take a name that starts with "file:" for
-// a URI unasked, and ":memory:" means no file.
-std::string sqlite_name(const std::filesystem::path& location, OpenMode mode) {
-  if (mode == OpenMode::memory) {
-    return ":memory:";
+// Where the file lies, without links in the names of folders: SQLITE_OPEN_NOFOLLOW refuses those
+// too. Always absolute: some builds of SQLite take a name that starts with "file:" for a URI
+// unasked, and ":memory:" means no file.
+std::filesystem::path resolved(const std::filesystem::path& file) {
+  const std::filesystem::path folder = file.has_parent_path() ? file.parent_path() : ".";
+  std::error_code error;
+  const std::filesystem::path place = std::filesystem::canonical(folder, error);
+  if (error) {
+    throw Error(
+        error == std::errc::no_such_file_or_directory ? ErrorKind::not_found : ErrorKind::io,
+        file.string() + ": index database: cannot be opened: " + error.message(), error.value());
   }
-  const std::string name = std::filesystem::absolute(location).string();
+  return place / file.filename();
+}
+
+std::string sqlite_name(const std::filesystem::path& location, OpenMode mode) {
+  const std::string name = location.string();
   return mode == OpenMode::immutable ? "file:" + percent_encoded(name) + "?immutable=1" : name;
 }
 
@@ -51,13 +64,13 @@ int open_flags(OpenMode mode) {
     case OpenMode::memory:
       return SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_MEMORY;
     case OpenMode::read_only:
-      return SQLITE_OPEN_READONLY;
+      return SQLITE_OPEN_READONLY | SQLITE_OPEN_NOFOLLOW;
     case OpenMode::immutable:
-      return SQLITE_OPEN_READONLY | SQLITE_OPEN_URI;
+      return SQLITE_OPEN_READONLY | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_URI;
     case OpenMode::read_write:
-      return SQLITE_OPEN_READWRITE;
+      return SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW;
   }
-  return SQLITE_OPEN_READONLY;
+  return SQLITE_OPEN_READONLY | SQLITE_OPEN_NOFOLLOW;
 }
 
 int primary_code(int code) {
@@ -85,10 +98,14 @@ constexpr std::int64_t free_looks = 100;
 constexpr std::int64_t operations_a_byte = 16;
 constexpr std::int64_t operations_a_row = 100;
 
+// Of a sparse file, what a file system that compresses could have made of so few blocks.
 std::int64_t size_or_nothing(const std::filesystem::path& file) {
-  std::error_code error;
-  const std::uintmax_t size = std::filesystem::file_size(file, error);
-  return error ? 0 : static_cast<std::int64_t>(size);
+  constexpr std::int64_t block = 512;
+  constexpr std::int64_t most_compressed = 32;
+  struct stat status {};
+  return ::stat(file.c_str(), &status) != 0
+             ? 0
+             : std::min<std::int64_t>(status.st_size, status.st_blocks * block * most_compressed);
 }
 
 // No statement of ours needs what is switched off or refused here. Returns SQLite's code.
@@ -236,10 +253,13 @@ void Database::Close::operator()(sqlite3* connection) const noexcept {
 
 Database::Database(const std::filesystem::path& location, OpenMode mode,
                    std::filesystem::path shown_as)
-    : mode_(mode), location_(location), log_(location), shown_as_(std::move(shown_as)) {
+    : mode_(mode),
+      location_(mode == OpenMode::memory ? ":memory:" : resolved(location)),
+      log_(location_),
+      shown_as_(std::move(shown_as)) {
   log_ += "-wal";
   sqlite3* connection = nullptr;
-  const int code = sqlite3_open_v2(sqlite_name(location, mode).c_str(), &connection,
+  const int code = sqlite3_open_v2(sqlite_name(location_, mode).c_str(), &connection,
                                    open_flags(mode) | SQLITE_OPEN_NOMUTEX, nullptr);
   handle_.reset(connection);
   require_done(code);

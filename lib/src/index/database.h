@@ -108,7 +108,8 @@ enum class OpenMode {
 // Error(corrupt): its pages lead to one another in circles, or to the same rows time and again.
 class Database {
  public:
-  // Errors name `shown_as`, which differs from `location` when a private copy is opened.
+  // Errors name `shown_as`, which differs from `location` when a private copy is opened. The folder
+  // of `location` may be reached through links; the file may not be one.
   Database(const std::filesystem::path& location, OpenMode mode, std::filesystem::path shown_as);
   Database(const std::filesystem::path& location, OpenMode mode)
       : Database(location, mode, location) {}

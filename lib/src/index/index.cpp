@@ -35,14 +35,13 @@ void put_in_place(const fs::path& temporary, const fs::path& path) {
 
 void copy_in_place(Database& database, const fs::path& path) {
   const fs::path temporary = base::temporary_name(path);
-  std::error_code ignored;
-  fs::remove(temporary, ignored);
   make_new_file(temporary);
   try {
     database.copy_to(temporary);
     put_in_place(temporary, path);
   } catch (...) {
     remove_companions(temporary);
+    std::error_code ignored;
     fs::remove(temporary, ignored);
     throw;
   }

@@ -1,16 +1,16 @@
 #include "index/opening.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <array>
-#include <cerrno>
-#include <cstdlib>
-#include <cstring>
-#include <fstream>
+#include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <system_error>
+
+#include "avstore/error.h"
+#include "base/file.h"
+#include "base/files.h"
+#include "base/own_files.h"
 
 namespace avstore::index {
 namespace {
@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 
 constexpr std::array companion_suffixes = {"-journal", "-wal", "-shm"};
 
-fs::path companion(const fs::path& path, const char* suffix) {
+fs::path companion(const fs::path& path, std::string_view suffix) {
   fs::path beside = path;
   beside += suffix;
   return beside;
@@ -37,24 +37,12 @@ bool is_complete_by_itself(const fs::path& path) {
          is_absent_or_empty(companion(path, "-journal"));
 }
 
-// SQLite would wait for somebody to write to a pipe.
-void refuse_pipe(const fs::path& path) {
-  std::error_code error;
-  const fs::file_status status = fs::status(path, error);
-  if (fs::is_other(status)) {
-    throw Error(ErrorKind::corrupt, path.string() + ": is a pipe or a device, not a file");
-  }
-}
-
-void copy_for_own_use(const fs::path& from, const fs::path& to) {
-  std::error_code error;
-  fs::copy_file(from, to, error);
-  if (error) {
-    throw Error(
-        ErrorKind::io,
-        from.string() + ": cannot copy to " + to.string() + " to read it there: " + error.message(),
-        error.value());
-  }
+bool ends_with(const base::File& file, std::string_view text) {
+  std::string end(text.size(), '\0');
+  const std::int64_t place = file.size() - static_cast<std::int64_t>(end.size());
+  auto* const bytes = reinterpret_cast<std::uint8_t*>(end.data());
+  return place >= 0 && file.read_at(place, std::span(bytes, end.size())) == end.size() &&
+         end == text;
 }
 
 // A journal whose transaction was over several databases ends with the name of a file, and SQLite
@@ -62,15 +50,47 @@ void copy_for_own_use(const fs::path& from, const fs::path& to) {
 void refuse_journal_with_a_name(const fs::path& path) {
   constexpr std::string_view magic = "\xd9\xd5\x05\xf9\x20\xa1\x63\xd7";
   const fs::path journal = companion(path, "-journal");
-  std::ifstream file(journal, std::ios::binary | std::ios::ate);
-  if (!file || file.tellg() < static_cast<std::streamoff>(magic.size())) {
-    return;
+  try {
+    if (!ends_with(base::File::open(journal), magic)) {
+      return;
+    }
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::not_found) {
+      return;
+    }
+    throw;
   }
-  std::string end(magic.size(), '\0');
-  file.seekg(-static_cast<std::streamoff>(magic.size()), std::ios::end);
-  if (file.read(end.data(), static_cast<std::streamsize>(end.size())) && end == magic) {
-    throw Error(ErrorKind::corrupt,
-                journal.string() + ": a journal that names another file, which avstore's never do");
+  throw Error(ErrorKind::corrupt,
+              journal.string() + ": a journal that names another file, which avstore's never do");
+}
+
+// SQLite writes to a database and to the files beside it, and removes those: none of them may be a
+// link. A pipe would keep SQLite waiting. What is not there does no harm.
+void require_own_files(const fs::path& path) {
+  bool has_journal = false;
+  for (const std::string_view suffix : {"", "-journal", "-wal", "-shm"}) {
+    const fs::path file = companion(path, suffix);
+    const base::Entry entry = base::entry_at(file);
+    has_journal |= suffix == "-journal" && entry == base::Entry::file;
+    if (entry != base::Entry::file && entry != base::Entry::none) {
+      throw Error(ErrorKind::corrupt,
+                  file.string() + (entry == base::Entry::link
+                                       ? ": is a link, and no database is opened through one"
+                                       : ": is a folder, a pipe or a device, not a file"));
+    }
+  }
+  if (has_journal) {
+    refuse_journal_with_a_name(path);
+  }
+}
+
+void copy_for_own_use(const fs::path& from, const fs::path& to) {
+  try {
+    base::copy_file(from, to);
+  } catch (const Error& error) {
+    // Also where a writer has removed a log meanwhile: the database itself is there.
+    throw Error(ErrorKind::io, std::string("cannot copy to read it there: ") + error.what(),
+                error.system_error());
   }
 }
 
@@ -78,7 +98,7 @@ void refuse_journal_with_a_name(const fs::path& path) {
 // reading; in a copy it can. The log's index (-shm) is left behind: SQLite makes it anew.
 OpenedDatabase open_private_copy(const fs::path& path) {
   OpenedDatabase opened;
-  opened.folder = std::make_unique<TemporaryFolder>();
+  opened.folder = std::make_unique<base::TemporaryFolder>("avstore-index-");
   const fs::path copy = opened.folder->path() / "index.sqlite";
   copy_for_own_use(path, copy);
   for (const char* suffix : {"-wal", "-journal"}) {
@@ -102,22 +122,8 @@ void configure(Database& database) {
 
 }  // namespace
 
-TemporaryFolder::TemporaryFolder() {
-  std::string name = (fs::temp_directory_path() / "avstore-index-XXXXXX").string();
-  if (::mkdtemp(name.data()) == nullptr) {
-    throw Error(ErrorKind::io, name + ": cannot make a temporary folder: " + std::strerror(errno),
-                errno);
-  }
-  path_ = name;
-}
-
-TemporaryFolder::~TemporaryFolder() {
-  std::error_code ignored;
-  fs::remove_all(path_, ignored);
-}
-
 OpenedDatabase open_for_reading(const fs::path& path) {
-  refuse_pipe(path);
+  require_own_files(path);
   OpenedDatabase opened;
   opened.database = std::make_unique<Database>(path, OpenMode::read_only);
   if (!opened.database->readable_in_place()) {
@@ -132,8 +138,7 @@ OpenedDatabase open_for_reading(const fs::path& path) {
 }
 
 OpenedDatabase open_to_write(const fs::path& path) {
-  refuse_pipe(path);
-  refuse_journal_with_a_name(path);
+  require_own_files(path);
   OpenedDatabase opened;
   opened.database = std::make_unique<Database>(path, OpenMode::read_write);
   if (!opened.database->writable()) {
@@ -153,15 +158,7 @@ OpenedDatabase open_in_memory() {
 }
 
 void make_new_file(const fs::path& path) {
-  const int descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-  if (descriptor < 0) {
-    const int error = errno;
-    const ErrorKind kind = error == EEXIST   ? ErrorKind::exists
-                           : error == ENOENT ? ErrorKind::not_found
-                                             : ErrorKind::io;
-    throw Error(kind, path.string() + ": cannot create: " + std::strerror(error), error);
-  }
-  ::close(descriptor);
+  base::File::create(path, path).close();
 }
 
 void use_write_ahead_log(Database& database, Commits commits) {

@@ -5,34 +5,24 @@
 #include <filesystem>
 #include <memory>
 
+#include "base/temporary_folder.h"
 #include "index/database.h"
 
 namespace avstore::index {
 
-// A folder of our own below the system's temporary folder; removed with all that is in it.
-class TemporaryFolder {
- public:
-  TemporaryFolder();
-  ~TemporaryFolder();
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
-
 // A connection, and the private copy it may be one to.
 struct OpenedDatabase {
-  std::unique_ptr<TemporaryFolder> folder;  // outlives the connection
+  std::unique_ptr<base::TemporaryFolder> folder;  // outlives the connection
   std::unique_ptr<Database> database;
 };
+
+// Neither a database nor one of the files that SQLite keeps beside it may be a link or anything but
+// a file: that is Error(corrupt). See base/own_files.h.
 
 // An existing database for reading. Throws Error: not_found (no file), corrupt (no database), io.
 OpenedDatabase open_for_reading(const std::filesystem::path& path);
 
-// An existing one for writing; it may be an empty file. Throws Error: not_found, io.
+// An existing one for writing; it may be an empty file. Throws Error: not_found, corrupt, io.
 OpenedDatabase open_to_write(const std::filesystem::path& path);
 
 // A new one without a file.

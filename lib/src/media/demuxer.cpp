@@ -106,6 +106,19 @@ const std::string& self_contained_formats() {
   return kFormats;
 }
 
+// libavformat would wait for somebody to write to a pipe, and read a device without an end.
+void refuse_pipes_and_devices(const std::string& file) {
+  std::error_code unknown;  // of what is not there libavformat will say so
+  switch (std::filesystem::status(file, unknown).type()) {
+    case std::filesystem::file_type::fifo:
+    case std::filesystem::file_type::character:
+    case std::filesystem::file_type::socket:
+      throw Error(ErrorKind::io, file + ": is a pipe or a device, not a file");
+    default:
+      return;
+  }
+}
+
 }  // namespace
 
 bool knows_input_format(const std::string& name) {
@@ -292,6 +305,7 @@ class Demuxer::Impl {
       dictionary.set("use_mfra_for", "pts");
     }
     if (!options.leads_elsewhere) {
+      refuse_pipes_and_devices(url_);
       dictionary.set("pattern_type", "none");  // a % in the name of an image stands for itself
     }
     const AVInputFormat* const format = find_input_format(options.input_format);

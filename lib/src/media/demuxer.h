@@ -73,8 +73,9 @@ bool knows_input_format(const std::string& name);
 // decode order then, see timestamps_in_decode_order().
 class Demuxer {
  public:
-  // Throws Error naming the file: not_found, io, corrupt (not a media file), not_found (no video
-  // stream, or not that stream), unsupported (leads elsewhere), invalid_argument (unknown option).
+  // Throws Error naming the file: not_found, io (also a pipe or a device, unless the source may
+  // lead elsewhere), corrupt (not a media file), not_found (no video stream, or not that stream),
+  // unsupported (leads elsewhere), invalid_argument (unknown option).
   explicit Demuxer(const std::string& url, const DemuxerOptions& options = {});
   Demuxer(Demuxer&&) noexcept;
   Demuxer& operator=(Demuxer&&) noexcept;

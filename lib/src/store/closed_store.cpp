@@ -6,6 +6,7 @@
 #include "avstore/error.h"
 #include "avstore/format.h"
 #include "base/files.h"
+#include "base/own_files.h"
 #include "store/layout.h"
 #include "store/store_index.h"
 
@@ -16,6 +17,19 @@ namespace {
 Rational frame_rate_of(const index::Index& index, Rational otherwise) {
   const Rational rate = parse_rational(index.information(kFrameRateEntry).value_or(""));
   return rate.num > 0 ? rate : otherwise;
+}
+
+// Also files that links lead to, since the store's frames are in them; not folders.
+void sync_contents(const std::filesystem::path& folder) {
+  for (const std::string& name : base::names_in(folder)) {
+    const std::filesystem::path path = folder / name;
+    if (base::is_own_folder(path)) {
+      sync_contents(path);
+    } else if (base::is_file(path)) {
+      base::sync_file(path);
+    }
+  }
+  base::sync_folder(folder);
 }
 
 }  // namespace
@@ -56,14 +70,7 @@ ClosedStore open_closed_store(const std::filesystem::path& folder) {
 }
 
 void sync_store(const std::filesystem::path& folder) {
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
-    if (entry.is_directory()) {
-      base::sync_folder(entry.path());
-    } else if (entry.is_regular_file()) {
-      base::sync_file(entry.path());
-    }
-  }
-  base::sync_folder(folder);
+  sync_contents(folder);
   base::sync_folders_above(folder);
 }
 

@@ -34,7 +34,7 @@ std::optional<ExtraSource> motif_source(const fs::path& folder,
   for (const auto& [kind, extension] :
        {std::pair(ExtraKind::motif_json, ".json"), std::pair(ExtraKind::motif_hdf5, ".h5")}) {
     const fs::path file = current_file(folder, stem + extension);
-    if (fs::is_regular_file(file)) {
+    if (base::is_file(file)) {
       return ExtraSource{chunk.chunk,
                          kind,
                          file,
@@ -65,7 +65,7 @@ std::vector<Place> find_places(const fs::path& folder, const imgstore::StoreMeta
   for (const imgstore::ChunkFile& chunk : chunks) {
     Place place{chunk.chunk, {}, index.chunk(chunk.chunk), {}};
     const fs::path file = current_file(folder, imgstore::chunk_extra_path(metadata, chunk.chunk));
-    if (fs::exists(file)) {
+    if (base::is_there(file)) {
       place.file = file;
     }
     if (place.row && place.row->frame_count == 0) {
@@ -378,7 +378,7 @@ std::vector<ExtraSource> extra_sources(const fs::path& folder) {
     const fs::path path = current_file(folder, imgstore::chunk_extra_path(metadata, chunk.chunk));
     if (auto source = motif_source(folder, metadata, chunk)) {
       by_chunk[chunk.chunk] = std::move(*source);
-    } else if (fs::exists(path)) {
+    } else if (base::is_there(path)) {
       by_chunk[chunk.chunk] = {chunk.chunk, ExtraKind::writer_json, path, {}, {}};
     }
   }

@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "avstore/error.h"
+#include "base/own_files.h"
 #include "store/layout.h"
 
 namespace avstore::store {
@@ -120,7 +121,7 @@ std::optional<bool> is_locked(const fs::path& file) {
 bool is_name_of(const fs::path& file, int descriptor) {
   struct stat open {};
   struct stat named {};
-  return ::fstat(descriptor, &open) == 0 && ::stat(file.c_str(), &named) == 0 &&
+  return ::fstat(descriptor, &open) == 0 && ::lstat(file.c_str(), &named) == 0 &&
          open.st_dev == named.st_dev && open.st_ino == named.st_ino;
 }
 
@@ -183,11 +184,15 @@ RecordingLock::RecordingLock(const fs::path& folder) : file_(folder / kLockFile)
     HeldLocks::of_this_process().add(descriptor_);
     return;
   }
+  // In a store from a stranger a link may lead anywhere, and a pipe or a device takes no text.
+  const base::Entry there = base::entry_at(file_);
+  if (there != base::Entry::file && there != base::Entry::none) {
+    throw Error(ErrorKind::exists, file_.string() + ": is there, and is no file; remove it");
+  }
   do {
     if (descriptor_ >= 0) {
       ::close(descriptor_);
     }
-    // A link is not followed: in a store from a stranger it may lead anywhere.
     descriptor_ =
         ::open(file_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW, 0644);
     if (descriptor_ < 0) {
@@ -247,9 +252,13 @@ bool RecordingLock::is_in_place() const noexcept {
 
 RecordingState recording_state(const fs::path& folder) {
   const fs::path file = folder / kLockFile;
-  std::error_code error;
-  if (!fs::exists(file, error)) {
-    return {};
+  switch (base::entry_at(file)) {
+    case base::Entry::none:
+      return {};
+    case base::Entry::file:
+      break;
+    default:
+      return {Recording::untold, ""};
   }
   const auto owner = parse_owner(read_small_file(file));
   RecordingState state;

@@ -13,7 +13,7 @@ namespace avstore::store {
 class RecordingLock {
  public:
   // Makes the file, or takes one over that was left behind. Throws Error: exists (a writer that is
-  // alive has it), io.
+  // alive has it, or what has the name is no file), io.
   explicit RecordingLock(const std::filesystem::path& folder);
   // Leaves the file.
   ~RecordingLock();
@@ -36,12 +36,13 @@ enum class Recording {
   no,      // there is no .lock
   yes,     // its writer is alive
   left,    // its writer is dead
-  untold,  // it does not say whose it is, as the reference's
+  untold,  // it does not say whose it is, as the reference's, or is no file
 };
 struct RecordingState {
   Recording recording = Recording::no;
   std::string owner;  // such as "process 4711"; empty where it is not told
 };
+// Throws Error(io).
 RecordingState recording_state(const std::filesystem::path& folder);
 
 // Throws Error(exists) if a writer that is alive has the store open.

@@ -9,6 +9,7 @@
 
 #include "avstore/error.h"
 #include "base/files.h"
+#include "base/own_files.h"
 #include "imgstore/metadata.h"
 #include "index/index.h"
 #include "store/aside.h"
@@ -34,14 +35,14 @@ fs::path dropped(const fs::path& folder) {
   return folder / (std::string(kReplacedFolder) + ".dropped");
 }
 
-bool is_there(const fs::path& path) {
-  std::error_code missing;
-  return fs::exists(fs::symlink_status(path, missing));
+// Also of a link that leads nowhere.
+bool has_entry(const fs::path& path) {
+  return base::entry_at(path) != base::Entry::none;
 }
 
 // One that cannot be read may have some.
 bool may_have_frames(const fs::path& folder) {
-  if (!is_there(folder / kMetadataFile)) {
+  if (!has_entry(folder / kMetadataFile)) {
     return false;
   }
   try {
@@ -61,7 +62,7 @@ void finish_moving_back(const fs::path& folder) {
   std::stable_partition(names.begin(), names.end(),
                         [](const std::string& name) { return name != kMetadataFile; });
   for (const std::string& name : names) {
-    if (is_there(folder / name)) {
+    if (has_entry(folder / name)) {
       put_aside(folder, name);  // not of that store
     }
     base::rename(from / name, folder / name);
@@ -106,7 +107,7 @@ ReplacedStore::ReplacedStore(fs::path folder) : folder_(std::move(folder)) {
   }
   base::remove_all(half_moved(folder_));  // no folder of ours
   remove_replaced(folder_);
-  if (is_there(folder_ / kMetadataFile)) {
+  if (has_entry(folder_ / kMetadataFile)) {
     move_away(folder_);
   } else {
     remove_store_files(folder_);  // of one that never had a frame
@@ -120,7 +121,7 @@ ReplacedStore::~ReplacedStore() {
 }
 
 void ReplacedStore::drop() {
-  if (std::exchange(dropped_, true) || !is_there(place_of(folder_))) {
+  if (std::exchange(dropped_, true) || !has_entry(place_of(folder_))) {
     return;
   }
   std::error_code stays;
@@ -157,7 +158,7 @@ bool has_replaced(const fs::path& folder) {
 }
 
 bool is_replaced_left(const fs::path& folder) {
-  return !has_replaced(folder) && (is_there(place_of(folder)) || is_there(dropped(folder)));
+  return !has_replaced(folder) && (has_entry(place_of(folder)) || has_entry(dropped(folder)));
 }
 
 void remove_replaced(const fs::path& folder) {
@@ -166,7 +167,7 @@ void remove_replaced(const fs::path& folder) {
 }
 
 bool must_be_brought_back(const fs::path& folder) {
-  return has_replaced(folder) && !is_there(folder / kMetadataFile) &&
+  return has_replaced(folder) && !has_entry(folder / kMetadataFile) &&
          recording_state(folder).recording != Recording::yes;
 }
 

@@ -7,6 +7,7 @@
 
 #include "avstore/error.h"
 #include "base/files.h"
+#include "base/own_files.h"
 #include "index/opening.h"
 #include "store/layout.h"
 
@@ -15,39 +16,44 @@ namespace {
 
 namespace fs = std::filesystem;
 
-[[noreturn]] void fail(const fs::path& path, const char* what, const std::error_code& error) {
-  throw Error(ErrorKind::io, path.string() + ": " + what + ": " + error.message(), error.value());
-}
-
 // Relative to `folder`: what is to be moved, the database last, and the folders in between.
 struct Contents {
   std::vector<fs::path> files;
   std::vector<fs::path> folders;
 };
 
+// Neither links nor pipes are of a change of ours.
+void add_contents(const fs::path& folder, const fs::path& relative, Contents& found) {
+  for (const std::string& name : base::names_in(folder / relative)) {
+    const fs::path path = relative / name;
+    if (base::is_own_folder(folder / path)) {
+      found.folders.push_back(path);
+      add_contents(folder, path, found);
+    } else if (base::is_own_file(folder / path)) {
+      found.files.push_back(path);
+    } else {
+      throw Error(ErrorKind::corrupt,
+                  (folder / path).string() + ": is no file; nothing is put in place");
+    }
+  }
+}
+
 Contents contents(const fs::path& folder) {
   Contents found;
-  try {
-    for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder)) {
-      const fs::path relative = entry.path().lexically_relative(folder);
-      (entry.is_directory() ? found.folders : found.files).push_back(relative);
-    }
-  } catch (const fs::filesystem_error& error) {
-    fail(folder, "cannot list", error.code());
-  }
+  add_contents(folder, "", found);
   std::sort(found.files.begin(), found.files.end());
   std::stable_partition(found.files.begin(), found.files.end(),
                         [](const fs::path& file) { return file != kIndexFile; });
   return found;
 }
 
-void require_own_folder(const fs::path& folder, const fs::path& file) {
-  fs::path place = folder;
-  for (const fs::path& level : file.parent_path()) {
-    place /= level;
-    if (!base::is_own_folder(place)) {
-      throw Error(ErrorKind::corrupt,
-                  place.string() + ": is no folder of the store; nothing is moved there");
+// Later there would be no way back.
+void require_own_places(const fs::path& folder, const std::vector<fs::path>& files) {
+  for (const fs::path& file : files) {
+    const fs::path place = base::own_path(folder, file);
+    if (!file.parent_path().empty() && !base::is_own_folder(place.parent_path())) {
+      throw Error(ErrorKind::corrupt, place.parent_path().string() +
+                                          ": is no folder of the store; nothing is moved there");
     }
   }
 }
@@ -57,16 +63,9 @@ void put_in_place(const fs::path& staged, const fs::path& place) {
     // A log left there by the database that is replaced would be taken for the new one's.
     index::remove_companions(place);
   }
-  std::error_code error;
-  fs::rename(staged, place, error);
-  if (error) {
-    fail(place, "cannot put in place", error);
-  }
+  base::rename(staged, place);
   if (place.extension() == ".npz") {
-    fs::remove(fs::path(place).replace_extension(".yaml"), error);
-    if (error) {
-      fail(place, "cannot remove the YAML file beside it", error);
-    }
+    base::remove(fs::path(place).replace_extension(".yaml"));
   }
 }
 
@@ -75,7 +74,7 @@ void put_in_place(const fs::path& staged, const fs::path& place) {
 StagedChange::StagedChange(fs::path folder)
     : folder_(std::move(folder)), partial_(folder_ / (std::string(kStagedFolder) + ".partial")) {
   base::remove_all(partial_);
-  base::make_folders(partial_);
+  base::make_own_folders(folder_, partial_.filename());
 }
 
 StagedChange::~StagedChange() {
@@ -84,33 +83,24 @@ StagedChange::~StagedChange() {
 }
 
 fs::path StagedChange::place(const fs::path& relative) const {
-  fs::path path = partial_ / relative;
-  base::make_folders(path.parent_path());
-  return path;
+  return base::make_own_folders(partial_, relative.parent_path()) / relative.filename();
 }
 
 void StagedChange::commit() {
   const Contents staged = contents(partial_);
-  for (const fs::path& file : staged.files) {
-    require_own_folder(folder_, file);  // later there would be no way back
-  }
+  require_own_places(folder_, staged.files);
   for (const fs::path& folder : staged.folders) {
     base::sync_folder(partial_ / folder);
   }
   base::sync_folder(partial_);
-  std::error_code error;
-  fs::rename(partial_, folder_ / kStagedFolder, error);
-  if (error) {
-    fail(partial_, "cannot be renamed", error);
-  }
+  base::rename(partial_, folder_ / kStagedFolder);
   base::sync_folder(folder_);
   finish_staged_change(folder_);
 }
 
 fs::path current_file(const fs::path& folder, const fs::path& relative) {
-  std::error_code missing;
   const fs::path staged = folder / kStagedFolder / relative;
-  return has_staged_change(folder) && fs::exists(staged, missing) ? staged : folder / relative;
+  return has_staged_change(folder) && base::is_there(staged) ? staged : folder / relative;
 }
 
 bool has_staged_change(const fs::path& folder) {
@@ -123,9 +113,7 @@ void finish_staged_change(const fs::path& folder) {
   }
   const fs::path staged = folder / kStagedFolder;
   const Contents found = contents(staged);
-  for (const fs::path& file : found.files) {
-    require_own_folder(folder, file);
-  }
+  require_own_places(folder, found.files);
   for (const fs::path& file : found.files) {
     put_in_place(staged / file, folder / file);
   }

@@ -1,7 +1,5 @@
 #include "store/store_folder.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cctype>
 #include <map>
@@ -60,25 +58,20 @@ bool belongs_to_store(const std::string& name) {
 }
 
 bool is_store(const fs::path& folder) {
-  return fs::exists(folder / kMetadataFile);
+  return base::is_there(folder / kMetadataFile);
 }
 
 // Into a folder where other things lie. metadata.yaml, by which a store is known, comes last.
 void move_contents(const fs::path& from, const fs::path& to) {
-  std::error_code error;
-  std::vector<std::string> names;
-  for (const fs::directory_entry& entry : fs::directory_iterator(from, error)) {
-    names.push_back(entry.path().filename().string());
-  }
+  std::vector<std::string> names = base::names_in(from);
   std::stable_partition(names.begin(), names.end(),
                         [](const std::string& name) { return name != kMetadataFile; });
+  std::error_code error;
   for (const std::string& name : names) {
-    if (!error) {
-      fs::rename(from / name, to / name, error);
+    fs::rename(from / name, to / name, error);
+    if (error) {
+      fail(to, "cannot put the store in place", error);
     }
-  }
-  if (error) {
-    fail(to, "cannot put the store in place", error);
   }
   fs::remove(from, error);  // empty; if it stays it does no harm
 }
@@ -108,7 +101,7 @@ void require_free(const fs::path& folder, bool overwrite) {
   if (empty) {
     return;
   }
-  if (!is_store(folder) && !fs::exists(folder / kLockFile)) {
+  if (!is_store(folder) && !base::is_there(folder / kLockFile)) {
     throw Error(ErrorKind::exists, folder.string() + ": the folder is not empty and no store");
   }
   if (!overwrite) {
@@ -145,24 +138,24 @@ class NewStore {
     if (!place_.has_filename()) {
       place_ = place_.parent_path();
     }
-    temporary_ = place_;
-    temporary_ += ".partial-" + std::to_string(::getpid());
+    temporary_ = base::partial_name(place_);
   }
 
   // Removes what was made, unless it was put in place.
   ~NewStore() {
-    std::error_code error;
-    if (!temporary_.empty() && fs::exists(temporary_, error)) {
-      fs::remove_all(temporary_, error);  // nobody is told: what led here is the error to report
+    if (made_) {
+      std::error_code stays;  // what led here is the error to report
+      fs::remove_all(temporary_, stays);
     }
   }
   NewStore(const NewStore&) = delete;
   NewStore& operator=(const NewStore&) = delete;
 
   const fs::path& make_folder() {
-    // By another process of that number, which was killed.
-    base::remove_all(temporary_);
-    store::make_folder(temporary_);
+    made_ = store::make_folder(temporary_);
+    if (!made_) {
+      throw Error(ErrorKind::exists, temporary_.string() + ": is there already");
+    }
     return temporary_;
   }
 
@@ -180,7 +173,7 @@ class NewStore {
         fail(destination_, "cannot put the store in place", error);
       }
     }
-    temporary_.clear();
+    made_ = false;
   }
 
   // A message about the folder, as one about the place.
@@ -192,6 +185,7 @@ class NewStore {
   fs::path destination_;  // as it was named
   fs::path place_;
   fs::path temporary_;
+  bool made_ = false;  // and not in place yet
   bool overwrite_;
 };
 

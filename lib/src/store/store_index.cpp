@@ -9,6 +9,7 @@
 
 #include "avstore/error.h"
 #include "base/files.h"
+#include "base/own_files.h"
 #include "imgstore/chunk_index.h"
 #include "index/reference.h"
 #include "media/scan.h"
@@ -116,7 +117,7 @@ std::optional<index::Index> open_saved(const fs::path& folder,
   try {
     std::optional<index::Index> index = index::Index::open(file);
     // While it is recorded, files run ahead of their rows.
-    const bool recording = fs::exists(folder / kLockFile);
+    const bool recording = base::entry_at(folder / kLockFile) != base::Entry::none;
     bool renew = false;
     const std::string mismatch =
         recording ? "" : find_difference(folder, metadata, *index, renew, warn);
@@ -174,14 +175,44 @@ OldIndex open_old(const fs::path& file) {
   }
 }
 
+// A folder in .put-aside for what is kept of a database.
+fs::path make_folder_for_kept(const fs::path& folder) {
+  const fs::path kept = free_name(place_aside(folder, "index"));
+  return base::make_own_folders(kept.parent_path(), kept.filename());
+}
+
+// What is in the place of the database or beside it under a name of SQLite's, and is no file: no
+// database is opened with it, and nothing is read of what a link leads to.
+std::vector<std::string> no_files_of_database(const fs::path& folder) {
+  std::vector<std::string> names;
+  for (const char* suffix : {"", "-wal", "-journal", "-shm"}) {
+    names.push_back(std::string(kIndexFile) + suffix);
+  }
+  std::erase_if(names, [&folder](const std::string& name) {
+    const base::Entry entry = base::entry_at(folder / name);
+    return entry == base::Entry::file || entry == base::Entry::none;
+  });
+  return names;
+}
+
+void put_no_files_aside(const fs::path& folder, const Warn& warn) {
+  const std::vector<std::string> names = no_files_of_database(folder);
+  if (names.empty()) {
+    return;
+  }
+  const fs::path kept = make_folder_for_kept(folder);
+  for (const std::string& name : names) {
+    base::rename(folder / name, kept / name);
+    warn((folder / name).string() + ": is no file of the store, and is kept in " + kept.string());
+  }
+}
+
 // A copy of a damaged database with the files beside it, which somebody may read more of than we.
 void keep_damaged(const fs::path& folder, const Warn& warn) {
-  const fs::path kept = free_name(make_aside_folder(folder) / "index");
-  base::make_folders(kept);
+  const fs::path kept = make_folder_for_kept(folder);
   for (const std::string suffix : {"", "-wal", "-journal"}) {
     const std::string name = kIndexFile + suffix;
-    std::error_code missing;
-    if (fs::exists(folder / name, missing)) {
+    if (base::is_own_file(folder / name)) {
       base::copy_end_of_file(folder / name, 0, kept / name);
     }
   }
@@ -466,6 +497,11 @@ OpenedIndex open_index(const fs::path& folder, const imgstore::StoreMetadata& me
             (folder / kIndexFile).string() +
                 ": is not made anew while the store is recorded; only finished chunks are read"};
   }
+  if (const auto names = no_files_of_database(folder); !names.empty()) {
+    return {std::move(made), true,
+            (folder / names.front()).string() +
+                ": stays as it is, since it is no file of the store; avstore index puts it aside"};
+  }
   if (old.is_damaged && !lists_all_chunks(folder, metadata, made)) {
     // Such as of the chunk that a killed writer did not finish: its rows are nowhere else.
     return {std::move(made), true,
@@ -485,6 +521,7 @@ std::int64_t rebuild_index(const fs::path& folder, const Warn& warn) {
   const base::FileLock lock(folder);
   require_not_recording(folder);
   finish_staged_change(folder);
+  put_no_files_aside(folder, warn);
   OldIndex old = open_old(folder / kIndexFile);
   index::Index made = make_index(folder, metadata, old, warn);
   if (old.is_damaged) {

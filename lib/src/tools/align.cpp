@@ -1,5 +1,4 @@
 // avstore align: aligned stores, and images side by side.
-#include <unistd.h>
 #include <algorithm>
 #include <cstring>
 #include <memory>
@@ -9,6 +8,7 @@
 #include "avstore/error.h"
 #include "avstore/format.h"
 #include "avstore/tools.h"
+#include "base/files.h"
 #include "chunk/sensor_image.h"
 #include "media/codec_table.h"
 #include "media/convert.h"
@@ -300,13 +300,13 @@ void write_side_by_side(const Alignment& alignment, const fs::path& destination,
     write_side_by_side_store(alignment, destination, options);
     return;
   }
-  const bool in_the_way = fs::exists(destination);
+  const bool in_the_way = base::is_there(destination);
   if (in_the_way && !options.writer.overwrite) {
     throw Error(ErrorKind::exists, destination.string() + ": is there already");
   }
-  const PassingStore passing(destination.string() + ".partial-" + std::to_string(::getpid()));
+  const PassingStore passing(base::partial_name(destination));
   AlignedWriterOptions writing = options;
-  writing.writer.overwrite = true;
+  writing.writer.overwrite = false;
   write_side_by_side_store(alignment, passing.path(), writing);
   ExportOptions exporting;
   exporting.encoder = options.writer.encoder;

@@ -17,6 +17,7 @@
 #include "avstore/extra.h"
 #include "avstore/format.h"
 #include "avstore/tools.h"
+#include "base/temporary_folder.h"
 #include "media/codec_table.h"
 
 namespace avstore {
@@ -36,30 +37,6 @@ constexpr double kFrameInterval = 0.04;
 // Neighbouring frames differ by kBrightnessStep on average: what is less is the right frame.
 constexpr int kBrightnessStep = 24;
 constexpr double kMostLoss = 8;
-
-class TemporaryFolder {
- public:
-  explicit TemporaryFolder(const fs::path& parent) {
-    std::error_code error;
-    const fs::path place = parent.empty() ? fs::temp_directory_path(error) : parent;
-    std::string name = (place / "avstore-doctor-XXXXXX").string();
-    if (error || ::mkdtemp(name.data()) == nullptr) {
-      throw Error(ErrorKind::io, place.string() + ": cannot make a folder in it: " +
-                                     (error ? error.message() : std::strerror(errno)));
-    }
-    path_ = name;
-  }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
 
 // ---- what is written -----------------------------------------------------------------------
 
@@ -312,7 +289,7 @@ DoctorReport doctor(const DoctorOptions& options) {
   for (const std::string& name : options.formats) {
     static_cast<void>(find_format(name));  // throws if there is none
   }
-  const TemporaryFolder folder(options.folder);
+  const base::TemporaryFolder folder("avstore-doctor-", options.folder);
   std::int64_t done = 0;
   for (const Planned& check : plan) {
     report.checks.push_back(Check(*check.format, check.encoder, check.pixels, folder.path()).run());

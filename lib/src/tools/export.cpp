@@ -1,6 +1,4 @@
 // avstore export: one video file of a store's frames.
-#include <unistd.h>
-
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -342,7 +340,7 @@ Rational nominal_frame_rate(Reader& reader, const ExportPlan& plan) {
 }
 
 void require_writable_name(const fs::path& file, bool overwrite) {
-  if (fs::exists(file) && !overwrite) {
+  if (base::is_there(file) && !overwrite) {
     throw Error(ErrorKind::exists,
                 file.string() +
                     ": is there already; choose another name, or replace it (option overwrite)");
@@ -381,11 +379,7 @@ ExportResult export_video(const fs::path& store, const fs::path& file,
                 store.string() + ": the store has no frames, and a video must have one");
   }
   const IndexRange range = tools::frames_in(options.range, reader);
-  fs::path temporary = file;
-  temporary += ".partial-" + std::to_string(::getpid()) + file.extension().string();
-  // Left by a process of that number which was killed.
-  std::error_code missing;
-  fs::remove(temporary, missing);
+  const fs::path temporary = base::partial_name(file, file.extension().string());
   try {
     ExportPlan plan = tools::plan_export(reader, range);
     const Rational rate = options.encoder.frame_rate.num > 0 ? options.encoder.frame_rate
@@ -403,10 +397,6 @@ ExportResult export_video(const fs::path& store, const fs::path& file,
       throw Error(error.kind(), what, error.system_error());
     }
     throw;
-  } catch (const fs::filesystem_error& error) {
-    std::error_code ignored;
-    fs::remove(temporary, ignored);
-    throw Error(ErrorKind::io, file.string() + ": cannot put in place: " + error.code().message());
   } catch (...) {
     std::error_code ignored;
     fs::remove(temporary, ignored);

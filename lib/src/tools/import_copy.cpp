@@ -339,7 +339,7 @@ std::optional<ImportResult> import_copy(const fs::path& file, const fs::path& st
     return result;
   } catch (const CannotCopy& reason) {
     store::remove_store(store);
-    fs::create_directory(store);
+    store::make_folder(store);
     return cannot(reason.why);
   }
 }

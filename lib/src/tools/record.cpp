@@ -130,7 +130,12 @@ void look_at_store(CameraOptions& camera) {
 }
 
 fs::path without_links(const fs::path& folder) {
-  const fs::path path = fs::weakly_canonical(folder);
+  std::error_code error;
+  const fs::path path = fs::weakly_canonical(folder, error);
+  if (error) {
+    throw Error(ErrorKind::io, folder.string() + ": cannot be followed: " + error.message(),
+                error.value());
+  }
   return path.has_filename() ? path : path.parent_path();
 }
 

@@ -227,7 +227,7 @@ class Reindexer {
     const std::string motif =
         fs::path(imgstore::chunk_path(metadata_, chunk)).stem().string() + ".extra_data.json";
     for (const std::string& name : {imgstore::chunk_extra_path(metadata_, chunk), motif}) {
-      if (fs::exists(folder_ / name)) {
+      if (base::is_there(folder_ / name)) {
         if (const auto text = renumbered_json(folder_ / name, frames)) {
           base::write_file_atomically(staged.place(name), *text);
         }

@@ -13,6 +13,7 @@
 #include "avstore/error.h"
 #include "avstore/tools.h"
 #include "base/files.h"
+#include "base/own_files.h"
 #include "imgstore/chunk_index.h"
 #include "imgstore/extra_data.h"
 #include "imgstore/metadata.h"
@@ -121,7 +122,7 @@ class Repair {
       result_.put_aside = folder_ / store::kAsideFolder;
     }
     for (const fs::path& path : planned.temporary) {
-      remove(folder_ / path);
+      base::remove(base::own_path(folder_, path));
     }
     if (planned.has_replaced_left) {
       store::remove_replaced(folder_);
@@ -129,15 +130,6 @@ class Repair {
   }
 
   // ---- what has no row ----
-
-  static void remove(const fs::path& file) {
-    std::error_code error;
-    fs::remove(file, error);
-    if (error) {
-      throw Error(ErrorKind::io, file.string() + ": cannot remove: " + error.message(),
-                  error.value());
-    }
-  }
 
   void put_rest_aside(const tools::OpenChunk& chunk) {
     if (chunk.bytes <= chunk.bytes_kept || chunk.frames_kept == 0) {
@@ -154,13 +146,11 @@ class Repair {
 
   // What is in a file from `offset` on. Both names are relative: to the store, and to what is kept.
   void copy_aside(const fs::path& relative, std::int64_t offset, const fs::path& name) {
-    const fs::path file = folder_ / relative;
-    result_.put_aside = store::make_aside_folder(folder_);
-    const fs::path copy = result_.put_aside / name;
-    base::make_folders(copy.parent_path());
+    const fs::path file = base::own_path(folder_, relative);
+    const fs::path copy = store::place_aside(folder_, name);
+    result_.put_aside = folder_ / store::kAsideFolder;
     const std::int64_t size = base::file_size(file) - offset;
-    std::error_code missing;
-    if (fs::exists(copy, missing) && base::file_size(copy) == size &&
+    if (base::is_own_file(copy) && base::file_size(copy) == size &&
         base::crc32_of_file(copy, 0, size) == base::crc32_of_file(file, offset, size)) {
       return;  // by a repair that was killed
     }
@@ -190,10 +180,9 @@ class Repair {
 
   // A repair that was killed may have done so before.
   void put_text_aside(const fs::path& name, const std::string& text) {
-    result_.put_aside = store::make_aside_folder(folder_);
-    const fs::path file = result_.put_aside / name;
-    std::error_code missing;
-    if (!fs::exists(file, missing) || base::read_text(file) != text) {
+    const fs::path file = store::place_aside(folder_, name);
+    result_.put_aside = folder_ / store::kAsideFolder;
+    if (!base::is_own_file(file) || base::read_text(file) != text) {
       base::write_file_atomically(store::free_name(file), text);
     }
   }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <system_error>
@@ -10,6 +11,7 @@
 #include "avstore/error.h"
 #include "avstore/format.h"
 #include "base/files.h"
+#include "base/own_files.h"
 #include "base/same_number.h"
 #include "chunk/image_file.h"
 #include "imgstore/chunk_index.h"
@@ -64,6 +66,7 @@ class Planner {
       return;  // else there is nothing to be done about it
     }
     if (is_open) {
+      require_own(row);
       plan_.open.push_back(is_video() ? open_video(row) : open_images(row));
       return;
     }
@@ -74,18 +77,29 @@ class Planner {
     plan_index(row);
   }
 
+  // A chunk that is not finished is written anew. What a link leads to is not the store's.
+  void require_own(const index::ChunkRow& row) const {
+    const fs::path path = folder_ / row.path;
+    if (!(is_video() ? base::is_own_file(path) : base::is_own_folder(path))) {
+      throw Error(ErrorKind::corrupt,
+                  path.string() + ": is not what a recording makes, which is a " +
+                      (is_video() ? "file" : "folder") + " and no link; repair does not change it");
+    }
+  }
+
   void plan_index(const index::ChunkRow& row) {
     const fs::path npz = imgstore::chunk_index_path(metadata_, row.chunk);
     std::vector<fs::path> present;
     for (const fs::path& name : {npz, fs::path(npz).replace_extension(".yaml")}) {
-      std::error_code error;
-      if (fs::exists(folder_ / name, error)) {
+      if (base::is_file(folder_ / name)) {
         present.push_back(name);
       }
     }
     if (present.empty() || is_damaged({row.chunk, row.path, present.front()})) {
       plan_.without_index.push_back(row);
-      plan_.damaged_index.insert(plan_.damaged_index.end(), present.begin(), present.end());
+      // What a link leads to stays where it is, and may be any file of the user's.
+      std::copy_if(present.begin(), present.end(), std::back_inserter(plan_.damaged_index),
+                   [this](const fs::path& name) { return base::is_own_file(folder_ / name); });
     }
   }
 
@@ -187,7 +201,11 @@ class Planner {
     return chunk;
   }
 
+  // A folder that a link leads to is the user's, with all that is in it.
   void find_images_without_row(const index::ChunkRow& row, std::int64_t frames) {
+    if (!base::is_own_folder(folder_ / row.path)) {
+      return;
+    }
     for (const std::string& name : base::names_in(folder_ / row.path)) {
       if (fs::path(name).extension() == extension() && !is_image_before(name, frames)) {
         plan_.without_row.push_back(fs::path(row.path) / name);

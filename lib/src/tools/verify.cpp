@@ -174,7 +174,7 @@ class Verifier {
   // Each check stands for itself: what one cannot get over is not to hide what others would find.
   void check_chunk(const index::ChunkRow& row) {
     const fs::path path = folder_ / row.path;
-    if (!fs::exists(path)) {
+    if (!base::is_there(path)) {
       if (row.frame_count > 0) {
         find(row.path + ": is missing; its " + std::to_string(row.frame_count) +
              " frames are lost");
@@ -208,8 +208,8 @@ class Verifier {
 
   void check_size(const index::ChunkRow& row, const fs::path& path) {
     if (is_video() && row.state == index::ChunkState::closed && row.bytes != 0 &&
-        static_cast<std::int64_t>(fs::file_size(path)) != row.bytes) {
-      find(row.path + ": has " + std::to_string(fs::file_size(path)) +
+        base::file_size(path) != row.bytes) {
+      find(row.path + ": has " + std::to_string(base::file_size(path)) +
            " bytes, the database says " + std::to_string(row.bytes));
     }
   }
@@ -236,10 +236,10 @@ class Verifier {
   void check_names(const index::ChunkRow& row) {
     const std::string name = imgstore::chunk_index_path(metadata_, row.chunk);
     fs::path file = folder_ / name;
-    if (!fs::exists(file)) {
+    if (!base::is_there(file)) {
       file.replace_extension(".yaml");
     }
-    if (!fs::exists(file)) {
+    if (!base::is_there(file)) {
       if (row.state == index::ChunkState::closed) {
         find(name + ": is missing; the database alone has the numbers and times");
       }
@@ -412,8 +412,8 @@ class Verifier {
   void check_image_count(const index::ChunkRow& row, const fs::path& path) {
     const std::string extension = find_format(metadata_.format).extension;
     std::int64_t files = 0;
-    for (const fs::directory_entry& entry : fs::directory_iterator(path)) {
-      files += entry.path().extension() == extension ? 1 : 0;
+    for (const std::string& name : base::names_in(path)) {
+      files += fs::path(name).extension() == extension ? 1 : 0;
     }
     if (files < row.frame_count ||
         (files > row.frame_count && row.state == index::ChunkState::closed)) {

@@ -10,6 +10,7 @@ from ..arguments import Path, native_path, path_text
 from ..errors import Corrupt
 from ..tables import table_of
 from .constants import STORE_MD_FILENAME
+from .files import require_file
 
 # What ties a record to its frame; behind the record's own keys.
 _TIED = ("frame_time", "frame_number", "frame_index")
@@ -54,8 +55,7 @@ def extra_table(folder: str, ignore_corrupt: bool) -> Any:
 def motif_table(path: Path, extension: str) -> Any:
     """The same of one of Motif's files, wherever it lies; numbers as the chunk's index beside it says, if there is one."""
     file = os.path.abspath(path_text(path))
-    with open(file, "rb"):
-        pass  # what is not there is said here
+    require_file(file)  # what is not there is said here
     stem = file[:-len(extension)] if file.endswith(extension) else file
     with tempfile.TemporaryDirectory(prefix="avstore-") as folder:
         for name, text in ((STORE_MD_FILENAME, _METADATA), ("000000.mp4", "")):

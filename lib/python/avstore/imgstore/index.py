@@ -1,6 +1,7 @@
 """Where frames are: numbers and times of all frames of a store, in an SQLite database."""
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import os
@@ -13,6 +14,7 @@ import numpy as np
 
 from ..arguments import Path, path_text
 from .constants import FRAME_MD
+from .files import replacing, require_file, require_own_database
 
 _log = logging.getLogger("imgstore.index")
 
@@ -50,6 +52,7 @@ def _read_yaml(path: str) -> Dict[str, np.ndarray]:
 def _read_chunk_index(path: str) -> Dict[str, np.ndarray]:
     for extension, read in ((".npz", _read_npz), (".yaml", _read_yaml)):
         if os.path.exists(path + extension):
+            require_file(path + extension)
             return read(path + extension)
     raise OSError(f"{path}: there is neither .npz nor .yaml with frame numbers and times")
 
@@ -123,9 +126,10 @@ class ImgStoreIndex:
 
     @classmethod
     def new_from_file(cls, path: Path) -> "ImgStoreIndex":
-        """Open a store's .index.sqlite, which is not changed. Raises FileNotFoundError if there is none."""
+        """Open a store's .index.sqlite, which is not changed. Raises FileNotFoundError if there is none, OSError for a link."""
         if not os.path.isfile(path):
             raise FileNotFoundError(f"{path_text(path)}: there is no index")
+        require_own_database(path_text(path))
         address = pathlib.Path(path_text(path)).resolve().as_uri() + "?mode=ro"
         try:
             return cls(sqlite3.connect(address, uri=True, check_same_thread=False))
@@ -164,15 +168,8 @@ class ImgStoreIndex:
 
     def to_file(self, path: Path) -> None:
         """Save a copy of the database, in place of a file that is there."""
-        fresh = path_text(path) + ".new"
-        with open(fresh, "wb"):
-            pass
-        copy = sqlite3.connect(fresh)
-        try:
+        with replacing(path_text(path)) as fresh, contextlib.closing(sqlite3.connect(fresh)) as copy:
             self._conn.backup(copy)
-        finally:
-            copy.close()
-        os.replace(fresh, path)
 
     def get_all_metadata(self) -> Dict[str, List]:
         """Lists frame_number and frame_time of all frames in order."""

@@ -13,6 +13,7 @@ from ..store import Store
 from ..tools import Format, empty, formats
 from ..writer import Writer, append, create
 from .constants import STORE_MD_FILENAME, STORE_MD_KEY
+from .files import replacing
 from .util import ImageCodecProcessor, ensure_color, ensure_grayscale
 
 ALIASES = {"mjpeg": "mjpeg/avi"}
@@ -187,8 +188,7 @@ def _state_images(path: str, shape: Sequence[int], dtype: Optional[str] = None) 
     text = re.sub(r"^  imgshape:\n(  - \d+\n)+", f"  imgshape:\n{extents}", text, count=1, flags=re.MULTILINE)
     if dtype is not None:
         text = re.sub(r"^  imgdtype: \w+$", f"  imgdtype: {dtype}", text, count=1, flags=re.MULTILINE)
-    with open(file + ".new", "w", encoding="utf-8") as fresh:
+    with replacing(file) as name, open(name, "w", encoding="utf-8") as fresh:
         fresh.write(text)
         fresh.flush()
         os.fsync(fresh.fileno())
-    os.replace(file + ".new", file)

@@ -1,0 +1,38 @@
+#include "base/temporary_folder.h"
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <system_error>
+
+#include "avstore/error.h"
+
+namespace avstore::base {
+namespace {
+
+namespace fs = std::filesystem;
+
+fs::path folder_of_system() {
+  const char* const chosen = std::getenv("TMPDIR");
+  return chosen == nullptr || *chosen == '\0' ? "/tmp" : chosen;
+}
+
+}  // namespace
+
+TemporaryFolder::TemporaryFolder(const std::string& beginning, const fs::path& parent) {
+  std::string name =
+      ((parent.empty() ? folder_of_system() : parent) / (beginning + "XXXXXX")).string();
+  if (::mkdtemp(name.data()) == nullptr) {
+    const int error = errno;
+    throw Error(ErrorKind::io, name + ": cannot make a temporary folder: " + std::strerror(error),
+                error);
+  }
+  path_ = name;
+}
+
+TemporaryFolder::~TemporaryFolder() {
+  std::error_code ignored;
+  fs::remove_all(path_, ignored);
+}
+
+}  // namespace avstore::base
