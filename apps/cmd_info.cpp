@@ -140,6 +140,7 @@ ordered_json as_json(const StoreInfo& info) {
   object["open_for_writing"] = info.open_for_writing;
   object["recording"] = info.recording;
   object["unfinished"] = info.unfinished;
+  object["losses"] = info.losses;
   object["metadata"] = metadata_of(info);
   return object;
 }
@@ -205,6 +206,9 @@ void print_text(const StoreInfo& info, Output& out) {
                                        "listed are there, avstore repair completes the store"
              : info.open_for_writing ? "open: perhaps being recorded, there is a file .lock"
                                      : "closed");
+  for (const std::string& loss : info.losses) {
+    print_line(out, "Lost", loss);
+  }
   print_line(out, "Class", info.store_class);
   print_line(out, "Format", format_text(info));
   print_line(out, "Encoding", info.encoding);

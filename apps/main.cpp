@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <new>
 #include <regex>
@@ -123,6 +124,8 @@ int main(int argc, char** argv) {
   avstore::cli::occupy_standard_streams();
   // A closed pipe is then an error of write(), which Output knows.
   std::signal(SIGPIPE, SIG_IGN);
+  // Else SVT-AV1 reports its settings on standard error at each start.
+  setenv("SVT_LOG", "1", 0);
   try {
     return avstore::cli::run_program(argc, argv);
   } catch (...) {

@@ -1,6 +1,4 @@
 // Headers that most files of the program include, compiled once.
-#pragma once
-
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -3,6 +3,7 @@
 #include <avstore/error.h>
 
 #include <limits>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -100,6 +101,9 @@ ImageView planar_view(const py::array& array, PixelFormat format) {
 }
 
 ImageView array_view(const py::array& array) {
+  if (array.size() == 0) {
+    refuse(array, "is empty");
+  }
   ImageView view;
   view.format = pixel::array;
   view.height = extent(array, 0);
@@ -201,6 +205,9 @@ py::array to_array(Image image, bool writable) {
 }
 
 ArrayImage to_image(const py::array& array, const PixelFormat& format) {
+  if (std::string_view("biufc").find(array.dtype().kind()) == std::string_view::npos) {
+    throw py::type_error("an image that is an array of " + describe(array) + " has no numbers");
+  }
   if (array.ndim() != 2 && array.ndim() != 3) {
     refuse(array, "has no two or three dimensions");
   }

@@ -41,7 +41,8 @@ struct ArrayImage {
 
 // `format` says what the numbers mean. Empty: gray (two dimensions), B, G, R or B, G, R, A of
 // uint8 and uint16, and arrays as they are otherwise. Planar YUV 4:2:0 is an array of 3/2 of
-// the image's rows. Throws Error(invalid_argument) where shape or type do not fit.
+// the image's rows. Throws Error(invalid_argument) where shape or type do not fit, and
+// pybind11::type_error where elements are no numbers.
 ArrayImage to_image(const pybind11::array& array, const PixelFormat& format);
 
 }  // namespace avstore::python

@@ -65,9 +65,9 @@ py::dict to_dict(const StoreInfo& info) {
                   "metadata_yaml"_a = info.metadata_yaml,
                   "metadata_json"_a = metadata_to_json(info.metadata_yaml),
                   "open_for_writing"_a = info.open_for_writing, "recording"_a = info.recording,
-                  "unfinished"_a = info.unfinished, "number_min"_a = info.number_min.value,
-                  "number_max"_a = info.number_max.value, "time_min"_a = info.time_min.seconds,
-                  "time_max"_a = info.time_max.seconds);
+                  "unfinished"_a = info.unfinished, "losses"_a = py::tuple(to_list(info.losses)),
+                  "number_min"_a = info.number_min.value, "number_max"_a = info.number_max.value,
+                  "time_min"_a = info.time_min.seconds, "time_max"_a = info.time_max.seconds);
 }
 
 // A reader that threads may share: one at a time uses it, and the others wait without the GIL. In

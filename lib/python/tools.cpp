@@ -101,7 +101,14 @@ py::tuple repair_store(const std::string& store, bool dry_run) {
     return repair(store, options);
   });
   return py::make_tuple(result.frames, to_list(result.steps), to_str(result.put_aside.string()),
-                        result.is_whole);
+                        result.is_whole, result.frames_dropped, to_list(result.losses));
+}
+
+py::tuple undo_repair_of(const std::string& store) {
+  const UndoResult result = supervised(
+      py::none(),
+      [&](const Progress& /*told*/, const Notice& /*notice*/) { return undo_repair(store); });
+  return py::make_tuple(result.frames, to_list(result.steps));
 }
 
 std::int64_t rebuild(const std::string& store) {
@@ -139,6 +146,7 @@ void bind_tools(py::module_& module) {
              "overwrite"_a, "save_index"_a, "progress"_a);
   module.def("verify", &verify_store, "store"_a, "deep"_a, "progress"_a);
   module.def("repair", &repair_store, "store"_a, "dry_run"_a);
+  module.def("undo_repair", &undo_repair_of, "store"_a);
   module.def("rebuild_index", &rebuild, "store"_a);
   module.def("reindex", &reindex_store, "store"_a, "ignore_corrupt_extra"_a, "progress"_a);
   module.def("empty", &empty, "store"_a);

@@ -89,6 +89,17 @@ std::string read(const fs::path& file) {
   return bytes;
 }
 
+// What a target throws ends the process, and must not reach what the parent process would do then.
+[[noreturn]] void run(Target target, const std::string& input) noexcept {
+  ::alarm(kSeconds);
+  const rlimit memory{kMemory, kMemory};
+  if (!kIsSanitized && ::setrlimit(RLIMIT_AS, &memory) != 0) {
+    std::abort();
+  }
+  target(reinterpret_cast<const std::uint8_t*>(input.data()), input.size());
+  std::exit(0);
+}
+
 // How the target ended on an input; empty if well.
 std::string outcome_of(Target target, const std::string& input) {
   std::fflush(nullptr);
@@ -97,13 +108,7 @@ std::string outcome_of(Target target, const std::string& input) {
     throw std::runtime_error(std::string("no process can be made: ") + std::strerror(errno));
   }
   if (child == 0) {
-    ::alarm(kSeconds);
-    const rlimit memory{kMemory, kMemory};
-    if (!kIsSanitized && ::setrlimit(RLIMIT_AS, &memory) != 0) {
-      std::abort();
-    }
-    target(reinterpret_cast<const std::uint8_t*>(input.data()), input.size());
-    std::exit(0);
+    run(target, input);
   }
   int status = 0;
   if (::waitpid(child, &status, 0) != child) {

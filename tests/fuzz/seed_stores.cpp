@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "avstore/format.h"
 #include "avstore/writer.h"
 
 namespace avstore::fuzz {
@@ -27,9 +28,11 @@ WriterOptions options_for(std::string_view kind) {
   WriterOptions options;
   options.format = formats.at(kind);
   options.chunk_size = kChunkSize;
-  options.encoder.encoder = "software";
-  options.encoder.threads = 1;
-  options.encoder.keyframe_interval = 2;
+  if (find_format(options.format).video) {
+    options.encoder.encoder = "software";
+    options.encoder.threads = 1;
+    options.encoder.keyframe_interval = 2;
+  }
   options.created_utc = "2026-11-22T06:28:11";
   options.timezone_local = "Europe/Vienna";
   options.metadata_yaml = "subject: 7";

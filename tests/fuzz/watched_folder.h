@@ -17,10 +17,10 @@ class WatchedFolder {
 
   // What a link in the store may lead to.
   static constexpr auto kPlaces = std::to_array<std::string_view>(
-      {"note.txt",          // text
-       "video.mp4",         // of which nothing may be written, but read all
-       "pictures",          // a folder of images, named as those of a chunk
-       "store",             // another store
+      {"note.txt",   // text
+       "video.mp4",  // of which nothing may be written, but read all
+       "pictures",   // a folder of images, named as those of a chunk
+       "store",      // another store
        "store/metadata.yaml",
        "database.sqlite",   // a good one
        "journaled.sqlite",  // SQLite removes victim.txt when it opens it

@@ -1270,10 +1270,55 @@ golden_tests() {
     same "transcode --ignore-corrupt leaves out that chunk" 105 "$(prints extra motif.store | wc -l)"
 }
 
+# What is in a store's folder, with and without times. SQLite's index of a log is not part of what it holds.
+state_of() {
+    (cd "$1" && find . -printf '%p %s %T@ %C@\n' | sort && find . -type f | sort | xargs md5sum)
+}
+bytes_of() {
+    (cd "$1" && find . -type f ! -name '*-shm' | sort | xargs md5sum)
+}
+
+# killed.store with a frame's head in the file overwritten: that of one in the middle on which no keyframe depends.
+damaged_repair_tests() {
+    cp -r killed.store hurt.store
+    local chunk=hurt.store/000000.mkv before kept dropped place
+    place=$(ffprobe -loglevel quiet -show_entries packet=pos,flags -of csv=p=0 $chunk | grep -v K | sed -n "$((count / 2))s/,.*//p")
+    dd if=/dev/zero of=$chunk bs=1 count=8 seek=$((place - 2)) conv=notrunc status=none
+    before=$(bytes_of hurt.store)
+    ends "repair --dry-run of a damaged recording" 1 "frames? cannot be read and would be dropped" repair hurt.store --dry-run
+    same "repair --dry-run of a damaged recording changes nothing" "$before" "$(bytes_of hurt.store)"
+    av repair hurt.store --dry-run --json
+    kept=$(json 'd["frames"]' <"$out") dropped=$(json 'd["frames_dropped"]' <"$out")
+    same "repair --dry-run --json: every frame is kept or dropped" "$count" $((kept + dropped))
+    same "repair --dry-run --json: some are dropped, others kept" "1 1" "$((dropped > 0)) $((kept > 0))"
+    ends "repair of a damaged recording" 1 "hurt.store: $dropped frames? could not be read and were dropped" repair hurt.store
+    matches "repair of a damaged recording: which" "$dropped of its $count frames cannot be read: frame_number [0-9]" "$(cat "$out")"
+    matches "repair of a damaged recording: where it was put" "lies in hurt.store/.put-aside/repair-1" "$(cat "$out")"
+    same "repair of a damaged recording: what is kept" "$kept" "$(sql hurt.store 'SELECT count(*) FROM frames')"
+    same "repair of a damaged recording: what is in the video" "$kept" \
+        "$(ffprobe -loglevel quiet -count_packets -show_entries stream=nb_read_packets -of csv=p=0 hurt.store/000000.mkv)"
+    av framemd5 hurt.store
+    same "repair of a damaged recording: all of it can be read" "0 $kept" "$status $(grep -vc '^#' "$out")"
+    fails "verify says what repair dropped" "listed on standard output" verify hurt.store
+    matches "verify says what repair dropped: which" "dropped $dropped frames? .*avstore repair --undo" "$(cat "$out")"
+    works "info after frames were dropped" info hurt.store
+    matches "info says what repair dropped" "Lost +000000.mkv: a repair dropped $dropped frame" "$(cat "$out")"
+    same "info --json says what repair dropped" 1 "$(prints info hurt.store --json | json 'len(d["losses"])')"
+    works "repair again" repair hurt.store
+    matches "repair again does not say that all is well" "an earlier repair has dropped frames" "$(cat "$out")"
+    works "repair --undo" repair hurt.store --undo
+    matches "repair --undo says what it does" "000000.mkv: is as it was before the repair" "$(cat "$out")"
+    same "repair --undo brings all bytes back" "$before" "$(bytes_of hurt.store)"
+    fails "repair --undo once more" "no repair to undo" repair hurt.store --undo
+    av repair hurt.store
+    works "record --append to what was repaired" record "$live" hurt.store --input-format lavfi --frames 5 --append
+    fails "repair --undo after record --append" "lists other frames.*not undone" repair hurt.store --undo
+}
+
 # A recording that is killed, completed, and gone on with.
 repair_tests() {
     "$avstore" record "$live" killed.store --input-format lavfi --format h264/mkv --chunk-size 1000 >/dev/null 2>&1 </dev/null &
-    local recorder=$! count
+    local recorder=$! count before
     until (( $(sql killed.store 'SELECT count(*) FROM frames' 2>/dev/null || echo 0) > 20 )); do
         kill -0 $recorder || break
     done
@@ -1288,9 +1333,14 @@ repair_tests() {
     matches "verify says what repair would do" "to repair: 000000.mkv: is finished, with $count frames" "$(cat "$out")"
     fails "record --append to a killed recording" "avstore repair completes it" \
         record "$live" killed.store --input-format lavfi --frames 5 --append
+    before=$(state_of killed.store)
     works "repair --dry-run" repair killed.store --dry-run
-    same "repair --dry-run changes nothing" "yes" "$([[ -e killed.store/.lock ]] && echo yes)"
+    same "repair --dry-run changes nothing" "$before" "$(state_of killed.store)"
+    damaged_repair_tests
     works "repair" repair killed.store
+    av import clip.mp4 unrepaired.store --copy
+    fails "repair --undo where there is nothing to undo" "no repair to undo" repair unrepaired.store --undo
+    misused "repair --undo --dry-run" "excludes" repair killed.store --undo --dry-run
     works "verify after repair" verify killed.store --deep
     same "repair: every frame" "$count" "$(sql killed.store 'SELECT count(*) FROM frames')"
     same "repair: the index of numbers" "$count" \
@@ -1376,7 +1426,7 @@ tools_tests() {
     same "doctor where nothing works: status" 1 $?
     matches "doctor where nothing works: the table" 'npy +gray8 +FAILED' "$(cat "$out")"
     matches "doctor where nothing works: message" '^avstore: not everything works' "$(cat "$err")"
-    fails "doctor where nothing can be written" "cannot make a folder" doctor --format png --folder no/such
+    fails "doctor where nothing can be written" "cannot make a temporary folder" doctor --format png --folder no/such
 }
 
 if ! make_media; then

@@ -44,5 +44,5 @@ TEST_CASE("doctor finds what works") {
   options.formats = {"png"};
   options.folder = folder.path() / "missing";
   CHECK_THAT(error_of([&] { avstore::doctor(options); }).what(),
-             ContainsSubstring("cannot make a folder"));
+             ContainsSubstring("cannot make a temporary folder"));
 }

@@ -1,4 +1,6 @@
 // What the settings of encoders do to the files, against ffmpeg and ffprobe.
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -341,6 +343,24 @@ TEST_CASE("options of the encoder go by libav's names") {
     write_store(store, options, pixel::gray8, plain_names(2));
     CHECK(Reader(store).frame_count() == 2);
   }
+}
+
+// It is the program's that uses the library, and another thread of it may read it just then.
+TEST_CASE("no encoder changes the environment") {
+  const std::string format = GENERATE("av1/mkv", "hevc/mkv", "avc1/mp4", "mjpeg/avi", "jpg");
+  const TemporaryFolder folder;
+  CHECK(in_child([&] {
+          const auto variables = [] {
+            std::vector<std::string> all;
+            for (char** variable = environ; *variable != nullptr; ++variable) {
+              all.emplace_back(*variable);
+            }
+            return all;
+          };
+          const auto before = variables();
+          write_store(folder.path() / "store", options_of(format), 2);
+          return variables() == before ? "unchanged" : variables().back();
+        }) == "unchanged");
 }
 
 // The encoder writes its settings into the video. With more than one such thread it may never end.

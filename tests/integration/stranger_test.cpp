@@ -35,13 +35,14 @@
 #include "support/outcome.h"
 #include "support/processes.h"
 #include "support/programs.h"
+#include "support/sample.h"
 
 namespace {
 
 namespace fs = std::filesystem;
 using namespace avstore;        // NOLINT
 using namespace avstore::test;  // NOLINT
-using Catch::Matchers::Contains;
+using Catch::Matchers::ContainsSubstring;
 using Catch::Matchers::StartsWith;
 
 constexpr const char* kSecret = "a secret of the user's";
@@ -367,25 +368,6 @@ std::vector<Case> all_cases() {
   return cases;
 }
 
-// One at random of each of `most` equal parts of the list; all of them in a full run.
-std::vector<Case> sampled(const std::vector<Case>& cases, std::size_t most) {
-  const char* const full = std::getenv("AVSTORE_TEST_FULL");
-  if (full != nullptr && *full != '\0') {
-    return cases;
-  }
-  const char* const chosen = std::getenv("AVSTORE_TEST_SEED");
-  const unsigned seed = chosen == nullptr ? 1 : static_cast<unsigned>(std::atoi(chosen));
-  std::printf("sampled traps: %zu of %zu cases, seed %u\n", most, cases.size(), seed);
-  std::mt19937 random(seed);
-  std::vector<Case> sample;
-  for (std::size_t i = 0; i < most; ++i) {
-    const std::size_t begin = i * cases.size() / most;
-    const std::size_t end = (i + 1) * cases.size() / most;
-    sample.push_back(cases[begin + random() % (end - begin)]);
-  }
-  return sample;
-}
-
 }  // namespace
 
 TEST_CASE("whatever a stranger puts in place of a store's file harms nobody") {
@@ -399,7 +381,10 @@ TEST_CASE("whatever a stranger puts in place of a store's file harms nobody") {
     }
   }
   place.watch();
-  for (const Case& one : sampled(all_cases(), 400)) {
+  const std::vector<Case> cases = all_cases();
+  for (const std::int64_t place_of_case :
+       avstore::test::sample("traps", static_cast<std::int64_t>(cases.size()), 60)) {
+    const Case& one = cases.at(static_cast<std::size_t>(place_of_case));
     copy_store(stores[{one.format, one.state}], place.store());
     put_trap(*one.trap, place, one.name);
     const std::string outcomes = outcomes_of(one.commands, place);
@@ -424,7 +409,7 @@ TEST_CASE("a link to a database with a journal that names a file costs no file")
   Reader reader(place.store(), warned.options());
   CHECK(reader.frame_count() == 7);
   REQUIRE_FALSE(warned.lines.empty());
-  CHECK_THAT(warned.lines.back(), Contains("stays as it is"));
+  CHECK_THAT(warned.lines.back(), ContainsSubstring("stays as it is"));
   check_harmless(place, outcomes_of(changing(), place));
 }
 
@@ -453,7 +438,7 @@ TEST_CASE("what is no file beside the database stays until index puts it aside")
   for (int round = 0; round < 2; ++round) {
     Warned warned;
     CHECK(Reader(place.store(), warned.options()).frame_count() == 7);
-    CHECK_THAT(warned.lines.back(), Contains(name + ": stays as it is"));
+    CHECK_THAT(warned.lines.back(), ContainsSubstring(name + ": stays as it is"));
     CHECK_FALSE(fs::exists(place.store() / ".put-aside"));
   }
   CHECK(rebuild_index(place.store(), {}) == 7);
@@ -520,7 +505,7 @@ TEST_CASE("names of temporary files cannot be foreseen") {
     const std::string outcome = in_child([&] {
       for (const std::string name :
            {"metadata.yaml", ".index.sqlite", "000003.npz", "000003.extra.json", "000001.npz"}) {
-        for (int i = 0; i < 300; ++i) {
+        for (int i = 0; i < (avstore::test::is_full_run() ? 300 : 10); ++i) {
           fs::create_symlink(place.home() / "secret.txt",
                              place.store() / (name + ".tmp" + std::to_string(::getpid()) + "-" +
                                               std::to_string(i)));
@@ -593,7 +578,7 @@ TEST_CASE("what cannot be found, made or followed is an error that names it") {
     for (const auto& call : calls) {
       const std::string outcome = outcome_of(call);
       CHECK(is_an_error(outcome));
-      CHECK_THAT(outcome, Contains("xxxxx"));
+      CHECK_THAT(outcome, ContainsSubstring("xxxxx"));
     }
   }
   SECTION("a name of 255 bytes is none too long") {
@@ -625,7 +610,7 @@ TEST_CASE("what cannot be found, made or followed is an error that names it") {
              [&] { import_file(name, parent / "new", import_options(true)); }}) {
       const std::string outcome = outcome_of(call);
       CHECK(is_an_error(outcome));
-      CHECK_THAT(outcome, Contains(name.string()));
+      CHECK_THAT(outcome, ContainsSubstring(name.string()));
     }
   }
   SECTION("no folder for temporary files") {
@@ -641,7 +626,7 @@ TEST_CASE("what cannot be found, made or followed is an error that names it") {
     run("chmod -R u+w " + quoted(parent));
     std::istringstream lines(outcome);
     for (std::string line; std::getline(lines, line);) {
-      CHECK_THAT(line, StartsWith("io: ") && Contains("/nonexistent/temporary"));
+      CHECK_THAT(line, StartsWith("io: ") && ContainsSubstring("/nonexistent/temporary"));
     }
   }
 }

@@ -25,6 +25,7 @@
 #include "support/drawn_store.h"
 #include "support/media_folder.h"
 #include "support/outcome.h"
+#include "support/processes.h"
 #include "support/programs.h"
 
 namespace {
@@ -53,10 +54,12 @@ using avstore::test::draw;
 using avstore::test::error_of;
 using avstore::test::formats_with_real_timing;
 using avstore::test::frame_md5s;
+using avstore::test::in_child;
 using avstore::test::is_intra_only;
 using avstore::test::is_video;
 using avstore::test::odd_names;
 using avstore::test::options_of;
+using avstore::test::outcome_of;
 using avstore::test::plain_names;
 using avstore::test::python;
 using avstore::test::read_text;
@@ -66,6 +69,7 @@ using avstore::test::TemporaryFolder;
 using avstore::test::write_store;
 using avstore::test::wrong_codes;
 using Catch::Matchers::ContainsSubstring;
+using Catch::Matchers::StartsWith;
 
 }  // namespace
 
@@ -246,6 +250,35 @@ TEST_CASE("frames unlike the first are refused, by their number") {
   CHECK(wrong_codes(store).empty());
 }
 
+TEST_CASE("arrays whose elements are no numbers are refused, and the writer goes on") {
+  const std::string format = GENERATE("npy", "bpk", "png", "ffv1/mkv");
+  const std::string dtype =
+      GENERATE("|O", "|V0", "|S0", "|S5", "<U2", "<M8[s]", "<m8[25s]", "|V2000000");
+  CAPTURE(format, dtype);
+  const TemporaryFolder folder;
+  const auto store = folder.path() / "store";
+  const std::vector<std::uint8_t> bytes(4'000'000);
+  ImageView view;
+  view.format = pixel::array;
+  view.width = 1;
+  view.height = 2;
+  view.planes[0] = bytes.data();
+  view.strides[0] = 2'000'000;
+  view.array = {dtype, {2, 1}};
+  const std::string outcome = in_child([&] {
+    Writer writer(store, options_of(format));
+    std::string refused = outcome_of([&] { add(writer, view, {0, 0}); });
+    refused += outcome_of([&] { writer.add(Image(view, nullptr), FrameNumber(0), FrameTime(0)); });
+    add(writer, draw(pixel::gray8, 0).view, {0, 0});
+    writer.close();
+    return refused;
+  });
+  CHECK_THAT(outcome, StartsWith("invalid_argument: ") && ContainsSubstring("'" + dtype + "'"));
+  CHECK_THAT(outcome, !ContainsSubstring("no error"));
+  CHECK(Reader(store).frame_count() == 1);
+  CHECK(wrong_codes(store).empty());
+}
+
 TEST_CASE("a closed writer takes nothing more") {
   const TemporaryFolder folder;
   const auto store = folder.path() / "store";
@@ -288,6 +321,27 @@ TEST_CASE("an encoder that there is not is refused before there is a store") {
   CHECK(error.kind() == ErrorKind::unsupported);
   CHECK_THAT(error.what(), ContainsSubstring("libx246"));
   CHECK(fs::is_empty(folder.path()));
+}
+
+TEST_CASE("a frame rate of numbers that no video holds is refused, not cut off") {
+  const TemporaryFolder folder;
+  const auto store = folder.path() / "store";
+  const std::int64_t large = std::int64_t{1} << 32;
+  write_store(folder.path() / "there", options_of("png"), 2);
+  for (const avstore::Rational& rate : std::vector<avstore::Rational>{
+           {large + 25, 1}, {25, large + 1}, {1, std::int64_t{1} << 31}, {-25, 1}, {25, 0}}) {
+    CAPTURE(rate.num, rate.den);
+    WriterOptions options = options_of("mjpeg/avi");
+    options.encoder.frame_rate = rate;
+    CHECK(error_of([&] { Writer(store, options); }).kind() == ErrorKind::invalid_argument);
+    CHECK_FALSE(fs::exists(store));
+    avstore::ExportOptions exporting;
+    exporting.encoder.frame_rate = rate;
+    CHECK(error_of([&] {
+            avstore::export_video(folder.path() / "there", folder.path() / "a.mp4", exporting);
+          }).kind() == ErrorKind::invalid_argument);
+    CHECK_FALSE(fs::exists(folder.path() / "a.mp4"));
+  }
 }
 
 TEST_CASE("what an encoder does not like is told with the store's path") {

@@ -46,6 +46,18 @@ def test_every_format_reads_as_it_was_written(folder, format, shape):
             np.testing.assert_array_equal(image, drawn)
 
 
+@pytest.mark.parametrize("dtype", [object, "U4", "S4", "M8[ns]", "m8[s]", "V3", [("x", "u1")]], ids=str)
+def test_images_of_no_numbers(folder, dtype):
+    with pytest.raises(TypeError, match="no type of numbers"):
+        imgstore.new_for_format("npy", str(folder / "t"), imgshape=GRAY, imgdtype=dtype, chunksize=5)
+    assert not (folder / "t").exists()
+    with imgstore.new_for_format("npy", str(folder / "s"), imgshape=GRAY, imgdtype=np.uint8, chunksize=5) as store:
+        with pytest.raises(TypeError, match="no numbers"):
+            store.add_image(np.zeros(GRAY, dtype), 0, 0)
+        store.add_image(draw(0), 0, 0)
+    assert imgstore.new_for_filename(str(folder / "s")).frame_count == 1
+
+
 def metadata_in_file(path):
     import yaml
     metadata = yaml.safe_load((path / "metadata.yaml").read_text(encoding="utf-8"))

@@ -31,7 +31,8 @@ def test_all_that_is_public_is_documented():
     assert [name for name, thing in public_functions() if not inspect.getdoc(thing)] == []
     assert [name for name in avstore.__all__ if not inspect.getdoc(getattr(avstore, name))] == []
     text = pydoc.plain(pydoc.render_doc(avstore))
-    assert "any frame, exactly, at once" in text and "create(path" in text
+    # Python 3.13 breaks a long signature into lines.
+    assert "any frame, exactly, at once" in text and re.search(r"\bcreate\(\s*path", text)
 
 
 def fields_of(thing):

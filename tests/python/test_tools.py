@@ -292,8 +292,7 @@ def test_verifying(folder):
         avstore.verify(folder / "none")
 
 
-def test_repairing_what_was_killed(folder):
-    killed = """
+KILLED = """
 import os, sys, numpy, avstore
 w = avstore.create(sys.argv[1], "h264/mkv", chunk_size=15)
 for i in range(40):
@@ -301,18 +300,49 @@ for i in range(40):
 w.sync()
 os.kill(os.getpid(), 9)
 """
-    subprocess.run([sys.executable, "-c", killed, str(folder / "s")], check=False)
+
+
+def contents(store):
+    """All files but SQLite's index of its log, which no database needs."""
+    return {path.name: path.read_bytes() for path in store.rglob("*") if path.is_file() and not path.name.endswith("-shm")}
+
+
+def test_repairing_what_was_killed(folder):
+    subprocess.run([sys.executable, "-c", KILLED, str(folder / "s")], check=False)
     assert avstore.open(folder / "s").info.unfinished
     with pytest.raises(FileExistsError):
         avstore.append(folder / "s")
+    before = contents(folder / "s")
     planned = avstore.repair(folder / "s", dry_run=True)
     assert planned.steps == avstore.verify(folder / "s").repairs != []
+    assert contents(folder / "s") == before
     done = avstore.repair(folder / "s")
-    assert (done.frames, len(done.steps), done.whole) == (40, len(planned.steps), True)
+    assert (done.frames, done.steps, done.whole, done.frames_dropped, done.losses) == (40, planned.steps, True, 0, [])
     assert avstore.verify(folder / "s", deep=True) == (40, 3, [], []) and not (folder / "s/.lock").exists()
     assert np.load(folder / "s/000002.npz")["frame_number"].tolist() == list(range(30, 40))
+    undone = avstore.undo_repair(folder / "s")
+    assert undone.frames == 40 and undone.steps and contents(folder / "s") == before
+    with pytest.raises(avstore.NotFound, match="no repair to undo"):
+        avstore.undo_repair(folder / "s")
     with pytest.raises(FileNotFoundError):
         avstore.repair(folder / "none")
+
+
+def test_frames_that_repair_cannot_keep(folder):
+    subprocess.run([sys.executable, "-c", KILLED, str(folder / "s")], check=False)
+    chunk = chunk_files(folder / "s")[2]
+    coded = bytearray(chunk.read_bytes())
+    coded[len(coded) // 2:] = bytes(len(coded) - len(coded) // 2)
+    chunk.write_bytes(coded)
+    done = avstore.repair(folder / "s")
+    assert done.frames + done.frames_dropped == 40 and 0 < done.frames_dropped <= 10 and not done.whole
+    info = avstore.open(folder / "s").info
+    assert info.losses == tuple(done.losses) and f"dropped {done.frames_dropped} frame" in info.losses[0]
+    assert not avstore.verify(folder / "s").ok
+    with avstore.append(folder / "s") as w:
+        w.add(np.zeros((64, 96), np.uint8), 40, 40)
+    with pytest.raises(ValueError, match="is not undone"):
+        avstore.undo_repair(folder / "s")
 
 
 def test_going_on_with_a_store(folder):

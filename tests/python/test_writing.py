@@ -90,6 +90,9 @@ def test_images_that_do_not_fit(folder):
     for options, image in [
         ({}, np.zeros(5, np.uint8)),
         ({}, np.zeros((0, 5), np.uint8)),
+        ({}, np.zeros((5, 0), np.float64)),
+        ({}, np.zeros((4, 4, 0), np.uint8)),
+        ({}, np.zeros((4, 4, 0), np.float64)),
         ({}, np.zeros((2, 2, 3, 1), np.uint8)),
         ({}, 5),
         ({"pixel_format": "rgb24"}, np.zeros((4, 4), np.uint8)),
@@ -111,6 +114,34 @@ def test_images_that_do_not_fit(folder):
     with pytest.raises(avstore.Unsupported, match="array"):
         with avstore.create(folder / "u", "avc1/mp4") as w:
             w.add(np.zeros((4, 4), np.float64), 0, 0)
+
+
+NO_NUMBERS = [np.full((2, 2), None, object), np.full((2, 2), "text"), np.full((2, 2), b"text"), np.zeros((2, 2), "M8[s]"),
+              np.zeros((2, 2), "m8[25s]"), np.zeros((2, 2), "V0"), np.zeros((2, 2), "V3"), np.zeros((2, 1), "V2000000"),
+              np.zeros((2, 2), [("x", "u1"), ("y", "<f4")])]
+
+
+@pytest.mark.parametrize("array", NO_NUMBERS, ids=lambda array: array.dtype.name)
+@pytest.mark.parametrize("format", ["npy", "bpk", "png", "ffv1/mkv"])
+def test_images_of_no_numbers(folder, format, array):
+    with avstore.create(folder / "s", format) as w:
+        with pytest.raises(TypeError, match="no numbers"):
+            w.add(array, 0, 0)
+        assert w.add(draw(0), 0, 0)
+    assert code_of(avstore.open(folder / "s")[0]) == 0
+    with pytest.raises(TypeError, match="no type of numbers"):
+        avstore.create(folder / "t", format, dtype=array.dtype)
+    assert not (folder / "t").exists()
+
+
+@pytest.mark.parametrize("dtype", ["?", "i1", "u8", ">i2", "f2", "f4", ">f8", "g", "F", "D", "G"])
+@pytest.mark.parametrize("format", ["npy", "bpk"])
+def test_arrays_of_any_numbers(folder, format, dtype):
+    array = np.arange(2 * 3 * 5).reshape(2, 3, 5).astype(dtype)
+    with avstore.create(folder / "s", format, dtype=np.dtype(dtype).newbyteorder("=")) as w:
+        w.add(array, 0, 0)
+    frame = avstore.open(folder / "s")[0]
+    assert frame.dtype == np.dtype(dtype).newbyteorder("=") and np.array_equal(frame, array)
 
 
 def test_numbers_that_do_not_fit(folder):

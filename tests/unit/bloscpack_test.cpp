@@ -46,9 +46,10 @@ TEST_CASE("Arrays of any size and type come back from a Bloscpack file", "[bpk]"
   if (!has_bloscpack()) {
     SKIP("built without Blosc");
   }
-  for (const Bytes& npy : {array_of("|u1", {7, 5}, 35), array_of("<f8", {3, 4, 3}, 288),
-                           array_of("<u2", {1200, 1500}, 3600000), array_of("|u1", {0, 4}, 0),
-                           array_of("|u1", {1024, 1024}, 1048576)}) {
+  for (const Bytes& npy :
+       {array_of("|u1", {7, 5}, 35), array_of("<f8", {3, 4, 3}, 288),
+        array_of("<u2", {1200, 1500}, 3600000), array_of("|u1", {0, 4}, 0),
+        array_of("|u1", {1024, 1024}, 1048576), array_of("|V1500000", {2}, 3000000)}) {
     const Bytes file = npy_to_bloscpack(npy, "a.bpk");
     CHECK(bloscpack_to_npy(file, "a.bpk") == npy);
   }

@@ -129,6 +129,8 @@ TEST_CASE("index: chunks that cannot be are refused") {
   const std::string change =
       GENERATE("first_frame_index = -1", "frame_count = -1",
                "first_frame_index = 9223372036854775807, frame_count = 1", "chunk = -1",
+               "time_base_num = 4294967297", "time_base_num = -1", "time_base_den = 4294967297",
+               "time_base_den = 0", "stream = 4294967296", "stream = -2147483649",
                "chunk_path = '../000007.mp4'", "chunk_path = '/tmp/000007.mp4'", "chunk_path = ''",
                "chunk_path = '.config/000007.mp4'", "chunk_path = '000007/../000007.mp4'",
                "chunk_path = '000008.mp4'", "chunk_path = 'metadata.yaml'", "chunk_path = '7.m/4'",

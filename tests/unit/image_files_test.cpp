@@ -1,4 +1,6 @@
 // Images in files: against what the ffmpeg program and NumPy make of the same files.
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
@@ -14,6 +16,7 @@
 #include "support/image_bytes.h"
 #include "support/media_folder.h"
 #include "support/outcome.h"
+#include "support/processes.h"
 #include "support/programs.h"
 
 namespace {
@@ -29,7 +32,9 @@ using avstore::test::by_ffmpeg;
 using avstore::test::Bytes;
 using avstore::test::converted;
 using avstore::test::ffmpeg_name;
+using avstore::test::in_child;
 using avstore::test::kind_of_error;
+using avstore::test::outcome_of;
 using avstore::test::quoted;
 using avstore::test::random_bytes;
 using avstore::test::read_bytes;
@@ -282,6 +287,29 @@ TEST_CASE("damaged image files are errors or images, never a crash") {
             static_cast<std::uint8_t>(dice());
       }
       check(damaged);
+    }
+  }
+}
+
+TEST_CASE("image files that are too long are refused before they are read") {
+  const TemporaryFolder folder;
+  for (const char* extension : {".png", ".tif", ".bmp", ".ppm", ".pgm", ".jpg"}) {
+    for (const std::uint64_t size :
+         {(std::uint64_t{1} << 32) + 1, std::uint64_t{1} << 32, (std::uint64_t{1} << 32) - 1,
+          std::uint64_t{1} << 31, (std::uint64_t{1} << 31) - 65}) {
+      const fs::path file = folder.path() / ("image" + std::string(extension));
+      write_bytes(file, {});
+      fs::resize_file(file, size);  // a hole
+      CAPTURE(extension, size);
+      const std::string outcome = in_child([&] {
+        const std::string ends_with = outcome_of([&] { avstore::read_image(file); });
+        rusage used{};
+        getrusage(RUSAGE_SELF, &used);
+        constexpr long kMuch = 1 << 20;  // KiB
+        return used.ru_maxrss < kMuch ? ends_with : "much memory: " + ends_with;
+      });
+      CHECK_THAT(outcome, Catch::Matchers::StartsWith("corrupt: " + file.string()) &&
+                              ContainsSubstring(std::to_string(size)));
     }
   }
 }

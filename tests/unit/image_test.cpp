@@ -88,6 +88,42 @@ TEST_CASE("sizes that no image has") {
         ErrorKind::invalid_argument);
 }
 
+TEST_CASE("arrays that are no images") {
+  const Bytes bytes(64);
+  ImageView view;
+  view.format = pixel::array;
+  view.width = 2;
+  view.height = 2;
+  view.planes[0] = bytes.data();
+  view.strides[0] = 32;
+  for (const std::string dtype :
+       {"<f4", "=f8", ">u2", "|b1", "u1", "<f2", "<f16", "<c8", "<c16", "<i8"}) {
+    view.array = {dtype, {2, 2}};
+    const std::size_t element = std::stoul(dtype.substr(dtype.find_first_of("0123456789")));
+    CAPTURE(dtype);
+    CHECK(avstore::packed_size(view) == 4 * element);
+    CHECK(avstore::pack(view).size() == 4 * element);
+  }
+  for (const std::string dtype :
+       {"|O", "O8", "", "<", "|V0", "|V3", "|S5", "|S0", "<U2", "<M8[25s]", "<m8", "<f3", "<u16",
+        "u", "<i99999999999999999999", "uint8", "[('x', '|u1')]"}) {
+    view.array = {dtype, {2, 2}};
+    CAPTURE(dtype);
+    CHECK(kind_of_error([&] { avstore::packed_size(view); }) == ErrorKind::invalid_argument);
+    CHECK(kind_of_error([&] { avstore::pack(view); }) == ErrorKind::invalid_argument);
+    CHECK(kind_of_error([&] { avstore::copy(view); }) == ErrorKind::invalid_argument);
+    CHECK(kind_of_error([&] { avstore::md5(view); }) == ErrorKind::invalid_argument);
+  }
+  using Shape = std::vector<std::int64_t>;
+  for (const Shape& shape :
+       {Shape{}, Shape{2}, Shape{2, 0}, Shape{0, 2}, Shape{2, 2, 0}, Shape{2, 2, -1}, Shape{3, 2},
+        Shape{2, 3}, Shape{2, 2, 1, 1}, Shape{2, 2, INT64_MAX}, Shape{2, 2, INT64_MAX / 4}}) {
+    view.array = {"<f4", shape};
+    CAPTURE(shape);
+    CHECK(kind_of_error([&] { avstore::packed_size(view); }) == ErrorKind::invalid_argument);
+  }
+}
+
 TEST_CASE("names of pixel formats") {
   for (const PixelFormat format : kPixelFormats) {
     CHECK(PixelFormat::from_name(format.name()) == format);

@@ -1,8 +1,11 @@
 // Timestamps in other time bases: against numbers worked out by hand.
 #include <cstdint>
+#include <vector>
 
+#include "avstore/types.h"
 #include "media/rescale.h"
 #include "support/catch.h"
+#include "support/outcome.h"
 
 using avstore::media::rescale;
 
@@ -23,4 +26,17 @@ TEST_CASE("timestamps from one time base to another") {
   CHECK(rescale(302'400'000, {1, 500}, {1, 1'000'000}) == 604'800'000'000);
   CHECK(rescale(INT64_MAX / 4, {1, 1'000'000'000}, {1, 1'000'000'000}) == INT64_MAX / 4);
   CHECK(rescale(9'000'000'000'000'000, {1, 1'000'000}, {1, 1000}) == 9'000'000'000'000);
+}
+
+TEST_CASE("fractions of numbers that are too large for libav are refused, not cut off") {
+  using avstore::Rational;
+  const std::int64_t large = std::int64_t{1} << 32;
+  for (const Rational& odd : std::vector<Rational>{
+           {1, large + 25}, {large + 1, 25}, {-large, 1}, {1, INT64_MAX}, {INT64_MAX, 1}}) {
+    CAPTURE(odd.num, odd.den);
+    CHECK_ERROR(unsupported, rescale(1, odd, {1, 1000}));
+    CHECK_ERROR(unsupported, rescale(1, {1, 1000}, odd));
+    CHECK(avstore::parse_rational(avstore::to_text(odd)) == Rational{0, 1});
+  }
+  CHECK(avstore::parse_rational("2147483647/2147483647") == Rational{2147483647, 2147483647});
 }

@@ -73,6 +73,8 @@ struct StoreInfo {
   bool recording = false;
   // Nobody writes any more, but the last chunk was never finished: its writer failed or was killed.
   bool unfinished = false;
+  // Frames that repair() has dropped because they could not be read: a line for each chunk.
+  std::vector<std::string> losses;
   // Over all frames; meaningless while frame_count is 0.
   FrameNumber number_min, number_max;
   FrameTime time_min, time_max;

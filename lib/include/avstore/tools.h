@@ -112,10 +112,10 @@ struct VerifyResult {
   std::vector<std::string> repairs;   // what repair() would do; empty too while it is recorded
 };
 
-// Check rows against files: the database's integrity, each chunk's file, index file, extra data,
-// number of frames and PTS; deep: every frame decodes, linearly and after seeking
-// to each keyframe alike. A store that is only to be brought back, because the recording that was
-// to replace it was killed, has a repair and no frames.
+// Check rows against files: what repairs have dropped, the database's integrity, each chunk's file,
+// index file, extra data, number of frames and PTS; deep: every frame decodes, linearly and after
+// seeking to each keyframe alike. A store that is only to be brought back, because the recording
+// that was to replace it was killed, has a repair and no frames.
 VerifyResult verify(const std::filesystem::path& store, const VerifyOptions& options);
 
 // Make the database anew from the chunks and their index files. Returns the number of frames.
@@ -124,33 +124,50 @@ VerifyResult verify(const std::filesystem::path& store, const VerifyOptions& opt
 std::int64_t rebuild_index(const std::filesystem::path& store, const Notice& notice);
 
 struct RepairOptions {
-  bool dry_run = false;  // say what would be done, and do nothing
+  bool dry_run = false;  // say what would be done; nothing in the store's folder changes
   Notice notice;
 };
 
 struct RepairResult {
-  std::int64_t frames = 0;         // in the store
+  std::int64_t frames = 0;         // in the store, afterwards
   std::vector<std::string> steps;  // a line for each thing done
-  // Where the bytes, images, chunks and extra data lie that had no row, chunks as they were that
-  // had to be cut, numbers and times of frames whose rows were dropped, and index files that could
-  // not be read; empty if there were none.
+  // A folder in the store's with the files as they were, and, for the user to read, numbers and
+  // times of the frames dropped and extra data of frames without a row; empty if nothing was done.
   std::filesystem::path put_aside;
+  // Frames that had a row and cannot be read.
+  std::int64_t frames_dropped = 0;
   // Whether all frames that were durable are in the chunk that was finished, as they were written.
   // Where not, steps say which.
   bool is_whole = true;
+  // What repairs have dropped of this store, this one and others: a line for each chunk.
+  std::vector<std::string> losses;
 };
 
 // Complete a store whose writer failed or was killed: the last chunk is finished, with its index
-// files, and .lock removed. Frames without a row are no frames of the store; what there is of them
-// is kept in the store's folder `put_aside`. Frames whose bytes are not as they were written stay
-// as they are, and verify() goes on telling of them; if no demuxer gets past them, the chunk ends
-// before the first, and is kept there as it was. The last chunk may be gone: its frames stay
-// listed. A database that is damaged is left alone, Error(corrupt): rebuild_index() makes another,
-// and keeps it. Index files of chunks that are gone or cannot be read are written anew from the
-// database. Nothing is done to a store that is complete. If this is killed, what is left is a store
-// as before or as after, to be repaired like any. Throws Error: not_found (no store), exists (it is
-// being recorded), corrupt, io.
+// files, and .lock removed. Frames without a row are no frames of the store. All frames that can be
+// read are kept, with their numbers and times: damage in the file is got around. Of frames that are
+// kept though their bytes, or those that they are decoded from, are not as they were written,
+// verify() goes on telling. Frames that cannot be read are dropped, so the frame_index of frames
+// behind them becomes less; the store remembers them (StoreInfo::losses, verify()). In a folder of
+// images only the last ones are dropped. The last chunk may be gone: its frames stay listed. A
+// database that is damaged is left alone, Error(corrupt): rebuild_index() makes another, and keeps
+// it. Index files of chunks that are gone or cannot be read are written anew from the database.
+// Nothing is done to a store that is complete. If this is killed, what is left is a store as before
+// or as after, to be repaired like any. Throws Error: not_found (no store), exists (it is being
+// recorded), corrupt, io.
 RepairResult repair(const std::filesystem::path& store, const RepairOptions& options);
+
+struct UndoResult {
+  std::int64_t frames = 0;         // in the store, afterwards
+  std::vector<std::string> steps;  // a line for each thing done
+};
+
+// Undo the last repair that changed the store: the files that it put aside come back byte for byte,
+// and those that it made are removed. If this is killed, calling it again ends it. Throws Error:
+// not_found (no store, or nothing to undo), exists (it is being recorded), invalid_argument (the
+// store has changed since: frames were appended, renumbered, ...; nothing is done then), corrupt,
+// io.
+UndoResult undo_repair(const std::filesystem::path& store);
 
 // Remove all frames and extra data of a store for good; its metadata stays. Throws Error: not_found
 // (no store), exists (a writer has it open, or was killed), io.

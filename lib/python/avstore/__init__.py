@@ -20,7 +20,7 @@ Recording::
         w.add(image, number, time)    # uint8: [rows, columns], or [rows, columns, 3] in the order B, G, R
         w.add_extra(force=0.5)
 
-Whole stores: import_video, transcode, export, verify, repair, rebuild_index, reindex, empty, align.
+Whole stores: import_video, transcode, export, verify, repair, undo_repair, rebuild_index, reindex, empty, align.
 
 Numbers may be Python's or NumPy's, of any width. Times are seconds, usually Unix time.
 Failures derive from `Error`, and each from the exception of Python that says the same (see avstore.errors).
@@ -30,16 +30,17 @@ from .errors import (AvstoreWarning, Corrupt, EndOfStore, Error, Exists, Interru
                      StoreNotFound, Unsupported)
 from .frame import Frame, FrameInfo
 from .store import FrameTable, ReadStatistics, Store, StoreInfo, open
-from .tools import (Encoder, ExportResult, Format, ImportResult, ReindexResult, RepairResult, VerifyResult, empty, encoders, export,
-                    formats, import_video, rebuild_index, reindex, repair, transcode, verify)
+from .tools import (Encoder, ExportResult, Format, ImportResult, ReindexResult, RepairResult, UndoResult, VerifyResult, empty,
+                    encoders, export, formats, import_video, rebuild_index, reindex, repair, transcode, undo_repair, verify)
 from .writer import Latency, Writer, WriterStatistics, append, create
 
 __all__ = [
     "open", "create", "append",
-    "import_video", "transcode", "export", "verify", "repair", "rebuild_index", "reindex", "empty", "align", "formats", "encoders",
+    "import_video", "transcode", "export", "verify", "repair", "undo_repair", "rebuild_index", "reindex", "empty", "align",
+    "formats", "encoders",
     "Store", "Frame", "FrameInfo", "FrameTable", "StoreInfo", "ReadStatistics",
     "Writer", "WriterStatistics", "Latency", "Alignment", "Format", "Encoder",
-    "ImportResult", "ExportResult", "VerifyResult", "RepairResult", "ReindexResult",
+    "ImportResult", "ExportResult", "VerifyResult", "RepairResult", "UndoResult", "ReindexResult",
     "Error", "NotFound", "StoreNotFound", "EndOfStore", "InvalidArgument", "Exists", "Corrupt", "Unsupported", "StorageError",
     "Interrupted", "AvstoreWarning",
 ]

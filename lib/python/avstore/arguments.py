@@ -9,7 +9,7 @@ import numbers
 import operator
 import os
 from fractions import Fraction
-from typing import AbstractSet, Any, Callable, Literal, Mapping, Optional, SupportsFloat, SupportsIndex, Tuple, TypedDict, Union
+from typing import AbstractSet, Any, Callable, List, Literal, Mapping, Optional, SupportsFloat, SupportsIndex, Tuple, TypedDict, Union, cast
 
 import numpy as np
 
@@ -95,6 +95,14 @@ def whole(value: Integer, what: str) -> int:
     raise TypeError(f"{what} must be a whole number, not {type(value).__name__}")
 
 
+def number_type(dtype: Any, what: str) -> np.dtype:
+    """The type of elements that an image can have: TypeError for one of no numbers."""
+    made = np.dtype(dtype)
+    if made.kind not in "biufc":
+        raise TypeError(f"{what} {made} is no type of numbers")
+    return made
+
+
 def array_of(values: Any, what: str) -> np.ndarray:
     """As np.asarray, but of objects (Python's, or what pandas makes of its Int64 and boolean) the whole numbers or bools they are.
 
@@ -126,6 +134,11 @@ def integers(values: Any, what: str) -> np.ndarray:
     if not np.array_equal(whole, array):
         raise InvalidArgument(f"{what} must be whole numbers of at most 64 bits")
     return whole
+
+
+def listed(array: np.ndarray) -> List[Any]:
+    """The elements of an array of one dimension, as Python's own objects. NumPy 2 states no list as the type of tolist()."""
+    return cast(List[Any], array.tolist())
 
 
 def path_text(path: Path) -> str:

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import threading
-from typing import Any, List, Tuple, Union
+from typing import Any, Dict, List, Tuple, Union
 
 import numpy as np
 
@@ -71,8 +71,8 @@ def to_dask(store: Store, block_bytes: Union[int, str, None]) -> Any:
     key = (store._given_path, tuple(store._options.items()), store.info.uuid, frames)
     name = "avstore-" + dask.base.tokenize(key, cuts, store.info.created_utc)
     rest = (0,) * len(shape)
-    graph = {(name, block, *rest): (_read_block, key, start, stop, shape, dtype)
-             for block, (start, stop) in enumerate(zip(cuts, cuts[1:]))}
+    graph: Dict[Any, Any] = {(name, block, *rest): (_read_block, key, start, stop, shape, dtype)
+                             for block, (start, stop) in enumerate(zip(cuts, cuts[1:]))}
     chunks = (tuple(np.diff(cuts).tolist()), *((extent,) for extent in shape))
     return dask.array.Array(HighLevelGraph.from_collections(name, graph), name, chunks, dtype=dtype)
 

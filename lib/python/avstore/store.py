@@ -6,7 +6,7 @@ import functools
 import json
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Iterator, List, Optional, Tuple, Union, overload
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Optional, Tuple, Union, overload
 
 import numpy as np
 
@@ -44,6 +44,7 @@ class StoreInfo:
     metadata_yaml: the user's own metadata, as they stand in metadata.yaml.
     open_for_writing: there is a file .lock. recording: a writer that is alive has the store open now.
     unfinished: nobody writes any more, but the last chunk was never finished; see `repair`.
+    losses: frames that `repair` has dropped because they could not be read: a line for each chunk.
     number_min, number_max: least and greatest frame number; None of a store without frames.
     time_min, time_max: least and greatest time, in seconds; None of a store without frames.
     """
@@ -68,6 +69,7 @@ class StoreInfo:
     open_for_writing: bool
     recording: bool
     unfinished: bool
+    losses: Tuple[str, ...]
     number_min: Optional[int]
     number_max: Optional[int]
     time_min: Optional[float]
@@ -130,8 +132,8 @@ class Store:
     def __init__(self, path: Path, *, pixel_format: Optional[str] = None, raw_sensor: bool = False, threads: int = 0,
                  save_index: bool = True, writable: bool = True):
         """See `avstore.open`."""
-        self._options = {"pixel_format": pixel_format, "raw_sensor": raw_sensor, "threads": threads,
-                         "save_index": save_index, "writable": writable}
+        self._options: Dict[str, Any] = {"pixel_format": pixel_format, "raw_sensor": raw_sensor, "threads": threads,
+                                         "save_index": save_index, "writable": writable}
         self._given_path = absolute_path(path)
         with paths_not_found():
             self._reader = _native.Reader(native_path(self._given_path), pixel_format or "", bool(raw_sensor),

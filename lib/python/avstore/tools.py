@@ -2,7 +2,7 @@
 
 Where a function takes `progress`, that is called now and then with the frames done and to do (0: unknown); returning False stops
 the work, which raises Interrupted, as Ctrl-C does with KeyboardInterrupt. What is stopped or fails leaves no half-made store behind.
-The others (`repair`, `rebuild_index`, `empty`) go on to their end; Ctrl-C counts after it.
+The others (`repair`, `undo_repair`, `rebuild_index`, `empty`) go on to their end; Ctrl-C counts after it.
 """
 from __future__ import annotations
 
@@ -98,16 +98,31 @@ class VerifyResult(NamedTuple):
 class RepairResult(NamedTuple):
     """What `repair` has done.
 
-    frames: in the store.
+    frames: in the store, afterwards.
     steps: a line for each thing done.
-    put_aside: folder of what had no row, and of index files that could not be read; empty if there was nothing.
+    put_aside: folder with the files as they were before; empty if nothing was done.
     whole: all frames that were durable are in the chunk that was finished, as they were written.
+    frames_dropped: how many could not be read, and are no longer in the store.
+    losses: what repairs have dropped of this store, this one and others: a line for each chunk.
     """
 
     frames: int
     steps: List[str]
     put_aside: str
     whole: bool
+    frames_dropped: int
+    losses: List[str]
+
+
+class UndoResult(NamedTuple):
+    """What `undo_repair` has done.
+
+    frames: in the store, afterwards.
+    steps: a line for each thing done.
+    """
+
+    frames: int
+    steps: List[str]
 
 
 class ReindexResult(NamedTuple):
@@ -202,11 +217,23 @@ def verify(store: Path, *, deep: bool = False, progress: Optional[Progress] = No
 def repair(store: Path, *, dry_run: bool = False) -> RepairResult:
     """Complete a store whose recording failed or was killed: the last chunk is finished, and .lock removed.
 
-    Index files of chunks that are gone or cannot be read are written anew from the database. What there is of frames
-    without a row is kept in the store's folder `put_aside`. Nothing is done to a store that is
-    complete. dry_run: only say what would be done. Ctrl-C does not stop it. Raises Exists if it is being recorded.
+    All frames that can be read are kept, with their numbers and times; those that cannot, because bytes are damaged or gone, are
+    dropped, and the store remembers them (`Store.info`, `verify`). Frames that may be wrong stay, and `verify` goes on telling of
+    them. Index files of chunks that are gone or cannot be read are written anew from the database. The files as they were are kept
+    in the store's folder `put_aside`; `undo_repair` brings them back. Nothing is done to a store that is complete. dry_run: only say
+    what would be done. Ctrl-C does not stop it. Raises Exists if it is being recorded.
     """
     return RepairResult(*_native.repair(native_path(store), dry_run))
+
+
+@paths_not_found()
+def undo_repair(store: Path) -> UndoResult:
+    """Undo the last repair that changed a store: what it put aside comes back byte for byte, what it made is removed.
+
+    Ctrl-C does not stop it; killed, it ends when called again. Raises NotFound if there is nothing to undo, InvalidArgument if the
+    store has changed since (nothing is done then), Exists if it is being recorded.
+    """
+    return UndoResult(*_native.undo_repair(native_path(store)))
 
 
 @paths_not_found()

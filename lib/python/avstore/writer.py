@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from . import _native
-from .arguments import Integer, Path, absolute_path, integer, integers, json_text, native_path, native_writer_options
+from .arguments import (Integer, Path, absolute_path, integer, integers, json_text, listed, native_path, native_writer_options,
+                        number_type)
 from .errors import Error, InvalidArgument, paths_not_found
 from .store import FrameTable
 
@@ -79,7 +80,7 @@ class Writer:
                  dtype: Optional[DTypeLike] = None, **options: Any):
         """See `avstore.create` and `avstore.append`."""
         self._shape = None if shape is None else tuple(integer(extent, "shape") for extent in shape)
-        self._dtype = None if dtype is None else np.dtype(dtype)
+        self._dtype = None if dtype is None else number_type(dtype, "dtype")
         self._path = absolute_path(path)
         with paths_not_found():
             self._writer = _native.Writer(native_path(self._path), native_writer_options(options), append)
@@ -95,7 +96,7 @@ class Writer:
 
         image: of the first frame's shape and type: [rows, columns] of uint8 or uint16 is gray, [rows, columns, 3] is
             colour in the order B, G, R, [rows, columns, 4] B, G, R, A, unless the store was created with another
-            `pixel_format`. Arrays of other shapes and types can be kept in the formats npy and bpk.
+            `pixel_format`. Arrays of other shapes and types of numbers can be kept in the formats npy and bpk.
         number: the camera's own counter. time: when it was taken, in seconds, usually Unix time.
 
         Waits while the queue is full, unless `when_full` says otherwise. False if the frame was dropped.
@@ -121,8 +122,8 @@ class Writer:
         numbers and times: of each of its frames, in the order shown. The file must be of the format's container and the
         store's frame size. move: it is gone then. Waits until its frames are durable.
         """
-        self._writer.insert_chunk(native_path(file), integers(numbers, f"{self._path}: frame numbers").tolist(),
-                                  np.asarray(times, np.float64).tolist(), move)
+        self._writer.insert_chunk(native_path(file), listed(integers(numbers, f"{self._path}: frame numbers")),
+                                  listed(np.asarray(times, np.float64)), move)
 
     def sync(self) -> None:
         """Wait until every frame added is durable: it would survive if this process were killed; see `durability`."""

@@ -1,6 +1,4 @@
 // Headers that most files of the Python module include, compiled once.
-#pragma once
-
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>

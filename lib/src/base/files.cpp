@@ -247,6 +247,12 @@ void copy_end_of_file(const std::filesystem::path& from, std::int64_t offset,
   made.put_in_place();
 }
 
+void copy_link(const std::filesystem::path& from, const std::filesystem::path& to) {
+  std::error_code error;
+  std::filesystem::copy_symlink(from, to, error);
+  require_done(error, to.string() + ": cannot make a link");
+}
+
 void link_or_copy_file(const std::filesystem::path& from, const std::filesystem::path& to) {
   if (!is_own_file(from) || ::link(from.c_str(), to.c_str()) != 0) {
     base::copy_file(from, to);

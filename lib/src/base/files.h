@@ -83,6 +83,9 @@ class FileLock {
   int descriptor_;
 };
 
+// Another link to what a link leads to. Refuses to replace anything. Throws Error(io).
+void copy_link(const std::filesystem::path& from, const std::filesystem::path& to);
+
 // A file that is there under one more name, or a copy of it where that cannot be (on another file
 // system); and always a copy. Of a link, what it leads to is copied. Holes of a file stay holes: a
 // copy takes no more room on the disk. Refuse to replace anything. Throw Error: exists, io,

@@ -1,4 +1,5 @@
 #include <charconv>
+#include <limits>
 #include <system_error>
 
 #include "avstore/types.h"
@@ -18,7 +19,9 @@ Rational parse_rational(const std::string& text) {
   }
   const auto bottom = std::from_chars(top.ptr + 1, end, value.den);
   const bool whole = bottom.ec == std::errc() && bottom.ptr == end;
-  return whole && value.num > 0 && value.den > 0 ? value : Rational{0, 1};
+  constexpr std::int64_t kLargestPart = std::numeric_limits<int>::max();  // libav's own limit
+  const auto is_part = [](std::int64_t part) { return part > 0 && part <= kLargestPart; };
+  return whole && is_part(value.num) && is_part(value.den) ? value : Rational{0, 1};
 }
 
 }  // namespace avstore

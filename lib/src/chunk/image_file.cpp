@@ -155,12 +155,21 @@ std::vector<std::uint8_t> encode_image_file(const std::filesystem::path& path,
   return is_npy(path) ? npy : imgstore::npy_to_bloscpack(npy, path.string());
 }
 
-Image decode_image_file(const std::filesystem::path& path, std::vector<std::uint8_t> bytes) {
+Image decode_image_file(const std::filesystem::path& path, const std::vector<std::uint8_t>& bytes) {
+  const std::string name = path.string();
   if (is_bloscpack(path)) {
-    return decode_npy(path.string(), imgstore::bloscpack_to_npy(bytes, path.string()));
+    return decode_npy(name, imgstore::bloscpack_to_npy(bytes, name));
   }
-  return is_npy(path) ? decode_npy(path.string(), bytes)
-                      : media::decode_still(bytes, path.extension().string(), path.string());
+  if (is_npy(path)) {
+    return decode_npy(name, bytes);
+  }
+  return media::decode_still(bytes, path.extension().string(), name);
+}
+
+Image read_image_file(const std::filesystem::path& path) {
+  const bool is_array = is_bloscpack(path) || is_npy(path);
+  return decode_image_file(
+      path, is_array ? base::read_file(path) : base::read_file(path, media::kLongestStill));
 }
 
 ArrayDescription describe_as_array(const ImageView& image) {
@@ -182,7 +191,7 @@ bool loses_depth(const std::string& path, PixelFormat format) {
 }
 
 Image read_image(const std::string& path) {
-  return chunk::decode_image_file(path, base::read_file(path));
+  return chunk::read_image_file(path);
 }
 
 }  // namespace avstore

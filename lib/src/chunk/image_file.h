@@ -19,7 +19,10 @@ std::vector<std::uint8_t> encode_image_file(const std::filesystem::path& path,
                                             const ImageView& image,
                                             const std::map<std::string, std::string>& options);
 
-Image decode_image_file(const std::filesystem::path& path, std::vector<std::uint8_t> bytes);
+// The image in the bytes of such a file, which the path names. Throws Error: corrupt, unsupported.
+Image decode_image_file(const std::filesystem::path& path, const std::vector<std::uint8_t>& bytes);
+// Throws Error: not_found, io, corrupt (also: longer than such a file can be), unsupported.
+Image read_image_file(const std::filesystem::path& path);
 
 // The NumPy type and shape that an image has as an array, such as "uint8" and [48, 64, 3].
 struct ArrayDescription {

@@ -1,6 +1,5 @@
 // Frames of a folder of image files.
 #include "avstore/error.h"
-#include "base/files.h"
 #include "chunk/chunk_reader.h"
 #include "chunk/image_file.h"
 
@@ -16,7 +15,7 @@ class ImageReader final : public ChunkReader {
     const auto path = folder_ / image_file_name(frame_idx, extension_);
     try {
       ++statistics_.files_opened;
-      Image image = decode_image_file(path, base::read_file(path));
+      Image image = read_image_file(path);
       ++statistics_.packets_read;
       ++statistics_.frames_decoded;
       return image;

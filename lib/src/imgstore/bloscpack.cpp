@@ -363,7 +363,11 @@ std::vector<std::uint8_t> npy_to_bloscpack(Bytes npy, const std::string& name) {
   const NpyHeader header = parse_npy_header(npy, npy.size(), name);
   const Bytes data = npy.subspan(header.data_offset);
   const std::size_t element = std::max<std::size_t>(header.element_size(), 1);
-  const std::size_t step = kWrittenChunk / element * element;
+  const std::size_t step = std::max<std::size_t>(kWrittenChunk / element, 1) * element;
+  if (step > BLOSC_MAX_BUFFERSIZE) {
+    throw Error(ErrorKind::unsupported,
+                fmt::format("{}: elements of {} bytes are more than Blosc takes", name, element));
+  }
   const std::size_t chunks = std::max<std::size_t>((data.size() + step - 1) / step, 1);
   const std::size_t last = data.size() - (chunks - 1) * step;
 

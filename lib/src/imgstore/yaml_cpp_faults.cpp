@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
-#include <regex>
 
 #include "imgstore/utf8.h"
 
@@ -89,6 +88,44 @@ std::size_t line_end(std::string_view text, std::size_t at) {
 }
 
 // ---- rewording -----------------------------------------------------------------------------
+
+// "|", ">-", "|2 # comment": what stands before the lines of a block scalar.
+bool is_block_header(std::string_view text) {
+  const std::size_t end = std::min(text.find_first_not_of("+-123456789", 1), text.size());
+  const std::size_t rest = end + spaces_at(text, end);
+  return has_any("|>", text, 0) && (rest == text.size() || (text[rest] == '#' && rest > end));
+}
+
+// A line that may begin a block scalar.
+struct Line {
+  explicit Line(std::string_view line) {
+    std::size_t indicator = std::string_view::npos;
+    for (; has_any(" ", line, node) || (has_any("-?:", line, node) && has_any(" ", line, node + 1));
+         ++node) {
+      indicator = line[node] == ' ' ? indicator : node;
+    }
+    for (header = node; has_any("!&", line, header);) {
+      header = std::min(line.find(' ', header), line.size());
+      header += spaces_at(line, header);
+    }
+    least_indent = node;
+    if (is_block_header(line.substr(header))) {
+      is_element = indicator != std::string_view::npos;
+      least_indent = is_element ? indicator + 1 : node;
+      return;
+    }
+    least_indent = node + 1;
+    do {
+      header = std::min(line.find_first_of("|>", header + 1), line.size());
+    } while (header < line.size() &&
+             !(line[header - 1] == ' ' && is_block_header(line.substr(header))));
+  }
+
+  std::size_t node = 0;          // behind the indentation and the indicators "- ", "? " and ": "
+  std::size_t header = 0;        // the "|" or ">"; the size of the line if there is none
+  bool is_element = false;       // whether that stands behind indicators, not behind a key
+  std::size_t least_indent = 0;  // of the block scalar's lines
+};
 
 // A question mark is an indicator only if it stands alone.
 std::string with_question_marks_marked(std::string_view line) {
@@ -197,33 +234,23 @@ std::string block_content(std::string_view text, std::size_t at, std::string_vie
 }
 
 std::string in_yaml_cpps_words(std::string_view text) {
-  // Indentation and indicators; tags and anchors; a key, if the block scalar is the value of one.
-  static const std::regex kBlockScalar(
-      "((?: |[-?:] )*)((?:[!&][^ ]* +)*)(.* )?[|>][-+1-9]{0,2} *(?:#.*)?");
-  constexpr std::size_t kLongestLine = 1000;  // std::regex recurses with each character
   std::string out;
   bool in_block_scalar = false;
-  std::size_t least_indent = 0;  // of the block scalar's lines
+  std::size_t least_indent = 0;
   while (!text.empty()) {
     const std::string_view line = text.substr(0, line_end(text, 0));
     const std::size_t indent = spaces_at(line, 0);
-    std::match_results<std::string_view::const_iterator> parts;
     if (in_block_scalar && (indent >= least_indent || indent == line.size())) {
       out += line;
-    } else if (line.size() <= kLongestLine &&
-               std::regex_match(line.begin(), line.end(), parts, kBlockScalar)) {
-      const auto start = static_cast<std::size_t>(parts.length(1));
-      const auto properties = static_cast<std::size_t>(parts.length(2));
-      const std::size_t indicator = line.substr(0, start).find_last_of("-?:");
-      const bool is_element = indicator != std::string_view::npos && !parts[3].matched;
-      in_block_scalar = true;
-      least_indent = is_element ? indicator + 1 : parts[3].matched ? start + 1 : start;
-      out += line.substr(0, start + properties);
-      out += is_element && properties > 0 ? '\n' + std::string(start + 1, ' ') : "";
-      out += line.substr(start + properties);
     } else {
-      in_block_scalar = false;
-      out += with_question_marks_marked(line);
+      const Line parts(line);
+      in_block_scalar = parts.header < line.size();
+      least_indent = parts.least_indent;
+      out += with_question_marks_marked(line.substr(0, parts.header));
+      if (parts.is_element && parts.header > parts.node) {
+        out += '\n' + std::string(parts.node + 1, ' ');
+      }
+      out += line.substr(parts.header);
     }
     const std::size_t with_break = std::min(line.size() + 1, text.size());
     out += text.substr(line.size(), with_break - line.size());

@@ -189,6 +189,9 @@ class TreeBuilder : public YAML::EventHandler {
   void OnDocumentEnd() override {}
 
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    if (at_value_of_key_at(mark)) {
+      fail(mark, "a key without a colon");  // which yaml-cpp takes at the end of a text
+    }
     OnScalar(mark, "?", anchor, "null");
   }
 
@@ -237,12 +240,13 @@ class TreeBuilder : public YAML::EventHandler {
 
   void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                        YAML::EmitterStyle::value /*style*/) override {
-    frames_.push_back({new_node(mark, YamlNode::Kind::sequence), mark, tag, anchor});
+    frames_.push_back({new_node(mark, YamlNode::Kind::sequence), false, mark, tag, anchor});
     charge(mark, 0);
   }
   void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
-                  YAML::EmitterStyle::value /*style*/) override {
-    frames_.push_back({new_node(mark, YamlNode::Kind::map), mark, tag, anchor});
+                  YAML::EmitterStyle::value style) override {
+    const bool is_block = style == YAML::EmitterStyle::Block;
+    frames_.push_back({new_node(mark, YamlNode::Kind::map), is_block, mark, tag, anchor});
     charge(mark, 0);
   }
   void OnSequenceEnd() override { close(); }
@@ -251,6 +255,7 @@ class TreeBuilder : public YAML::EventHandler {
  private:
   struct Frame {
     YamlNode node;
+    bool is_block_map;
     YAML::Mark mark;
     std::string tag;
     YAML::anchor_t anchor;
@@ -315,6 +320,15 @@ class TreeBuilder : public YAML::EventHandler {
   bool at_key() const {
     return !frames_.empty() && frames_.back().node.kind == YamlNode::Kind::map &&
            frames_.back().node.items.size() % 2 == 0;
+  }
+
+  bool at_value_of_key_at(const YAML::Mark& mark) const {
+    if (frames_.empty() || !frames_.back().is_block_map ||
+        frames_.back().node.items.size() % 2 == 0) {
+      return false;
+    }
+    const YamlNode& key = frames_.back().node.items.back();
+    return key.line == mark.line + 1 && key.column == mark.column + 1;
   }
 
   void close() {
@@ -389,6 +403,18 @@ void check_characters(std::string_view text) {
   }
 }
 
+// yaml-cpp's words may show one byte of a character.
+std::string as_utf8(std::string_view message) {
+  std::string out;
+  for (std::size_t position = 0; position < message.size();) {
+    const std::size_t start = position;
+    const bool valid = next_code_point(message, position) != kInvalidCodePoint;
+    out += valid ? message.substr(start, position - start) : "?";
+    position += valid ? 0 : 1;
+  }
+  return out;
+}
+
 }  // namespace
 
 YamlNode parse_yaml(std::string_view text, BadTags bad_tags, EqualKeys equal_keys,
@@ -410,7 +436,7 @@ YamlNode parse_yaml(std::string_view text, BadTags bad_tags, EqualKeys equal_key
     try {
       return parse(in_yaml_cpps_words(as_it_is), false);
     } catch (const YAML::Exception&) {
-      fail(refusal.mark, refusal.msg);  // whose place is in the text as it is
+      fail(refusal.mark, as_utf8(refusal.msg));  // whose place is in the text as it is
     }
   }
 }

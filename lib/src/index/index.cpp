@@ -242,8 +242,8 @@ Index Index::create(const fs::path& path) {
   }
 }
 
-Index Index::open(const fs::path& path) {
-  return Index(std::make_unique<Impl>(open_for_reading(path)));
+Index Index::open(const fs::path& path, Reading reading) {
+  return Index(std::make_unique<Impl>(open_for_reading(path, reading)));
 }
 
 Index Index::open_for_writing(const fs::path& path) {

@@ -102,6 +102,12 @@ struct LockWait {
   std::function<void(std::chrono::milliseconds waited)> over;
 };
 
+// Where a database is read.
+enum class Reading {
+  in_place,   // SQLite may write what it keeps beside it: the log's index
+  untouched,  // nothing in the folder changes: what has a log is copied first, see Index::open()
+};
+
 // One connection to one database. For one thread at a time, and not to be carried over a fork.
 //
 // Errors are avstore::Error: not_found (no file, or not a database of avstore's), corrupt (SQLite
@@ -117,7 +123,7 @@ class Index {
   // and on one whose writer was killed. Where both come together it may have to read a private copy
   // in the system's temporary folder. The reference's own databases (without our columns) are
   // not_found here: those are read through the chunks' index files.
-  static Index open(const std::filesystem::path& path);
+  static Index open(const std::filesystem::path& path, Reading reading = Reading::in_place);
   // An existing one, for writing. One writer at a time: a second one's changes throw Error(io) or,
   // where it has not seen the first one's rows, Error(invalid_argument).
   static Index open_for_writing(const std::filesystem::path& path);

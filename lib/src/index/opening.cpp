@@ -122,9 +122,14 @@ void configure(Database& database) {
 
 }  // namespace
 
-OpenedDatabase open_for_reading(const fs::path& path) {
+OpenedDatabase open_for_reading(const fs::path& path, Reading reading) {
   require_own_files(path);
   OpenedDatabase opened;
+  if (reading == Reading::untouched && !is_complete_by_itself(path)) {
+    opened = open_private_copy(path);
+    configure(*opened.database);
+    return opened;
+  }
   opened.database = std::make_unique<Database>(path, OpenMode::read_only);
   if (!opened.database->readable_in_place()) {
     if (is_complete_by_itself(path)) {

@@ -7,6 +7,7 @@
 
 #include "base/temporary_folder.h"
 #include "index/database.h"
+#include "index/index.h"
 
 namespace avstore::index {
 
@@ -20,7 +21,8 @@ struct OpenedDatabase {
 // a file: that is Error(corrupt). See base/own_files.h.
 
 // An existing database for reading. Throws Error: not_found (no file), corrupt (no database), io.
-OpenedDatabase open_for_reading(const std::filesystem::path& path);
+OpenedDatabase open_for_reading(const std::filesystem::path& path,
+                                Reading reading = Reading::in_place);
 
 // An existing one for writing; it may be an empty file. Throws Error: not_found, corrupt, io.
 OpenedDatabase open_to_write(const std::filesystem::path& path);

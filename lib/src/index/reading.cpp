@@ -4,6 +4,7 @@
 #include <functional>
 #include <limits>
 #include <string>
+#include <utility>
 
 #include "base/same_number.h"
 #include "index/impl.h"
@@ -101,15 +102,32 @@ std::string chunk_path(const Database& database, std::int64_t chunk, std::string
   return text;
 }
 
+bool is_possible(Rational time_base) {
+  constexpr std::int64_t most = std::numeric_limits<int>::max();  // libav's own limit
+  return time_base.num >= 0 && time_base.num <= most && time_base.den > 0 && time_base.den <= most;
+}
+
 // Others add the two, and make room for as many frames.
 void require_possible(const Database& database, const ChunkRow& row) {
   constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
+  if (!is_possible(row.time_base)) {
+    database.fail(ErrorKind::corrupt, "chunk " + std::to_string(row.chunk) +
+                                          " is said to have the time base " +
+                                          to_text(row.time_base));
+  }
   if (row.chunk < 0 || row.first_frame_index < 0 || row.frame_count < 0 ||
       row.first_frame_index > most - row.frame_count) {
     database.fail(ErrorKind::corrupt, "chunk " + std::to_string(row.chunk) + " is said to have " +
                                           std::to_string(row.frame_count) + " frames from frame " +
                                           std::to_string(row.first_frame_index) + " on");
   }
+}
+
+int stream_number(const Database& database, std::int64_t number) {
+  if (!std::in_range<int>(number)) {
+    database.fail(ErrorKind::corrupt, std::to_string(number) + " is no stream of a file");
+  }
+  return static_cast<int>(number);
 }
 
 std::vector<ChunkRow> chunk_rows(Database& database, std::int64_t first, std::int64_t last) {
@@ -129,7 +147,7 @@ std::vector<ChunkRow> chunk_rows(Database& database, std::int64_t first, std::in
                     .state = chunk_state(database, query.text(6)),
                     .bytes = query.integer(7),
                     .checksum = query.text(8),
-                    .stream = static_cast<int>(query.integer(9)),
+                    .stream = stream_number(database, query.integer(9)),
                     .packet_count = query.integer(10)});
     require_possible(database, rows.back());
   }

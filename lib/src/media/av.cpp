@@ -112,6 +112,19 @@ void Dictionary::require_all_used(const std::string& where) const {
   }
 }
 
+int to_int(std::int64_t number, std::string_view what) {
+  if (!std::in_range<int>(number)) {
+    throw Error(ErrorKind::unsupported, std::string(what) + ": " + std::to_string(number) +
+                                            " is more than FFmpeg can count");
+  }
+  return static_cast<int>(number);
+}
+
+AVRational to_av(Rational r) {
+  constexpr std::string_view kWhat = "a part of a frame rate or time base";
+  return {to_int(r.num, kWhat), to_int(r.den, kWhat)};
+}
+
 AVPixelFormat to_av(PixelFormat format) {
   for (const auto& [av, own] : kOwnNames) {
     if (own == format) {
@@ -159,7 +172,7 @@ AvFrame wrap(const ImageView& view, std::shared_ptr<const void> owner) {
   frame->height = view.height;
   for (std::size_t plane = 0; plane < view.planes.size(); ++plane) {
     frame->data[plane] = const_cast<std::uint8_t*>(view.planes[plane]);
-    frame->linesize[plane] = static_cast<int>(view.strides[plane]);
+    frame->linesize[plane] = to_int(view.strides[plane], "bytes from an image's row to the next");
   }
   frame->color_range = view.color.full_range ? AVCOL_RANGE_JPEG : AVCOL_RANGE_UNSPECIFIED;
   const int matrix = av_color_space_from_name(view.color.matrix.c_str());

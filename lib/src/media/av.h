@@ -14,9 +14,11 @@ extern "C" {
 #include <libswscale/swscale.h>
 }
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "avstore/error.h"
 #include "avstore/image.h"
@@ -36,6 +38,9 @@ struct CodecContextDeleter {
 struct InputDeleter {
   void operator()(AVFormatContext* context) const { avformat_close_input(&context); }
 };
+struct FormatContextDeleter {
+  void operator()(AVFormatContext* context) const { avformat_free_context(context); }
+};
 struct BsfDeleter {
   void operator()(AVBSFContext* context) const { av_bsf_free(&context); }
 };
@@ -53,6 +58,7 @@ using AvFrame = std::unique_ptr<AVFrame, FrameDeleter>;
 using AvPacket = std::unique_ptr<AVPacket, PacketDeleter>;
 using CodecContext = std::unique_ptr<AVCodecContext, CodecContextDeleter>;
 using InputContext = std::unique_ptr<AVFormatContext, InputDeleter>;
+using FormatContext = std::unique_ptr<AVFormatContext, FormatContextDeleter>;  // not open
 using Bsf = std::unique_ptr<AVBSFContext, BsfDeleter>;
 using Sws = std::unique_ptr<SwsContext, SwsDeleter>;
 using BufferPool = std::unique_ptr<AVBufferPool, BufferPoolDeleter>;
@@ -116,9 +122,11 @@ AVPixelFormat without_yuvj(AVPixelFormat format);
 // Whether the encoder lists it; false if it lists none.
 bool encoder_takes(const AVCodec& encoder, AVPixelFormat format);
 
-inline AVRational to_av(Rational r) {
-  return {static_cast<int>(r.num), static_cast<int>(r.den)};
-}
+// libav counts bytes, and parts of fractions, in int. Throws Error(unsupported) for a number that
+// is none; `what` says which number of what it is.
+int to_int(std::int64_t number, std::string_view what);
+
+AVRational to_av(Rational r);  // throws Error as to_int() does
 inline Rational from_av(AVRational r) {
   return {r.num, r.den};
 }

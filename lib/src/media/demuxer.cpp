@@ -70,6 +70,15 @@ std::string beginning_of(const std::string& file, std::int64_t bytes) {
   return "subfile,,start,0,end," + std::to_string(bytes) + ",,:" + file;
 }
 
+// For libav to own. Never null, which would stand for no list at all.
+char* copy_of(const std::string& text) {
+  char* const copy = av_strdup(text.c_str());
+  if (copy == nullptr) {
+    throw std::bad_alloc();
+  }
+  return copy;
+}
+
 // As libavformat takes it. A path with a colon looks like an address to it otherwise.
 std::string to_url(const std::string& source, const DemuxerOptions& options) {
   std::error_code error;
@@ -309,26 +318,15 @@ class Demuxer::Impl {
       dictionary.set("pattern_type", "none");  // a % in the name of an image stands for itself
     }
     const AVInputFormat* const format = find_input_format(options.input_format);
-    AVFormatContext* raw = avformat_alloc_context();
-    if (raw == nullptr) {
-      throw std::bad_alloc();
+    if (!options.parts.empty()) {
+      parts_.emplace(url_, options.parts);
     }
-    if (!options.leads_elsewhere) {
-      raw->protocol_whitelist = av_strdup(options.bytes ? "file,subfile" : "file");
-      raw->format_whitelist = av_strdup(self_contained_formats().c_str());
-    }
-    if (give_up_) {
-      raw->interrupt_callback = {ask_whether_to_give_up, &give_up_};
-      if (is_pipe(url_)) {
-        pipe_.emplace(url_, std::map<std::string, std::string>(), give_up_);
-        raw->pb = pipe_->context();
-      }
-      // Else a camera that sends nothing would be waited for in the driver, and not asked about.
-      raw->flags |= AVFMT_FLAG_NONBLOCK;
-    }
+    FormatContext prepared = prepare(options);
+    const std::string url = to_url(url_, options);
     clear_log();
-    int code =
-        avformat_open_input(&raw, to_url(url_, options).c_str(), format, dictionary.address());
+    AVFormatContext* raw = prepared.release();
+    int code = avformat_open_input(&raw, url.c_str(), format, dictionary.address());
+    file_.reset(raw);  // none if it failed: libavformat has freed it
     const std::string reason = last_log_line();
     if (reason.starts_with(kNotOnWhitelist)) {
       throw Error(ErrorKind::unsupported,
@@ -343,7 +341,6 @@ class Demuxer::Impl {
       throw Error(ErrorKind::corrupt, url_ + ": the file is empty");
     }
     check(code, url_, "cannot open as video" + (reason.empty() ? "" : ": " + reason));
-    file_.reset(raw);
     // Other demuxers do not know these, and need not.
     av_dict_set(dictionary.address(), "use_mfra_for", nullptr, 0);
     if (!options.leads_elsewhere) {
@@ -353,6 +350,31 @@ class Demuxer::Impl {
     if (!options.in_order || !has_telling_headers()) {
       check(avformat_find_stream_info(raw, nullptr), url_, "cannot read stream information");
     }
+  }
+
+  // What is to be opened, with all that may be read of it.
+  FormatContext prepare(const DemuxerOptions& options) {
+    FormatContext context(avformat_alloc_context());
+    if (!context) {
+      throw std::bad_alloc();
+    }
+    if (!options.leads_elsewhere) {
+      context->protocol_whitelist = copy_of(options.bytes ? "file,subfile" : "file");
+      context->format_whitelist = copy_of(self_contained_formats());
+    }
+    if (give_up_) {
+      context->interrupt_callback = {ask_whether_to_give_up, &give_up_};
+      if (is_pipe(url_)) {
+        pipe_.emplace(url_, std::map<std::string, std::string>(), give_up_);
+        context->pb = pipe_->context();
+      }
+      // Else a camera that sends nothing would be waited for in the driver, and not asked about.
+      context->flags |= AVFMT_FLAG_NONBLOCK;
+    }
+    if (parts_) {
+      context->pb = parts_->context();
+    }
+    return context;
   }
 
   // Whether the container's headers hold all that a decoder must be told, timestamps included.
@@ -394,6 +416,7 @@ class Demuxer::Impl {
   std::string url_;
   std::function<bool()> give_up_;   // libav holds its address
   std::optional<ByteStream> pipe_;  // what file_ reads, if that is a pipe
+  std::optional<FileParts> parts_;  // what file_ reads, if that is parts of a file
   InputContext file_;
   Bsf unpacker_;                // none unless asked for
   AVStream* stream_ = nullptr;  // owned by file_

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "avstore/types.h"
+#include "media/file_parts.h"
 #include "media/packet.h"
 
 struct AVCodecParameters;
@@ -53,6 +54,9 @@ struct DemuxerOptions {
   // Of a file that may be in the midst of being written: read only so many bytes of it, as if it
   // ended there. Demuxers refuse to open some files that are cut off at the wrong place.
   std::optional<std::int64_t> bytes;
+  // Read only these parts of a file, one after another, as if it held nothing else: to get around
+  // damage. Packets' positions count the parts' bytes. `bytes` is not used then.
+  std::vector<FilePart> parts;
   // The source may name others that are read as well, as playlists do: files anywhere, addresses on
   // the net. Else only what is in the file itself is, since files come from strangers.
   bool leads_elsewhere = false;

@@ -4,8 +4,6 @@
 #include <array>
 #include <atomic>
 #include <cmath>
-#include <cstdlib>
-#include <mutex>
 #include <string_view>
 #include <thread>
 #include <vector>
@@ -99,12 +97,6 @@ Options all_options(const VideoFormat& format, const std::string& encoder,
   return options;
 }
 
-// SVT-AV1 reports its settings on standard error at each start unless told not to.
-void quiet_svt_av1() {
-  static std::once_flag once;
-  std::call_once(once, [] { setenv("SVT_LOG", "1", 0); });
-}
-
 std::atomic<int>& open_count(EncoderFamily family) {
   static std::array<std::atomic<int>, 4> counts{};
   return counts.at(static_cast<std::size_t>(family));
@@ -136,7 +128,6 @@ class Encoder::Impl {
       : name_(encoder), where_("encoder " + encoder), family_(family_of(encoder)), converter_(1) {
     capture_log();
     clear_log();
-    quiet_svt_av1();
     const AVCodec& codec = find_encoder(encoder);
     require_codec(format, codec);
     require_device_of(family_, options.device, where_);

@@ -127,7 +127,7 @@ void HeadersInForce::take_stated_anew(const Packet& packet) {
   AVCodecParameters stated{};
   stated.codec_id = syntax_ == Syntax::hevc ? AV_CODEC_ID_HEVC : AV_CODEC_ID_H264;
   stated.extradata = data;
-  stated.extradata_size = static_cast<int>(size);
+  stated.extradata_size = to_int(static_cast<std::int64_t>(size), "bytes of a header");
   length_size_ = nal_length_size(stated);
   for (const Bytes unit : media::parameter_sets(stated)) {
     look_at(unit);

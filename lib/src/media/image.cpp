@@ -1,7 +1,11 @@
 // avstore/image.h: geometry, packing, conversion and hashes of images.
 #include "avstore/image.h"
 
+#include <array>
 #include <cstring>
+#include <limits>
+#include <string_view>
+#include <utility>
 
 #include "avstore/error.h"
 #include "media/av.h"
@@ -63,16 +67,50 @@ std::array<PlaneSize, 4> plane_sizes(PixelFormat format, int width, int height) 
   return sizes;
 }
 
-// Bytes of a row of elements: the digits of the type string are the size of one.
-std::size_t array_row_bytes(const ArrayType& array) {
-  std::size_t bytes = 0;
-  for (const char c : array.dtype) {
-    if (c >= '0' && c <= '9') {
-      bytes = bytes * 10 + static_cast<std::size_t>(c - '0');
+// Bytes of an element. NumPy has other types than numbers, but no image can be read back from them.
+std::size_t element_bytes(const std::string& dtype) {
+  constexpr std::array<std::pair<std::string_view, std::size_t>, 16> kNumbers{{{"b1", 1},
+                                                                               {"i1", 1},
+                                                                               {"i2", 2},
+                                                                               {"i4", 4},
+                                                                               {"i8", 8},
+                                                                               {"u1", 1},
+                                                                               {"u2", 2},
+                                                                               {"u4", 4},
+                                                                               {"u8", 8},
+                                                                               {"f2", 2},
+                                                                               {"f4", 4},
+                                                                               {"f8", 8},
+                                                                               {"f16", 16},
+                                                                               {"c8", 8},
+                                                                               {"c16", 16},
+                                                                               {"c32", 32}}};
+  const bool has_order = !dtype.empty() && std::string_view("<>|=").find(dtype[0]) != dtype.npos;
+  const std::string_view number = std::string_view(dtype).substr(has_order ? 1 : 0);
+  for (const auto& [name, bytes] : kNumbers) {
+    if (name == number) {
+      return bytes;
     }
   }
-  for (std::size_t i = 1; i < array.shape.size(); ++i) {
-    bytes *= static_cast<std::size_t>(array.shape[i]);
+  throw Error(ErrorKind::invalid_argument,
+              "an array of type '" + dtype + "' is no image: its elements are no numbers");
+}
+
+// Of [rows, columns] or [rows, columns, channels].
+std::size_t array_row_bytes(const ImageView& image) {
+  const std::vector<std::int64_t>& shape = image.array.shape;
+  std::size_t bytes = element_bytes(image.array.dtype);
+  bool fits = (shape.size() == 2 || shape.size() == 3) && shape[0] == image.height &&
+              shape[1] == image.width && image.height > 0;
+  for (std::size_t i = 1; fits && i < shape.size(); ++i) {
+    fits =
+        shape[i] > 0 && !__builtin_mul_overflow(bytes, static_cast<std::size_t>(shape[i]), &bytes);
+  }
+  constexpr std::size_t kMost = std::numeric_limits<std::ptrdiff_t>::max();
+  if (!fits || bytes > kMost / static_cast<std::size_t>(image.height)) {
+    throw Error(ErrorKind::invalid_argument,
+                describe(image.format, image.width, image.height) +
+                    ": an array of another shape, or of none that an image can have");
   }
   return bytes;
 }
@@ -81,7 +119,7 @@ std::array<PlaneSize, 4> plane_sizes(const ImageView& image) {
   if (image.format != pixel::array) {
     return plane_sizes(image.format, image.width, image.height);
   }
-  return {PlaneSize{array_row_bytes(image.array), static_cast<std::size_t>(image.height)}};
+  return {PlaneSize{array_row_bytes(image), static_cast<std::size_t>(image.height)}};
 }
 
 std::size_t total(const std::array<PlaneSize, 4>& sizes) {

@@ -69,7 +69,8 @@ std::span<const std::uint8_t> Packet::bytes() const {
 
 void Packet::replace_bytes(std::span<const std::uint8_t> bytes) {
   const AvPacket fresh = make_packet();
-  check(av_new_packet(fresh.get(), static_cast<int>(bytes.size())), "packet", "cannot make");
+  const auto size = to_int(static_cast<std::int64_t>(bytes.size()), "bytes of a packet");
+  check(av_new_packet(fresh.get(), size), "packet", "cannot make");
   std::copy(bytes.begin(), bytes.end(), fresh->data);
   check(av_packet_copy_props(fresh.get(), packet_), "packet", "cannot copy");
   av_packet_unref(packet_);

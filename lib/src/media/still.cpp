@@ -263,7 +263,8 @@ Image decode_still(std::span<const std::uint8_t> bytes, const std::string& exten
   context->thread_count = 1;
   check(avcodec_open2(context.get(), decoder, nullptr), where, "cannot open the image decoder");
   const AvPacket packet = make_packet();
-  check(av_new_packet(packet.get(), static_cast<int>(bytes.size())), where, "cannot read");
+  const auto size = to_int(static_cast<std::int64_t>(bytes.size()), where + ": its bytes");
+  check(av_new_packet(packet.get(), size), where, "cannot read");
   std::copy(bytes.begin(), bytes.end(), packet->data);
   AvFrame frame = make_frame();
   int code = avcodec_send_packet(context.get(), packet.get());

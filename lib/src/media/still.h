@@ -26,8 +26,11 @@ std::vector<std::uint8_t> encode_still(const ImageView& image, const std::string
                                        const std::map<std::string, std::string>& options,
                                        const std::string& where);
 
+// The most bytes that an image file can have: what libavcodec takes as one packet.
+inline constexpr std::uint64_t kLongestStill = (std::uint64_t{1} << 31) - 66;
+
 // The image in an image file, in the decoder's own pixel format.
-// Throws Error(corrupt).
+// Throws Error: corrupt, unsupported (also: longer than kLongestStill).
 Image decode_still(std::span<const std::uint8_t> bytes, const std::string& extension,
                    const std::string& where);
 

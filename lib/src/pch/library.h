@@ -1,7 +1,5 @@
 // Headers that most files of the library include, compiled once. Every file still includes what it
 // uses: a build with -Db_pch=false checks that.
-#pragma once
-
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -209,9 +209,12 @@ class DatabaseRecords {
 // Of a damaged database there are none.
 std::map<std::int64_t, std::vector<imgstore::ExtraRecord>> records_in_database(
     const fs::path& folder, const imgstore::StoreMetadata& metadata,
-    const std::vector<imgstore::ChunkFile>& chunks, const fs::path& database) {
+    const std::vector<imgstore::ChunkFile>& chunks, const index::Index* opened) {
   try {
-    const index::Index index = index::Index::open(database);
+    if (opened != nullptr) {
+      return DatabaseRecords(chunks, find_places(folder, metadata, chunks, *opened)).read(*opened);
+    }
+    const auto index = index::Index::open(current_file(folder, kIndexFile));
     return DatabaseRecords(chunks, find_places(folder, metadata, chunks, index)).read(index);
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::io) {
@@ -370,7 +373,7 @@ std::int64_t first_extra_behind(const fs::path& folder, const imgstore::StoreMet
   return behind == 0 ? index.next_extra() : records[records.size() - behind].record;
 }
 
-std::vector<ExtraSource> extra_sources(const fs::path& folder) {
+std::vector<ExtraSource> extra_sources(const fs::path& folder, const index::Index* index) {
   const imgstore::StoreMetadata metadata = imgstore::read_metadata(folder);
   const auto chunks = imgstore::find_chunks(folder, metadata);
   std::map<std::int64_t, ExtraSource> by_chunk;
@@ -383,7 +386,7 @@ std::vector<ExtraSource> extra_sources(const fs::path& folder) {
     }
   }
   const fs::path database = current_file(folder, kIndexFile);
-  for (auto& [chunk, records] : records_in_database(folder, metadata, chunks, database)) {
+  for (auto& [chunk, records] : records_in_database(folder, metadata, chunks, index)) {
     by_chunk.try_emplace(chunk,
                          ExtraSource{chunk, ExtraKind::database, database, std::move(records), {}});
   }

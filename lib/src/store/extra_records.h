@@ -32,7 +32,9 @@ struct ExtraSource {
 // was killed before the chunk's end. Records that a writer which went on with a store was given
 // before its first frame are of the frame before, but of the next chunk; as long as there is none
 // they come last, with the number it will have or more.
-std::vector<ExtraSource> extra_sources(const std::filesystem::path& folder);
+// `index` is the store's database, where the caller has it open; else it is opened here.
+std::vector<ExtraSource> extra_sources(const std::filesystem::path& folder,
+                                       const index::Index* index = nullptr);
 
 // Of a closed store the number of the first record that no chunk's file has because it was given to
 // a writer which went on and got no frame: it and all behind it go into the next chunk's file. That

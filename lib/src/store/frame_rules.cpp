@@ -26,6 +26,7 @@ void FrameRules::check(const ImageView& view, std::int64_t place) {
     throw Error(ErrorKind::invalid_argument, folder_.string() + ": the image is empty");
   }
   if (!first_) {
+    static_cast<void>(packed_size(view));  // throws for what is no image
     require_sensor_data(view);
     require_as_in_store(view);
     first_ = view;

@@ -23,6 +23,8 @@ inline constexpr const char* kFrameRateEntry = "frame_rate";  // nominal, such a
 // Of the chunks' index files that the rows agree with, see index_files.h.
 inline constexpr const char* kIndexFilesEntry = "index_files";
 inline constexpr const char* kIndexContentEntry = "index_files_content";
+// Repairs that have changed the store, and what was lost in them, see repair_record.h.
+inline constexpr const char* kRepairsEntry = "repairs";
 
 // The encoder of chunks whose packets were taken as they were.
 inline constexpr const char* kCopied = "copy";

@@ -21,6 +21,7 @@
 #include "store/layout.h"
 #include "store/reader_access.h"
 #include "store/recording_lock.h"
+#include "store/repair_record.h"
 #include "store/replaced_store.h"
 #include "store/sensor_channels.h"
 #include "store/store_index.h"
@@ -70,6 +71,7 @@ StoreInfo describe(const fs::path& folder, const imgstore::StoreMetadata& metada
   info.recording = recording == store::Recording::yes;
   info.unfinished = recording == store::Recording::left ||
                     (recording == store::Recording::no && has_open_chunk(index));
+  info.losses = store::describe_losses(folder, index);
   const index::Extremes extremes = index.extremes();
   info.number_min = FrameNumber(extremes.number_min);
   info.number_max = FrameNumber(extremes.number_max);

@@ -157,6 +157,11 @@ bool has_replaced(const fs::path& folder) {
          (base::is_own_folder(place_of(folder)) && !may_have_frames(folder));
 }
 
+fs::path replaced_store(const fs::path& folder) {
+  return has_replaced(folder) && base::is_own_folder(place_of(folder)) ? place_of(folder)
+                                                                       : fs::path();
+}
+
 bool is_replaced_left(const fs::path& folder) {
   return !has_replaced(folder) && (has_entry(place_of(folder)) || has_entry(dropped(folder)));
 }

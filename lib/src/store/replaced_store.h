@@ -39,6 +39,9 @@ class ReplacedStore {
 // be moved out of its way, or back.
 bool has_replaced(const std::filesystem::path& folder);
 
+// The folder in which that store lies, if all of it does; else empty.
+std::filesystem::path replaced_store(const std::filesystem::path& folder);
+
 // Whether something is left of a store that has been replaced.
 bool is_replaced_left(const std::filesystem::path& folder);
 

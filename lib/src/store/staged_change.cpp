@@ -16,7 +16,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Relative to `folder`: what is to be moved, the database last, and the folders in between.
+// Relative to `folder`: what is to be moved, the database last with what belongs to it, and the
+// folders in between.
 struct Contents {
   std::vector<fs::path> files;
   std::vector<fs::path> folders;
@@ -42,8 +43,9 @@ Contents contents(const fs::path& folder) {
   Contents found;
   add_contents(folder, "", found);
   std::sort(found.files.begin(), found.files.end());
-  std::stable_partition(found.files.begin(), found.files.end(),
-                        [](const fs::path& file) { return file != kIndexFile; });
+  std::stable_partition(found.files.begin(), found.files.end(), [](const fs::path& file) {
+    return !file.string().starts_with(kIndexFile);
+  });
   return found;
 }
 
@@ -84,6 +86,10 @@ StagedChange::~StagedChange() {
 
 fs::path StagedChange::place(const fs::path& relative) const {
   return base::make_own_folders(partial_, relative.parent_path()) / relative.filename();
+}
+
+std::vector<fs::path> StagedChange::files() const {
+  return contents(partial_).files;
 }
 
 void StagedChange::commit() {

@@ -9,6 +9,7 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 namespace avstore::store {
 
@@ -26,6 +27,9 @@ class StagedChange {
 
   // Where to write what shall become FOLDER/relative.
   std::filesystem::path place(const std::filesystem::path& relative) const;
+  // All that was placed, relative to the store's folder; the database last, then what SQLite keeps
+  // beside it. Throws Error(io).
+  std::vector<std::filesystem::path> files() const;
   // An index file 000000.npz that is put in place takes 000000.yaml away.
   void commit();
 

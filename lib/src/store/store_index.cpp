@@ -17,6 +17,7 @@
 #include "store/index_files.h"
 #include "store/layout.h"
 #include "store/recording_lock.h"
+#include "store/repair_record.h"
 #include "store/staged_change.h"
 
 namespace avstore::store {
@@ -112,10 +113,10 @@ std::string find_difference(const fs::path& folder, const imgstore::StoreMetadat
 
 std::optional<index::Index> open_saved(const fs::path& folder,
                                        const imgstore::StoreMetadata& metadata, bool save,
-                                       const Warn& warn) {
+                                       index::Reading reading, const Warn& warn) {
   const fs::path file = current_file(folder, kIndexFile);
   try {
-    std::optional<index::Index> index = index::Index::open(file);
+    std::optional<index::Index> index = index::Index::open(file, reading);
     // While it is recorded, files run ahead of their rows.
     const bool recording = base::entry_at(folder / kLockFile) != base::Entry::none;
     bool renew = false;
@@ -164,9 +165,9 @@ struct OldIndex {
   bool is_damaged = false;  // something of it cannot be read
 };
 
-OldIndex open_old(const fs::path& file) {
+OldIndex open_old(const fs::path& file, index::Reading reading) {
   try {
-    return {index::Index::open(file), false};
+    return {index::Index::open(file, reading), false};
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::not_found && error.kind() != ErrorKind::corrupt) {
       throw;
@@ -366,7 +367,7 @@ void copy_checksums(const index::Index& from, index::Index& to) {
 // How the store was made, which nothing else tells.
 void copy_information(const index::Index& from, index::Index& to) {
   for (const char* name :
-       {kUuidEntry, kEncoderEntry, kEncodersEntry, kTimingEntry, kFrameRateEntry}) {
+       {kUuidEntry, kEncoderEntry, kEncodersEntry, kTimingEntry, kFrameRateEntry, kRepairsEntry}) {
     if (const auto value = from.information(name)) {
       to.set_information(name, *value);
     }
@@ -448,6 +449,12 @@ index::Index make_index(const fs::path& folder, const imgstore::StoreMetadata& m
     }
     old.is_damaged |= !is_all;
   }
+  if (!index.information(kRepairsEntry)) {
+    const auto repairs = repair_entries_of_records(folder, metadata.uuid);
+    if (!repairs.empty()) {
+      put_repair_entries(index, repairs);
+    }
+  }
   index.commit();
   return index;
 }
@@ -472,13 +479,12 @@ index::Index index_from_chunks(const fs::path& folder, const imgstore::StoreMeta
   return make_index(folder, metadata, none, warn);
 }
 
-OpenedIndex open_index(const fs::path& folder, const imgstore::StoreMetadata& metadata, bool save,
-                       const Warn& warn) {
-  if (save) {
-    try_to_finish_change(folder, warn);
-  }
+namespace {
+
+OpenedIndex open_or_make_index(const fs::path& folder, const imgstore::StoreMetadata& metadata,
+                               bool save, index::Reading reading, const Warn& warn) {
   std::vector<std::string> warnings;
-  if (auto saved = open_saved(folder, metadata, save,
+  if (auto saved = open_saved(folder, metadata, save, reading,
                               [&](const std::string& text) { warnings.push_back(text); })) {
     std::for_each(warnings.begin(), warnings.end(), warn);
     return {std::move(*saved), false, {}};
@@ -486,10 +492,10 @@ OpenedIndex open_index(const fs::path& folder, const imgstore::StoreMetadata& me
   // One at a time: to replace a database that others just made and opened would pull its log from
   // under their feet.
   const base::FileLock lock(folder);
-  if (auto saved = open_saved(folder, metadata, save, warn)) {
+  if (auto saved = open_saved(folder, metadata, save, reading, warn)) {
     return {std::move(*saved), false, {}};
   }
-  OldIndex old = open_old(folder / kIndexFile);
+  OldIndex old = open_old(folder / kIndexFile, reading);
   index::Index made = make_index(folder, metadata, old, warn);
   if (recording_state(folder).recording == Recording::yes) {
     // Its writer goes on with the database that it has open, and would do so under no name.
@@ -516,13 +522,28 @@ OpenedIndex open_index(const fs::path& folder, const imgstore::StoreMetadata& me
   return {std::move(made), true, {}};
 }
 
+}  // namespace
+
+OpenedIndex open_index(const fs::path& folder, const imgstore::StoreMetadata& metadata, bool save,
+                       const Warn& warn) {
+  if (save) {
+    try_to_finish_change(folder, warn);
+  }
+  return open_or_make_index(folder, metadata, save, index::Reading::in_place, warn);
+}
+
+OpenedIndex look_at_index(const fs::path& folder, const imgstore::StoreMetadata& metadata,
+                          const Warn& warn) {
+  return open_or_make_index(folder, metadata, false, index::Reading::untouched, warn);
+}
+
 std::int64_t rebuild_index(const fs::path& folder, const Warn& warn) {
   const imgstore::StoreMetadata metadata = imgstore::read_metadata(folder);
   const base::FileLock lock(folder);
   require_not_recording(folder);
   finish_staged_change(folder);
   put_no_files_aside(folder, warn);
-  OldIndex old = open_old(folder / kIndexFile);
+  OldIndex old = open_old(folder / kIndexFile, index::Reading::in_place);
   index::Index made = make_index(folder, metadata, old, warn);
   if (old.is_damaged) {
     keep_damaged(folder, warn);

@@ -38,6 +38,11 @@ struct OpenedIndex {
 OpenedIndex open_index(const std::filesystem::path& folder, const imgstore::StoreMetadata& metadata,
                        bool save, const Warn& warn);
 
+// The same without `save`, and nothing in the store's folder is written, not even what SQLite keeps
+// beside a database that it reads.
+OpenedIndex look_at_index(const std::filesystem::path& folder,
+                          const imgstore::StoreMetadata& metadata, const Warn& warn);
+
 // A database in memory made from the chunks' index files. Chunks without a readable one (the last,
 // where the writer was killed) are left out, unless a reference's database knows them. Warns of
 // both. PTS of video chunks are not known yet.

@@ -1,10 +1,22 @@
 #include "store/writer_options.h"
 
+#include <cstdint>
+#include <limits>
+
 #include "avstore/error.h"
 #include "avstore/format.h"
 #include "media/encoder_line.h"
 
 namespace avstore::store {
+
+void require_valid_rate(Rational rate) {
+  constexpr std::int64_t kLargestPart = std::numeric_limits<int>::max();  // libav's own limit
+  if (rate.num < 0 || rate.den <= 0 || rate.num > kLargestPart || rate.den > kLargestPart) {
+    throw Error(ErrorKind::invalid_argument,
+                "a nominal frame rate of " + to_text(rate) +
+                    ": it is positive, and a fraction of numbers below 2^31");
+  }
+}
 
 void require_valid(const WriterOptions& options) {
   const auto require = [](bool ok, const char* message) {
@@ -13,8 +25,7 @@ void require_valid(const WriterOptions& options) {
     }
   };
   require(options.chunk_size >= 0, "chunk size must be positive");
-  require(options.encoder.frame_rate.num >= 0 && options.encoder.frame_rate.den > 0,
-          "the nominal frame rate cannot be negative");
+  require_valid_rate(options.encoder.frame_rate);
   require(options.encoder.keyframe_interval >= 0, "keyframe interval must be positive");
   require(options.encoder.b_frames >= 0, "the number of B-frames cannot be negative");
   require(options.encoder.b_frames <= 16, "there are at most 16 B-frames between others");

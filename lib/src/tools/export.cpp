@@ -19,6 +19,7 @@
 #include "media/rescale.h"
 #include "store/reader_access.h"
 #include "store/replaced_store.h"
+#include "store/writer_options.h"
 #include "tools/export_plan.h"
 #include "tools/pixel_input.h"
 #include "tools/progress_meter.h"
@@ -365,6 +366,7 @@ void require_outside(const fs::path& store, const fs::path& file) {
 ExportResult export_video(const fs::path& store, const fs::path& file,
                           const ExportOptions& options) {
   target_of(file);
+  store::require_valid_rate(options.encoder.frame_rate);
   if (options.encoder.b_frames != 0) {
     refuse_b_frames(file);
   }

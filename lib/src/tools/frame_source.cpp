@@ -1,5 +1,7 @@
 #include "tools/frame_source.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cctype>
@@ -113,7 +115,7 @@ void require_valid_source(const CameraOptions& camera) {
   }
   if (camera.input_format == kRawStreamFormat) {
     require(!camera.size && camera.pixel_format.empty() && !camera.stream,
-            std::string(kRawStreamFormat) + " says itself what its size and pixel format are");
+            fmt::format("{} says itself what its size and pixel format are", kRawStreamFormat));
   } else {
     require(camera.input_format.empty() || camera.input_format == kRawVideo ||
                 media::knows_input_format(camera.input_format),

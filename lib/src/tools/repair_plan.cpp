@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <iterator>
 #include <map>
+#include <numeric>
 #include <optional>
 #include <system_error>
 
@@ -19,12 +20,50 @@
 #include "store/extra_records.h"
 #include "store/layout.h"
 #include "store/replaced_store.h"
+#include "store/staged_change.h"
 #include "tools/video_completion.h"
 
 namespace avstore::tools {
 namespace {
 
 namespace fs = std::filesystem;
+
+// Numbers as text, those of frames in a row as a range: "7 to 9, 12".
+class RangesText {
+ public:
+  void add(std::int64_t place, std::int64_t number) {
+    if (place != last_place_ + 1 || number != last_ + 1) {
+      end_range();
+      first_ = number;
+    }
+    last_place_ = place;
+    last_ = number;
+  }
+
+  std::string text() {
+    end_range();
+    return ranges_ > kMost ? text_ + fmt::format(" and {} more ranges", ranges_ - kMost) : text_;
+  }
+
+ private:
+  static constexpr std::int64_t kMost = 20;
+
+  void end_range() {
+    if (last_place_ < 0) {
+      return;
+    }
+    if (ranges_++ < kMost) {
+      text_ += (text_.empty() ? "" : ", ") +
+               (first_ == last_ ? std::to_string(first_) : fmt::format("{} to {}", first_, last_));
+    }
+  }
+
+  std::int64_t first_ = 0;
+  std::int64_t last_ = 0;
+  std::int64_t last_place_ = -2;
+  std::int64_t ranges_ = 0;
+  std::string text_;
+};
 
 using Pieces = std::vector<index::ChecksumRow>;
 using Records = std::vector<imgstore::ExtraRecord>;
@@ -57,9 +96,8 @@ class Planner {
 
   void plan_chunk(const index::ChunkRow& row) {
     const bool last = row.chunk == chunks_.back().chunk;
-    std::error_code error;
     const bool is_open = row.state == index::ChunkState::open && last;
-    if (!fs::exists(folder_ / row.path, error)) {
+    if (!is_there(row.path)) {
       if (is_open) {
         plan_.open.push_back(gone(row));
       }
@@ -68,6 +106,7 @@ class Planner {
     if (is_open) {
       require_own(row);
       plan_.open.push_back(is_video() ? open_video(row) : open_images(row));
+      describe_dropped(plan_.open.back());
       return;
     }
     if (last && !is_video() && plan_.has_lock) {
@@ -77,13 +116,23 @@ class Planner {
     plan_index(row);
   }
 
-  // A chunk that is not finished is written anew. What a link leads to is not the store's.
+  // A change that was cut short counts as if it was done: repair does that first.
+  fs::path current(const fs::path& relative) const {
+    return store::current_file(folder_, relative);
+  }
+  bool is_there(const fs::path& relative) const { return base::is_there(current(relative)); }
+
+  // A chunk that is not finished is written anew. What a link leads to is not the store's, and what
+  // the database of a stranger's store names may be anywhere.
   void require_own(const index::ChunkRow& row) const {
     const fs::path path = folder_ / row.path;
-    if (!(is_video() ? base::is_own_file(path) : base::is_own_folder(path))) {
-      throw Error(ErrorKind::corrupt,
-                  path.string() + ": is not what a recording makes, which is a " +
-                      (is_video() ? "file" : "folder") + " and no link; repair does not change it");
+    const bool is_own = is_video() ? base::is_own_file(path) : base::is_own_folder(path);
+    if (row.path != imgstore::chunk_path(metadata_, row.chunk) || !is_own) {
+      throw Error(ErrorKind::corrupt, path.string() +
+                                          ": is not what a recording makes, which is a " +
+                                          (is_video() ? "file" : "folder") + " named " +
+                                          imgstore::chunk_path(metadata_, row.chunk) +
+                                          " and no link; repair does not change it");
     }
   }
 
@@ -91,11 +140,12 @@ class Planner {
     const fs::path npz = imgstore::chunk_index_path(metadata_, row.chunk);
     std::vector<fs::path> present;
     for (const fs::path& name : {npz, fs::path(npz).replace_extension(".yaml")}) {
-      if (base::is_file(folder_ / name)) {
+      if (base::is_file(current(name))) {
         present.push_back(name);
       }
     }
-    if (present.empty() || is_damaged({row.chunk, row.path, present.front()})) {
+    if (present.empty() || is_damaged(row, present.front())) {
+      static_cast<void>(base::own_path(folder_, npz));  // it is written, so not behind a link
       plan_.without_index.push_back(row);
       // What a link leads to stays where it is, and may be any file of the user's.
       std::copy_if(present.begin(), present.end(), std::back_inserter(plan_.damaged_index),
@@ -104,101 +154,151 @@ class Planner {
   }
 
   // Other errors, such as of rights, are not the file's.
-  bool is_damaged(const imgstore::ChunkFile& chunk) const {
+  bool is_damaged(const index::ChunkRow& row, const fs::path& index) const {
     try {
-      static_cast<void>(imgstore::read_chunk_index(folder_, chunk, {}));
+      if (current(index) == folder_ / index) {
+        static_cast<void>(imgstore::read_chunk_index(folder_, {row.chunk, row.path, index}, {}));
+      } else {
+        static_cast<void>(imgstore::read_chunk_index(current(index)));
+      }
       return false;
     } catch (const Error& error) {
       return error.kind() == ErrorKind::corrupt || error.kind() == ErrorKind::unsupported;
     }
   }
 
+  static std::vector<std::int64_t> all_frames(std::int64_t count) {
+    std::vector<std::int64_t> frames(static_cast<std::size_t>(count));
+    std::iota(frames.begin(), frames.end(), std::int64_t{0});
+    return frames;
+  }
+
   static OpenChunk gone(const index::ChunkRow& row) {
-    OpenChunk chunk{row, row.frame_count, 0, 0};
+    OpenChunk chunk{row, all_frames(row.frame_count)};
     chunk.is_gone = true;
     return chunk;
   }
 
   // A power cut may have taken bytes whose rows are there: what was promised is only that a killed
-  // process loses none.
+  // process loses none. And disks fail.
   OpenChunk open_video(const index::ChunkRow& row) const {
-    OpenChunk chunk{row, row.frame_count, 0, base::file_size(folder_ / row.path)};
+    OpenChunk chunk{row, {}};
+    chunk.bytes = base::file_size(folder_ / row.path);
+    UnfinishedVideo video = describe_video(chunk);
+    chunk.bytes_kept =
+        video.pieces.empty() ? 0 : video.pieces.back().position + video.pieces.back().bytes;
+    const bool is_whole =
+        std::all_of(video.pieces.begin(), video.pieces.end(),
+                    [](const UnfinishedVideo::Piece& piece) { return piece.is_as_written; });
+    if (is_whole && !chunk.is_header_damaged) {
+      chunk.kept = all_frames(row.frame_count);
+      return chunk;
+    }
+    chunk.kept = readable_frames(video);
+    find_damage(chunk, video);
+    chunk.damaged = std::move(video);
+    return chunk;
+  }
+
+  UnfinishedVideo describe_video(OpenChunk& chunk) const {
+    const index::ChunkRow& row = chunk.row;
+    UnfinishedVideo video;
+    video.file = folder_ / row.path;
+    video.pts = pts_of(index_, row, row.frame_count);
+    if (metadata_.encoding.empty() && metadata_.imgshape.size() >= 2) {
+      video.height = static_cast<int>(metadata_.imgshape[0]);
+      video.width = static_cast<int>(metadata_.imgshape[1]);
+    }
+    const auto keyframes = index_.keyframes(row.chunk);
+    video.is_in_order =
+        !keyframes.empty() && std::all_of(keyframes.begin(), keyframes.end(),
+                                          [](const auto& key) { return key.dts == key.pts; });
+    if (!std::is_sorted(video.pts.begin(), video.pts.end())) {
+      throw Error(ErrorKind::corrupt, (folder_ / store::kIndexFile).string() + ": the PTS of " +
+                                          row.path + " do not ascend");
+    }
     Pieces pieces = index_.checksums(row.chunk);
     std::sort(pieces.begin(), pieces.end(),
               [](const auto& a, const auto& b) { return a.position < b.position; });
-    const fs::path file = folder_ / row.path;
-    while (!pieces.empty() && !has_reached_disk(file, chunk, pieces.back())) {
-      chunk.frames_kept = std::min(chunk.frames_kept, pieces.back().frame_idx);
-      pieces.pop_back();
-    }
-    chunk.bytes_kept = pieces.empty() ? std::min(row.bytes, chunk.bytes)
-                                      : pieces.back().position + pieces.back().bytes;
-    find_damage(chunk, pieces);
-    return chunk;
-  }
-
-  // A frame with wrong bytes still has its place; but where a demuxer cannot get past them, what is
-  // behind is out of reach.
-  void find_damage(OpenChunk& chunk, const Pieces& pieces) const {
-    const fs::path file = folder_ / chunk.row.path;
-    std::optional<index::ChecksumRow> first;
     for (auto piece = pieces.begin(); piece != pieces.end(); ++piece) {
-      if (is_as_written(file, chunk, *piece)) {
-        continue;
-      }
       const auto next = std::next(piece);
-      if (piece->position == 0 && next != pieces.end() && next->frame_idx == 0) {
-        chunk.is_header_damaged = true;
+      const bool is_header = piece->position == 0 && next != pieces.end() && next->frame_idx == 0;
+      if (is_header) {
+        chunk.is_header_damaged = !is_as_written(chunk, *piece);
         continue;
       }
-      first = first ? first : *piece;
-      const std::int64_t end = next == pieces.end() ? chunk.frames_kept : next->frame_idx;
-      chunk.damage.push_back({piece->frame_idx, std::max(piece->frame_idx, end - 1)});
+      // Checksums may be committed ahead of their frames.
+      const std::int64_t bytes = std::min(piece->bytes, chunk.bytes - piece->position);
+      if (piece->frame_idx < row.frame_count && bytes > 0) {
+        video.pieces.push_back(
+            {piece->frame_idx, piece->position, bytes, is_as_written(chunk, *piece)});
+      }
     }
-    const auto is_readable = [&] {
-      return has_frames(file, chunk.bytes_kept, chunk.row.time_base,
-                        pts_of(index_, chunk.row, chunk.frames_kept));
-    };
-    if ((!first && !chunk.is_header_damaged) || is_readable()) {
-      return;
+    if (pieces.empty() && chunk.bytes > 0) {
+      // The database was made anew, and what it was made of had none.
+      const std::int64_t bytes = std::min(row.bytes, chunk.bytes);
+      video.pieces.push_back({0, 0, bytes, has_frames(video.file, bytes, video.pts)});
     }
-    chunk.is_cut_at_damage = true;
-    chunk.damage.clear();
-    if (first) {
-      chunk.frames_kept = std::min(chunk.frames_kept, first->frame_idx);
-      chunk.bytes_kept = first->position;
-    }
-    if (chunk.is_header_damaged && (!first || !is_readable())) {
-      chunk.frames_kept = 0;
-    }
+    video.header_bytes = video.pieces.empty() ? 0 : video.pieces.front().position;
+    return video;
   }
 
-  static bool is_as_written(const fs::path& file, const OpenChunk& chunk,
-                            const index::ChecksumRow& piece) {
+  bool is_as_written(const OpenChunk& chunk, const index::ChecksumRow& piece) const {
     return store::may_have_changed(chunk.row, piece, chunk.bytes) ||
            (piece.position + piece.bytes <= chunk.bytes &&
-            base::crc32_of_file(file, piece.position, piece.bytes) == piece.crc32);
+            base::crc32_of_file(folder_ / chunk.row.path, piece.position, piece.bytes) ==
+                piece.crc32);
   }
 
-  // Whether all of it has been there, right or wrong.
-  static bool has_reached_disk(const fs::path& file, const OpenChunk& chunk,
-                               const index::ChecksumRow& piece) {
-    return is_as_written(file, chunk, piece) ||
-           (piece.position + piece.bytes <= chunk.bytes &&
-            !base::has_unwritten_sector(file, piece.position, piece.bytes));
+  // Damage reaches from a piece to the next frame with which decoding can start.
+  void find_damage(OpenChunk& chunk, const UnfinishedVideo& video) const {
+    const auto keyframes = index_.keyframes(chunk.row.chunk);
+    for (std::size_t i = 0; i < video.pieces.size(); ++i) {
+      if (video.pieces[i].is_as_written) {
+        continue;
+      }
+      const std::int64_t behind =
+          i + 1 < video.pieces.size() ? video.pieces[i + 1].first_frame : chunk.row.frame_count;
+      const auto next = std::find_if(keyframes.begin(), keyframes.end(),
+                                     [behind](const auto& key) { return key.frame_idx >= behind; });
+      add_damage(chunk, video.pieces[i].first_frame,
+                 next == keyframes.end() ? chunk.row.frame_count : next->frame_idx);
+    }
   }
 
+  // Frames [first, end), of which those count that are kept.
+  static void add_damage(OpenChunk& chunk, std::int64_t first, std::int64_t end) {
+    const auto begin = std::lower_bound(chunk.kept.begin(), chunk.kept.end(), first);
+    const auto behind = std::lower_bound(chunk.kept.begin(), chunk.kept.end(), end);
+    if (begin == behind) {
+      return;
+    }
+    const OpenChunk::Damage damage{*begin, *std::prev(behind)};
+    if (!chunk.damage.empty() && damage.first <= chunk.damage.back().last + 1) {
+      chunk.damage.back().last = std::max(chunk.damage.back().last, damage.last);
+    } else {
+      chunk.damage.push_back(damage);
+    }
+  }
+
+  // An image that is gone leaves a gap, so only the last ones go.
   OpenChunk open_images(const index::ChunkRow& row) {
-    OpenChunk chunk{row, row.frame_count, 0, 0};
+    OpenChunk chunk{row, {}};
     const Pieces pieces = index_.checksums(row.chunk);
-    while (chunk.frames_kept > 0 && !has_image(row, pieces, chunk.frames_kept - 1)) {
-      --chunk.frames_kept;
+    std::int64_t count = row.frame_count;
+    while (count > 0 && !has_image(row, pieces, count - 1)) {
+      --count;
     }
-    if (chunk.frames_kept == 0) {
-      return chunk;  // its folder goes
+    chunk.kept = all_frames(count);
+    for (std::int64_t frame = 0; frame < count; ++frame) {
+      if (!is_image_as_written(row, pieces, frame)) {
+        add_damage(chunk, frame, frame + 1);
+      }
     }
-    find_images_without_row(row, chunk.frames_kept);
-    return chunk;
+    if (count > 0) {
+      find_images_without_row(row, count);
+    }
+    return chunk;  // else its folder goes
   }
 
   // A folder that a link leads to is the user's, with all that is in it.
@@ -214,18 +314,56 @@ class Planner {
     std::sort(plan_.without_row.begin(), plan_.without_row.end());
   }
 
-  bool has_image(const index::ChunkRow& row, const Pieces& pieces, std::int64_t frame_idx) const {
-    const fs::path file = folder_ / row.path / chunk::image_file_name(frame_idx, extension());
+  // Null: none was taken of that image.
+  static const index::ChecksumRow* checksum_of(const Pieces& pieces, std::int64_t frame_idx) {
+    const auto piece = std::find_if(pieces.begin(), pieces.end(), [frame_idx](const auto& other) {
+      return other.frame_idx == frame_idx;
+    });
+    return piece == pieces.end() ? nullptr : &*piece;
+  }
+
+  fs::path image_file(const index::ChunkRow& row, std::int64_t frame_idx) const {
+    return folder_ / row.path / chunk::image_file_name(frame_idx, extension());
+  }
+
+  bool is_image_as_written(const index::ChunkRow& row, const Pieces& pieces,
+                           std::int64_t frame_idx) const {
+    const fs::path file = image_file(row, frame_idx);
     std::error_code error;
     if (!fs::exists(file, error)) {
       return false;
     }
-    const auto piece = std::find_if(pieces.begin(), pieces.end(), [frame_idx](const auto& other) {
-      return other.frame_idx == frame_idx;
-    });
-    return piece == pieces.end() || (base::file_size(file) == piece->bytes &&
-                                     (base::crc32_of_file(file, 0, piece->bytes) == piece->crc32 ||
-                                      !base::has_unwritten_sector(file, 0, piece->bytes)));
+    const index::ChecksumRow* piece = checksum_of(pieces, frame_idx);
+    return piece == nullptr || (base::file_size(file) == piece->bytes &&
+                                base::crc32_of_file(file, 0, piece->bytes) == piece->crc32);
+  }
+
+  // Whether all of it has been there, right or wrong, or what is there is an image.
+  bool has_image(const index::ChunkRow& row, const Pieces& pieces, std::int64_t frame_idx) const {
+    if (is_image_as_written(row, pieces, frame_idx)) {
+      return true;
+    }
+    const fs::path file = image_file(row, frame_idx);
+    std::error_code error;
+    if (!fs::exists(file, error)) {
+      return false;
+    }
+    const index::ChecksumRow* piece = checksum_of(pieces, frame_idx);
+    return (piece != nullptr && base::file_size(file) == piece->bytes &&
+            !base::has_unwritten_sector(file, 0, piece->bytes)) ||
+           is_image(file);
+  }
+
+  static bool is_image(const fs::path& file) {
+    try {
+      static_cast<void>(chunk::read_image_file(file));
+      return true;
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::io) {
+        throw;
+      }
+      return false;
+    }
   }
 
   bool is_image_before(const std::string& name, std::int64_t count) const {
@@ -237,23 +375,47 @@ class Planner {
     }
   }
 
-  std::int64_t frames_kept() const {
-    return plan_.open.empty()
-               ? index_.frame_count()
-               : plan_.open.front().row.first_frame_index + plan_.open.front().frames_kept;
+  void describe_dropped(OpenChunk& chunk) const {
+    RangesText numbers;
+    for_each_dropped(chunk, index_, [&numbers](const index::FrameRow& frame) {
+      numbers.add(frame.frame_idx, frame.frame_number);
+    });
+    chunk.dropped_numbers = numbers.text();
+  }
+
+  const OpenChunk* open_chunk() const { return plan_.open.empty() ? nullptr : &plan_.open.front(); }
+
+  // Whether a record's frame will have a row.
+  bool is_kept_record(const imgstore::ExtraRecord& record) const {
+    const OpenChunk* open = open_chunk();
+    return record.frame_index < index_.frame_count() &&
+           (open == nullptr || moved_with_frame(record, *open));
+  }
+
+  imgstore::ExtraRecord moved(const imgstore::ExtraRecord& record) const {
+    const OpenChunk* open = open_chunk();
+    return open == nullptr ? record : moved_with_frame(record, *open).value_or(record);
+  }
+
+  // Of records whose frames are kept.
+  Records moved(const Records& records) const {
+    Records all;
+    for (const imgstore::ExtraRecord& record : records) {
+      all.push_back(moved(record));
+    }
+    return all;
   }
 
   void plan_extra() {
-    for (const store::ExtraSource& source : store::extra_sources(folder_)) {
+    for (const store::ExtraSource& source : store::extra_sources(folder_, &index_)) {
       if (source.kind != store::ExtraKind::database) {
         plan_extra_file(source);
         continue;
       }
-      std::vector<imgstore::ExtraRecord> records = source.records;
-      std::erase_if(records,
-                    [this](const auto& record) { return record.frame_index >= frames_kept(); });
-      if (!records.empty() && is_kept(source.chunk)) {
-        plan_.extra.push_back({source.chunk, std::move(records)});
+      Records records = source.records;
+      std::erase_if(records, [this](const auto& record) { return !is_kept_record(record); });
+      if (!records.empty() && is_kept_chunk(source.chunk)) {
+        plan_.extra.push_back({source.chunk, moved(records)});
       }
     }
   }
@@ -277,9 +439,9 @@ class Planner {
       }
       throw;
     }
-    const auto lost = std::stable_partition(
-        written.begin(), written.end(),
-        [this](const auto& record) { return record.frame_index < frames_kept(); });
+    const auto lost =
+        std::stable_partition(written.begin(), written.end(),
+                              [this](const auto& record) { return is_kept_record(record); });
     // What came before a writer's first frame belongs to the chunk before.
     const auto own = std::find_if(written.begin(), lost, [&chunk](const auto& record) {
       return record.frame_index >= chunk.first_frame_index || chunk.first_frame_index == 0;
@@ -291,25 +453,31 @@ class Planner {
     if (others || in_rows != listed.end()) {
       return;
     }
-    plan_.unlisted_extra.assign(in_file, lost);
-    if (lost != written.end()) {
-      plan_.orphaned_extra.assign(lost, written.end());
-      written.erase(lost, written.end());
-      plan_.extra.push_back({chunk.chunk, std::move(written)});
+    plan_.unlisted_extra = moved(Records(in_file, lost));
+    plan_.orphaned_extra.assign(lost, written.end());
+    const bool has_lost = lost != written.end();
+    written.erase(lost, written.end());
+    const Records kept = moved(written);
+    if (has_lost || !std::equal(kept.begin(), kept.end(), written.begin(), is_same_record)) {
+      plan_.extra.push_back({chunk.chunk, kept});
     }
   }
 
   Records listed_extra(const index::ChunkRow& chunk) const {
     Records records;
     index_.for_each_extra([&](const index::ExtraRow& row) {
+      const imgstore::ExtraRecord record = to_record(row);
       const bool before_all = row.frame_index < 0 && chunk.first_frame_index == 0;
-      if (before_all ||
-          (row.frame_index >= chunk.first_frame_index && row.frame_index < frames_kept())) {
-        records.push_back({row.frame_index, row.frame_number, row.frame_time, row.json});
+      if (before_all || (row.frame_index >= chunk.first_frame_index && is_kept_record(record))) {
+        records.push_back(record);
       }
       return true;
     });
     return records;
+  }
+
+  static imgstore::ExtraRecord to_record(const index::ExtraRow& row) {
+    return {row.frame_index, row.frame_number, row.frame_time, row.json};
   }
 
   static bool is_same_record(const imgstore::ExtraRecord& a, const imgstore::ExtraRecord& b) {
@@ -325,26 +493,25 @@ class Planner {
     Records& orphans = plan_.orphaned_extra;
     const Records in_file = orphans;
     index_.for_each_extra([&](const index::ExtraRow& row) {
-      const imgstore::ExtraRecord record{row.frame_index, row.frame_number, row.frame_time,
-                                         row.json};
+      const imgstore::ExtraRecord record = to_record(row);
       const bool known = std::any_of(in_file.begin(), in_file.end(), [&record](const auto& other) {
         return is_same_record(record, other);
       });
-      if (row.frame_index >= frames_kept() && !known) {
+      if (!is_kept_record(record) && !known) {
         orphans.push_back(record);
       }
       return true;
     });
   }
 
-  bool is_kept(std::int64_t chunk) const {
-    if (!is_video() && !plan_.open.empty() && plan_.open.front().is_gone &&
-        plan_.open.front().row.chunk == chunk) {
-      return false;  // there is no folder for them
+  bool is_kept_chunk(std::int64_t chunk) const {
+    const OpenChunk* open = open_chunk();
+    if (open != nullptr && open->row.chunk == chunk) {
+      return !open->kept.empty() &&
+             (is_video() || !open->is_gone);  // else there is no place for it
     }
-    const auto row = std::find_if(chunks_.begin(), chunks_.end(),
-                                  [chunk](const auto& other) { return other.chunk == chunk; });
-    return row != chunks_.end() && row->first_frame_index < frames_kept();
+    return std::any_of(chunks_.begin(), chunks_.end(),
+                       [chunk](const auto& row) { return row.chunk == chunk; });
   }
 
   // Whether the database is as our writer made it, and has all chunks that were ever complete.
@@ -356,7 +523,7 @@ class Planner {
   void find_chunks_without_row() {
     for (const imgstore::ChunkFile& file : imgstore::find_chunks(folder_, metadata_)) {
       const bool emptied = !plan_.open.empty() && plan_.open.front().row.chunk == file.chunk &&
-                           plan_.open.front().frames_kept == 0;
+                           plan_.open.front().kept.empty();
       const bool behind = chunks_.empty() || file.chunk > chunks_.back().chunk;
       if (emptied || (behind && !file.index)) {
         plan_.without_row.push_back(file.data);
@@ -393,6 +560,19 @@ std::string frames_text(std::int64_t count) {
   return fmt::format("{} frame{}", count, count == 1 ? "" : "s");
 }
 
+std::string damage_text(const OpenChunk& chunk, const OpenChunk::Damage& damage) {
+  const std::int64_t first = chunk.new_place(damage.first);
+  const std::int64_t last = chunk.new_place(damage.last);
+  const std::string which =
+      first == last ? fmt::format("frame {}", first) : fmt::format("frames {} to {}", first, last);
+  return which +
+         (chunk.damaged
+              ? " may be wrong, since bytes of the frame, or of one that it is decoded from, are "
+                "not as they were written"
+              : ": the image is not as it was written, or gone") +
+         "; what is there stays, and verify goes on telling of it";
+}
+
 }  // namespace
 
 std::vector<std::string> RepairPlan::steps() const {
@@ -407,35 +587,25 @@ std::vector<std::string> RepairPlan::steps() const {
                             path, frames_text(chunk.row.frame_count)));
       continue;
     }
-    if (chunk.is_cut_at_damage) {
-      const std::string where =
-          chunk.frames_kept > 0
-              ? fmt::format("is damaged at frame {}, and nothing behind that", chunk.frames_kept)
-              : "is damaged at its beginning, and nothing in it";
-      steps.push_back(fmt::format("{}: {} can be read; it is put aside as it is", path, where));
-    }
     if (chunk.frames_dropped() > 0) {
       steps.push_back(fmt::format(
-          "{}: its last {} are {}; their rows are dropped, numbers and times are put aside", path,
-          frames_text(chunk.frames_dropped()),
-          chunk.is_cut_at_damage ? "those that cannot be read" : "not in it"));
+          "{}: {} of its {} cannot be read: frame_number {}; their rows are dropped, numbers and "
+          "times are put aside",
+          path, chunk.frames_dropped(), frames_text(chunk.row.frame_count), chunk.dropped_numbers));
     }
-    if (chunk.frames_kept > 0) {
+    if (chunk.frames_kept() > 0) {
       steps.push_back(
-          fmt::format("{}: is finished, with {}", path, frames_text(chunk.frames_kept)));
+          fmt::format("{}: is finished, with {}", path, frames_text(chunk.frames_kept())));
     }
-    if (chunk.is_header_damaged && chunk.frames_kept > 0) {
+    if (chunk.is_header_damaged && chunk.frames_kept() > 0) {
       steps.push_back(path +
                       ": its header is not as it was written, any frame may be wrong; what "
                       "is there stays, and verify goes on telling of it");
     }
     for (const OpenChunk::Damage& damage : chunk.damage) {
-      steps.push_back(fmt::format(
-          "{}: frames {} to {} are not as they were written; what is there stays, and verify goes "
-          "on telling of it",
-          path, damage.first, damage.last));
+      steps.push_back(path + ": " + damage_text(chunk, damage));
     }
-    if (!chunk.is_cut_at_damage && chunk.frames_kept > 0 && chunk.bytes > chunk.bytes_kept) {
+    if (chunk.frames_kept() > 0 && chunk.bytes > chunk.bytes_kept) {
       steps.push_back(fmt::format("{}: its last {} bytes, of frames without a row, are put aside",
                                   path, chunk.bytes - chunk.bytes_kept));
     }
@@ -462,7 +632,7 @@ std::vector<std::string> RepairPlan::steps() const {
     steps.push_back(path.string() + ": has no row, is put aside");
   }
   for (const fs::path& path : temporary) {
-    steps.push_back(path.string() + ": half a file, is removed");
+    steps.push_back(path.string() + ": half a file, is put aside");
   }
   if (has_replaced_left) {
     steps.emplace_back("the store that this one has replaced: what is left of it is removed");
@@ -471,6 +641,33 @@ std::vector<std::string> RepairPlan::steps() const {
     steps.push_back(".lock: of a writer that is dead, is removed");
   }
   return steps;
+}
+
+void for_each_dropped(const OpenChunk& chunk, const index::Index& index,
+                      const std::function<void(const index::FrameRow&)>& visit) {
+  if (chunk.frames_dropped() == 0) {
+    return;
+  }
+  const std::int64_t first = chunk.row.first_frame_index;
+  index.for_each({first, first + chunk.row.frame_count}, [&](const index::FrameRow& frame) {
+    if (!chunk.keeps(frame.frame_index - first)) {
+      visit(frame);
+    }
+    return true;
+  });
+}
+
+std::optional<imgstore::ExtraRecord> moved_with_frame(const imgstore::ExtraRecord& record,
+                                                      const OpenChunk& chunk) {
+  imgstore::ExtraRecord moved = record;
+  const std::int64_t place = record.frame_index - chunk.row.first_frame_index;
+  if (place >= 0) {
+    if (!chunk.keeps(place)) {
+      return std::nullopt;
+    }
+    moved.frame_index = chunk.row.first_frame_index + chunk.new_place(place);
+  }
+  return moved;
 }
 
 std::vector<std::int64_t> pts_of(const index::Index& index, const index::ChunkRow& row,

@@ -4,43 +4,56 @@
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "imgstore/extra_data.h"
 #include "imgstore/metadata.h"
 #include "index/index.h"
+#include "tools/found_packets.h"
 
 namespace avstore::tools {
 
 // What is to be done where store::has_replaced().
 inline constexpr const char* kBringsBack = "the store that was to be replaced is brought back";
 
-// A chunk that was not finished.
+// A chunk that was not finished. Frames go by their place in it.
 struct OpenChunk {
-  index::ChunkRow row;           // as the database has it
-  std::int64_t frames_kept = 0;  // the first ones: all with a row, but those the file has not got
-  // Video: how much of the file they are in, and how long it is.
+  index::ChunkRow row;             // as the database has it
+  std::vector<std::int64_t> kept;  // frames that can be read, ascending
+  // Video: how much of the file has rows, and how long it is.
   std::int64_t bytes_kept = 0;
   std::int64_t bytes = 0;
-  // Video: frames before the end whose bytes are not as they were written, from `first` to `last`.
+  // Video whose bytes are not all there as they were written.
+  std::optional<UnfinishedVideo> damaged{};
+  // Frames that are kept and may be wrong, from `first` to `last`: their bytes are not as they were
+  // written, or those of a frame before them, from which they are decoded.
   struct Damage {
     std::int64_t first = 0;
     std::int64_t last = 0;
   };
   std::vector<Damage> damage{};
+  std::string dropped_numbers{};  // frame_number of those that are not kept, such as "7 to 9, 12"
   // Video: what comes before the first frame is not as it was written, on which all frames depend.
   bool is_header_damaged = false;
-  // Behind damage no frame can be read: what was there is kept aside, with the rest of the file.
-  bool is_cut_at_damage = false;
   // There is no such file or folder. The frames keep their rows: they may come back.
   bool is_gone = false;
 
-  std::int64_t frames_dropped() const { return row.frame_count - frames_kept; }
+  std::int64_t frames_kept() const { return static_cast<std::int64_t>(kept.size()); }
+  std::int64_t frames_dropped() const { return row.frame_count - frames_kept(); }
+  bool keeps(std::int64_t frame) const {
+    return std::binary_search(kept.begin(), kept.end(), frame);
+  }
+  // Of a frame that is kept, once the others are gone.
+  std::int64_t new_place(std::int64_t frame) const {
+    return std::lower_bound(kept.begin(), kept.end(), frame) - kept.begin();
+  }
 };
 
-// A chunk whose records of extra data only the database has, or whose file has some of frames that
-// are not kept.
+// A chunk whose records of extra data only the database has, or whose file is to be written anew:
+// it has some of frames that are not kept, or frames move.
 struct UnwrittenExtra {
   std::int64_t chunk = 0;
   std::vector<imgstore::ExtraRecord> records;
@@ -86,6 +99,15 @@ struct RepairPlan {
 // Changes nothing. `index` is the store's; `writer_died` says that .lock is a dead writer's.
 RepairPlan plan_repair(const std::filesystem::path& folder, const imgstore::StoreMetadata& metadata,
                        const index::Index& index, bool writer_died);
+
+// Calls `visit` with the row of each frame that is not kept.
+void for_each_dropped(const OpenChunk& chunk, const index::Index& index,
+                      const std::function<void(const index::FrameRow&)>& visit);
+
+// A record of extra data with the index that its frame will have; none if that is not kept. Records
+// of frames before the chunk stay as they are.
+std::optional<imgstore::ExtraRecord> moved_with_frame(const imgstore::ExtraRecord& record,
+                                                      const OpenChunk& chunk);
 
 // Of the first frames of a chunk.
 std::vector<std::int64_t> pts_of(const index::Index& index, const index::ChunkRow& row,

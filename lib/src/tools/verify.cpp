@@ -25,6 +25,7 @@
 #include "store/frame_size.h"
 #include "store/layout.h"
 #include "store/recording_lock.h"
+#include "store/repair_record.h"
 #include "store/replaced_store.h"
 #include "store/sensor_channels.h"
 #include "store/staged_change.h"
@@ -57,6 +58,10 @@ class Verifier {
     if (!metadata_.encoding.empty() && !chunk::is_encoding(metadata_.encoding)) {
       find(std::string(store::kMetadataFile) + ": encoding " + metadata_.encoding +
            " is not known; frames can be read raw only");
+    }
+    for (const std::string& loss : index_.with(
+             [this](const index::Index& db) { return store::describe_losses(folder_, db); })) {
+      find(loss);
     }
     result_.frames = index_.with([](const index::Index& db) { return db.frame_count(); });
     result_.chunks = static_cast<std::int64_t>(chunks_.size());

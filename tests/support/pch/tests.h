@@ -1,6 +1,4 @@
 // Headers that most tests include, compiled once.
-#pragma once
-
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>

@@ -28,7 +28,7 @@ class StoreAligner:
         self._stores = stores
         self._shape = shapes.pop()
         self._policy: Optional[str] = None
-        self._numbers = np.empty(0, np.int64)
+        self._numbers: np.ndarray = np.empty(0, np.int64)
         self._present: List[np.ndarray] = []
 
     def extract_common_frames(self, policy: str) -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
 
-from ..arguments import Integer, whole
+from ..arguments import Integer, listed, whole
 from ..errors import Corrupt, EndOfStore, NotFound, StorageError
 from ..frame import Frame, FrameInfo
 from ..store import Store, StoreInfo
@@ -156,7 +156,7 @@ class Playback:
 
     def metadata(self) -> Dict[str, List]:
         names = self.store.frames
-        return dict(zip(FRAME_MD, (names.number.tolist(), names.time.tolist())))
+        return dict(zip(FRAME_MD, (listed(names.number), listed(names.time))))
 
     # --- extra data ---
 

@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
-from ..arguments import whole
+from ..arguments import listed, number_type, whole
 from ..store import Store
 from ..tools import Format, empty, formats
 from ..writer import Writer, append, create
@@ -44,7 +44,7 @@ class Recording:
         self._path = path
         self.format = DECODING.get(format, format)
         self._shape = tuple(whole(extent, "imgshape") for extent in imgshape)
-        self._dtype = np.dtype(imgdtype).name
+        self._dtype = number_type(imgdtype, "imgdtype").name
         self._encoding = encoding or None
         self._decoder = ImageCodecProcessor()
         if self.format != format and encoding:
@@ -144,7 +144,7 @@ class Recording:
         if self._in_chunk > 0:
             self._end_chunk()
         self._end_chunk()
-        self._note(np.asarray(numbers).tolist(), np.asarray(times, np.float64).tolist())
+        self._note(listed(np.asarray(numbers)), listed(np.asarray(times, np.float64)))
 
     def _note(self, numbers: List, times: List) -> None:
         if numbers:
