@@ -569,3 +569,40 @@ TEST_CASE("repair leaves an index alone that can be read from the YAML file besi
              "frame_number: [0, 1, 2, 3, 4, 5, 6]\nframe_time: [0, 1, 2, 3, 4, 5, 6]\n");
   CHECK(repair(store, {true, {}}).steps.empty());
 }
+
+TEST_CASE("repair moves nothing out of a folder that is not the store's own") {
+  const bool is_open = GENERATE(true, false);
+  const TemporaryFolder folder;
+  const fs::path store = folder.path() / "store";
+  record_and_die(store, "png");
+  if (!is_open) {
+    sqlite(store, "UPDATE chunks SET state = 'closed'");
+  }
+  const fs::path pictures = folder.path() / "pictures";
+  fs::rename(store / "000000", pictures);
+  fs::copy_file(pictures / "000000.png", pictures / "000040.png");
+  fs::create_directory_symlink(pictures, store / "000000");
+  const auto before = tree(pictures);
+  CHECK(kind_of_error([&] { repair(store, {}); },
+                      is_open ? "no folder of the store's own" : "is no folder of the store") ==
+        ErrorKind::corrupt);
+  CHECK(tree(pictures) == before);
+  CHECK(any_contains(verify(store, {}).repairs, is_open ? "repair changes nothing" : "index"));
+  CHECK_FALSE(fs::exists(store / ".put-aside"));
+}
+
+TEST_CASE("repair leaves a damaged chunk alone whose rows contradict each other") {
+  const KilledRecording recording("h264/mkv");
+  const fs::path& store = recording.store;
+  flip_bit(recording.file, static_cast<std::uintmax_t>(
+                               8 * (recording.piece.position + recording.piece.bytes - 40)));
+  sqlite(store, "UPDATE frames SET pts = 40 WHERE frame_index = 7");
+  const auto before = tree(store);
+  CHECK(kind_of_error([&] { repair(store, {}); }, "contradicts itself; repair changes nothing") ==
+        ErrorKind::corrupt);
+  CHECK(kind_of_error([&] { repair(store, {true, {}}); }) == ErrorKind::corrupt);
+  CHECK(any_contains(verify(store, {}).repairs, "contradicts itself; repair changes nothing"));
+  auto after = tree(store);
+  after[".index.sqlite-shm"] = before.at(".index.sqlite-shm");
+  CHECK(after == before);
+}

@@ -12,6 +12,14 @@ struct OutputContextDeleter {
 };
 using OutputContext = std::unique_ptr<AVFormatContext, OutputContextDeleter>;
 
+struct AvioDeleter {
+  void operator()(AVIOContext* context) const {
+    av_freep(&context->buffer);
+    avio_context_free(&context);
+  }
+};
+using AvioContext = std::unique_ptr<AVIOContext, AvioDeleter>;
+
 #if LIBAVFORMAT_VERSION_MAJOR >= 61
 using WrittenByte = const std::uint8_t;
 #else
@@ -45,13 +53,6 @@ class FileOutput {
   }
 
  private:
-  struct Free {
-    void operator()(AVIOContext* context) const {
-      av_freep(&context->buffer);
-      avio_context_free(&context);
-    }
-  };
-
   static int write(void* self, WrittenByte* bytes, int size) {
     auto& output = *static_cast<FileOutput*>(self);
     try {
@@ -81,7 +82,7 @@ class FileOutput {
   base::CheckedFile file_;
   std::int64_t position_ = 0;
   std::exception_ptr error_;
-  std::unique_ptr<AVIOContext, Free> context_;
+  AvioContext context_;
 };
 
 // The tag that the source has, if the muxer knows the codec by it, or by no other: some codecs'
@@ -245,6 +246,61 @@ base::CheckedFile& Muxer::file() {
 }
 const base::CheckedFile& Muxer::file() const {
   return impl_->file();
+}
+
+// ---- MuxerTrial ----
+
+class MuxerTrial::Impl {
+ public:
+  Impl(const std::string& muxer, const AVCodecParameters* codec, Rational time_base) {
+    AVFormatContext* raw = nullptr;
+    check(avformat_alloc_output_context2(&raw, nullptr, muxer.c_str(), nullptr), muxer,
+          "no such muxer");
+    context_.reset(raw);
+    constexpr int kBufferSize = 1 << 16;
+    auto* buffer = static_cast<unsigned char*>(av_malloc(kBufferSize));
+    output_.reset(buffer == nullptr ? nullptr
+                                    : avio_alloc_context(buffer, kBufferSize, 1, this, nullptr,
+                                                         &Impl::write, &Impl::seek));
+    if (!output_) {
+      av_free(buffer);
+      throw std::bad_alloc();
+    }
+    raw->pb = output_.get();
+    raw->flags |= AVFMT_FLAG_CUSTOM_IO;
+    AVStream* stream = avformat_new_stream(raw, nullptr);
+    if (stream == nullptr) {
+      throw std::bad_alloc();
+    }
+    check(avcodec_parameters_copy(stream->codecpar, codec), muxer, "cannot set up the stream");
+    stream->codecpar->codec_tag = tag_for(*raw->oformat, *codec);
+    stream->time_base = to_av(time_base);
+    check(avformat_write_header(raw, nullptr), muxer, "cannot write the header");
+  }
+
+  bool takes(AVPacket* packet) {
+    packet->stream_index = 0;
+    return av_write_frame(context_.get(), packet) >= 0;
+  }
+
+ private:
+  static int write(void* /*self*/, WrittenByte* /*bytes*/, int size) { return size; }
+  static std::int64_t seek(void* /*self*/, std::int64_t offset, int whence) {
+    return whence == AVSEEK_SIZE ? 0 : offset;
+  }
+
+  AvioContext output_;  // outlives what writes into it
+  OutputContext context_;
+};
+
+MuxerTrial::MuxerTrial(const std::string& muxer, const AVCodecParameters* codec, Rational time_base)
+    : impl_(std::make_unique<Impl>(muxer, codec, time_base)) {}
+MuxerTrial::MuxerTrial(MuxerTrial&&) noexcept = default;
+MuxerTrial& MuxerTrial::operator=(MuxerTrial&&) noexcept = default;
+MuxerTrial::~MuxerTrial() = default;
+
+bool MuxerTrial::takes(Packet packet) {
+  return impl_->takes(packet.get());
 }
 
 }  // namespace avstore::media

@@ -61,4 +61,22 @@ class Muxer {
   std::unique_ptr<Impl> impl_;
 };
 
+// Finds out which packets a container takes: muxers look into some, and refuse what is damaged.
+// Nothing is written anywhere. For one thread at a time.
+class MuxerTrial {
+ public:
+  // Throws Error as Muxer does.
+  MuxerTrial(const std::string& muxer, const AVCodecParameters* codec, Rational time_base);
+  MuxerTrial(MuxerTrial&&) noexcept;
+  MuxerTrial& operator=(MuxerTrial&&) noexcept;
+  ~MuxerTrial();
+
+  // Packets come in decode order, with timestamps.
+  bool takes(Packet packet);
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
 }  // namespace avstore::media

@@ -31,6 +31,17 @@ std::string to_text(const ordered_json& json) {
   return json.dump(1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
 }
 
+// Files and databases may come from strangers.
+constexpr std::uint64_t kLongestList = std::uint64_t{64} << 20;
+
+template <typename Integer>
+Integer integer(const ordered_json& json) {
+  if (!json.is_number_integer()) {
+    throw ordered_json::type_error::create(302, "no integer", &json);
+  }
+  return json.get<Integer>();
+}
+
 // ---- losses ----
 
 ordered_json to_json(const std::vector<Loss>& losses) {
@@ -44,7 +55,8 @@ ordered_json to_json(const std::vector<Loss>& losses) {
 std::vector<Loss> to_losses(const ordered_json& array) {
   std::vector<Loss> losses;
   for (const ordered_json& loss : array) {
-    losses.push_back({loss.at("chunk"), loss.at("frames"), loss.at("numbers")});
+    losses.push_back(
+        {loss.at("chunk"), integer<std::int64_t>(loss.at("frames")), loss.at("numbers")});
   }
   return losses;
 }
@@ -156,7 +168,7 @@ std::vector<RepairEntry> repair_entries_of_records(const fs::path& store, const 
   std::vector<RepairEntry> entries;
   for (const fs::path& folder : folders_of_records(store)) {
     try {
-      const auto json = ordered_json::parse(base::read_text(folder / kList));
+      const auto json = ordered_json::parse(base::read_text(folder / kList, kLongestList));
       if (!is_unfinished(folder) && json.at("uuid") == uuid) {
         entries.push_back({without_end(folder), to_losses(json.at("lost"))});
       }
@@ -232,7 +244,8 @@ RepairRecord RepairRecord::begin(const fs::path& store, const std::string& uuid,
   return record;
 }
 
-// What was killed may have been done all the same, and the store may have changed since.
+// What was killed may have happened all the same, and the store may have changed since: then that
+// record ends there, with all that it keeps.
 std::optional<RepairRecord> RepairRecord::killed(const fs::path& store, const fs::path& folder,
                                                  const std::string& uuid,
                                                  const std::vector<RepairEntry>& entries,
@@ -242,17 +255,19 @@ std::optional<RepairRecord> RepairRecord::killed(const fs::path& store, const fs
     base::remove_all(folder);
     return std::nullopt;
   }
-  record.load();
+  try {
+    record.load();
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::corrupt) {
+      throw;
+    }
+    return std::nullopt;  // it stays where it is
+  }
   const bool has_happened =
       std::any_of(entries.begin(), entries.end(),
                   [&](const RepairEntry& entry) { return entry.record == record.name(); });
-  if (record.uuid_ != uuid || (has_happened && rows != record.after_)) {
+  if (record.uuid_ != uuid || rows != (has_happened ? record.after_ : record.before_)) {
     record.finish();
-    return std::nullopt;
-  }
-  if (!has_happened && rows != record.before_) {
-    record.remove();
-    make_aside_folder(store);
     return std::nullopt;
   }
   if (!has_happened) {
@@ -303,15 +318,18 @@ void RepairRecord::load() {
     return all;
   };
   const auto rows = [](const ordered_json& json) {
-    return RowsState{json.at("frames"), json.at("names"), json.at("next_extra")};
+    return RowsState{integer<std::int64_t>(json.at("frames")),
+                     integer<std::uint32_t>(json.at("names")),
+                     integer<std::int64_t>(json.at("next_extra"))};
   };
   try {
-    const auto json = ordered_json::parse(base::read_text(file));
+    const auto json = ordered_json::parse(base::read_text(file, kLongestList));
     uuid_ = json.at("uuid");
     kept_ = files(json.at("kept"));
     moved_ = files(json.at("moved"));
     for (const ordered_json& entry : json.at("made")) {
-      made_.push_back({entry.at("file").get<std::string>(), entry.at("bytes"), entry.at("crc32")});
+      made_.push_back({entry.at("file").get<std::string>(), integer<std::int64_t>(entry.at("bytes")),
+           integer<std::uint32_t>(entry.at("crc32"))});
       if (!can_be_of_store(made_.back().file)) {
         fail("names what is no file of the store");
       }

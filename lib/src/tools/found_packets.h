@@ -12,8 +12,10 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
+#include <string>
 #include <vector>
 
+#include "avstore/types.h"
 #include "media/demuxer.h"
 #include "media/packet.h"
 
@@ -35,6 +37,8 @@ struct UnfinishedVideo {
   std::vector<std::int64_t> pts;  // of all frames that have a row, ascending
   bool is_in_order = false;       // packets are in the order of their frames
   int width = 0, height = 0;      // of the store's frames; 0: it does not say
+  std::string muxer;              // libav's name of what writes such a file
+  Rational time_base;             // of the PTS
 };
 
 class FoundPackets {

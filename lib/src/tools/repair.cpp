@@ -73,7 +73,11 @@ class Repair {
   }
 
   tools::RepairPlan plan(const index::Index& index) const {
-    return tools::plan_repair(folder_, metadata_, index, writer_died_);
+    tools::RepairPlan planned = tools::plan_repair(folder_, metadata_, index, writer_died_);
+    if (!planned.refusal.empty()) {
+      throw Error(ErrorKind::corrupt, planned.refusal);
+    }
+    return planned;
   }
 
   void describe(const tools::RepairPlan& planned, const index::Index& index) {

@@ -16,6 +16,7 @@
 #include "base/same_number.h"
 #include "chunk/image_file.h"
 #include "imgstore/chunk_index.h"
+#include "media/codec_table.h"
 #include "store/chunk_checksums.h"
 #include "store/extra_records.h"
 #include "store/layout.h"
@@ -104,16 +105,37 @@ class Planner {
       return;  // else there is nothing to be done about it
     }
     if (is_open) {
-      require_own(row);
-      plan_.open.push_back(is_video() ? open_video(row) : open_images(row));
-      describe_dropped(plan_.open.back());
+      plan_open(row);
       return;
     }
-    if (last && !is_video() && plan_.has_lock) {
+    if (last && !is_video() && plan_.has_lock && is_own(row)) {
       // A repair was killed that had finished the chunk, and not put them aside yet.
       find_images_without_row(row, row.frame_count);
     }
     plan_index(row);
+  }
+
+  // What contradicts itself is left to somebody who finds out why.
+  void plan_open(const index::ChunkRow& row) {
+    try {
+      require_own(row);
+      plan_.open.push_back(is_video() ? open_video(row) : open_images(row));
+      describe_dropped(plan_.open.back());
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::corrupt) {
+        throw;
+      }
+      plan_.refusal = std::string(error.what()) + "; repair changes nothing";
+    }
+  }
+
+  void require_own(const index::ChunkRow& row) const {
+    if (!is_own(row)) {
+      throw Error(ErrorKind::corrupt,
+                  (folder_ / row.path).string() + ": is no " + (is_video() ? "file" : "folder") +
+                      " of the store's own named " + imgstore::chunk_path(metadata_, row.chunk) +
+                      ", as a recording makes it");
+    }
   }
 
   // A change that was cut short counts as if it was done: repair does that first.
@@ -122,18 +144,12 @@ class Planner {
   }
   bool is_there(const fs::path& relative) const { return base::is_there(current(relative)); }
 
-  // A chunk that is not finished is written anew. What a link leads to is not the store's, and what
-  // the database of a stranger's store names may be anywhere.
-  void require_own(const index::ChunkRow& row) const {
-    const fs::path path = folder_ / row.path;
-    const bool is_own = is_video() ? base::is_own_file(path) : base::is_own_folder(path);
-    if (row.path != imgstore::chunk_path(metadata_, row.chunk) || !is_own) {
-      throw Error(ErrorKind::corrupt, path.string() +
-                                          ": is not what a recording makes, which is a " +
-                                          (is_video() ? "file" : "folder") + " named " +
-                                          imgstore::chunk_path(metadata_, row.chunk) +
-                                          " and no link; repair does not change it");
-    }
+  // What the database of a stranger's store names may be anywhere, by a link.
+  bool is_own(const index::ChunkRow& row) const {
+    std::error_code error;
+    const fs::file_type type = fs::symlink_status(folder_ / row.path, error).type();
+    return row.path == imgstore::chunk_path(metadata_, row.chunk) &&
+           type == (is_video() ? fs::file_type::regular : fs::file_type::directory);
   }
 
   void plan_index(const index::ChunkRow& row) {
@@ -184,9 +200,11 @@ class Planner {
   OpenChunk open_video(const index::ChunkRow& row) const {
     OpenChunk chunk{row, {}};
     chunk.bytes = base::file_size(folder_ / row.path);
+    if (row.frame_count == 0) {
+      return chunk;
+    }
     UnfinishedVideo video = describe_video(chunk);
-    chunk.bytes_kept =
-        video.pieces.empty() ? 0 : video.pieces.back().position + video.pieces.back().bytes;
+    chunk.bytes_kept = video.pieces.back().position + video.pieces.back().bytes;
     const bool is_whole =
         std::all_of(video.pieces.begin(), video.pieces.end(),
                     [](const UnfinishedVideo::Piece& piece) { return piece.is_as_written; });
@@ -194,6 +212,7 @@ class Planner {
       chunk.kept = all_frames(row.frame_count);
       return chunk;
     }
+    require_consistent(video);
     chunk.kept = readable_frames(video);
     find_damage(chunk, video);
     chunk.damaged = std::move(video);
@@ -205,6 +224,8 @@ class Planner {
     UnfinishedVideo video;
     video.file = folder_ / row.path;
     video.pts = pts_of(index_, row, row.frame_count);
+    video.muxer = media::find_video_format(metadata_.format).muxer;
+    video.time_base = row.time_base;
     if (metadata_.encoding.empty() && metadata_.imgshape.size() >= 2) {
       video.height = static_cast<int>(metadata_.imgshape[0]);
       video.width = static_cast<int>(metadata_.imgshape[1]);
@@ -213,10 +234,6 @@ class Planner {
     video.is_in_order =
         !keyframes.empty() && std::all_of(keyframes.begin(), keyframes.end(),
                                           [](const auto& key) { return key.dts == key.pts; });
-    if (!std::is_sorted(video.pts.begin(), video.pts.end())) {
-      throw Error(ErrorKind::corrupt, (folder_ / store::kIndexFile).string() + ": the PTS of " +
-                                          row.path + " do not ascend");
-    }
     Pieces pieces = index_.checksums(row.chunk);
     std::sort(pieces.begin(), pieces.end(),
               [](const auto& a, const auto& b) { return a.position < b.position; });
@@ -228,19 +245,35 @@ class Planner {
         continue;
       }
       // Checksums may be committed ahead of their frames.
-      const std::int64_t bytes = std::min(piece->bytes, chunk.bytes - piece->position);
-      if (piece->frame_idx < row.frame_count && bytes > 0) {
-        video.pieces.push_back(
-            {piece->frame_idx, piece->position, bytes, is_as_written(chunk, *piece)});
+      if (piece->frame_idx < row.frame_count) {
+        const std::int64_t there = chunk.bytes - piece->position;
+        video.pieces.push_back({piece->frame_idx, piece->position,
+                                std::max<std::int64_t>(0, std::min(there, piece->bytes)),
+                                is_as_written(chunk, *piece)});
       }
     }
-    if (pieces.empty() && chunk.bytes > 0) {
+    if (video.pieces.empty()) {
       // The database was made anew, and what it was made of had none.
       const std::int64_t bytes = std::min(row.bytes, chunk.bytes);
       video.pieces.push_back({0, 0, bytes, has_frames(video.file, bytes, video.pts)});
     }
-    video.header_bytes = video.pieces.empty() ? 0 : video.pieces.front().position;
+    video.header_bytes = video.pieces.front().position;
     return video;
+  }
+
+  // Databases come from strangers.
+  void require_consistent(const UnfinishedVideo& video) const {
+    const auto not_ascending = [](std::int64_t a, std::int64_t b) { return a >= b; };
+    const auto not_behind = [](const auto& a, const auto& b) {
+      return b.first_frame < a.first_frame || b.position - a.position < a.bytes;
+    };
+    if (std::adjacent_find(video.pts.begin(), video.pts.end(), not_ascending) != video.pts.end() ||
+        std::adjacent_find(video.pieces.begin(), video.pieces.end(), not_behind) !=
+            video.pieces.end()) {
+      throw Error(ErrorKind::corrupt, (folder_ / store::kIndexFile).string() +
+                                          ": what it says of the frames in " +
+                                          video.file.filename().string() + " contradicts itself");
+    }
   }
 
   bool is_as_written(const OpenChunk& chunk, const index::ChecksumRow& piece) const {
@@ -316,10 +349,10 @@ class Planner {
 
   // Null: none was taken of that image.
   static const index::ChecksumRow* checksum_of(const Pieces& pieces, std::int64_t frame_idx) {
-    const auto piece = std::find_if(pieces.begin(), pieces.end(), [frame_idx](const auto& other) {
-      return other.frame_idx == frame_idx;
-    });
-    return piece == pieces.end() ? nullptr : &*piece;
+    const auto piece =
+        std::lower_bound(pieces.begin(), pieces.end(), frame_idx,
+                         [](const auto& other, std::int64_t idx) { return other.frame_idx < idx; });
+    return piece == pieces.end() || piece->frame_idx != frame_idx ? nullptr : &*piece;
   }
 
   fs::path image_file(const index::ChunkRow& row, std::int64_t frame_idx) const {
@@ -525,7 +558,9 @@ class Planner {
       const bool emptied = !plan_.open.empty() && plan_.open.front().row.chunk == file.chunk &&
                            plan_.open.front().kept.empty();
       const bool behind = chunks_.empty() || file.chunk > chunks_.back().chunk;
-      if (emptied || (behind && !file.index)) {
+      std::error_code error;
+      const bool is_link = fs::is_symlink(folder_ / file.data, error);
+      if (!is_link && (emptied || (behind && !file.index))) {
         plan_.without_row.push_back(file.data);
       }
     }
@@ -576,6 +611,9 @@ std::string damage_text(const OpenChunk& chunk, const OpenChunk::Damage& damage)
 }  // namespace
 
 std::vector<std::string> RepairPlan::steps() const {
+  if (!refusal.empty()) {
+    return {refusal};
+  }
   std::vector<std::string> steps;
   for (const OpenChunk& chunk : open) {
     const std::string& path = chunk.row.path;
@@ -594,8 +632,9 @@ std::vector<std::string> RepairPlan::steps() const {
           path, chunk.frames_dropped(), frames_text(chunk.row.frame_count), chunk.dropped_numbers));
     }
     if (chunk.frames_kept() > 0) {
-      steps.push_back(
-          fmt::format("{}: is finished, with {}", path, frames_text(chunk.frames_kept())));
+      steps.push_back(fmt::format("{}: is finished, with {}{}", path,
+                                  frames_text(chunk.frames_kept()),
+                                  chunk.bytes > 0 ? "; the file as it was is put aside" : ""));
     }
     if (chunk.is_header_damaged && chunk.frames_kept() > 0) {
       steps.push_back(path +

@@ -60,6 +60,8 @@ struct UnwrittenExtra {
 };
 
 struct RepairPlan {
+  // Why nothing is to be done about the store; else empty.
+  std::string refusal;
   std::vector<OpenChunk> open;  // the last chunk, or none
   // Closed chunks that have no npz and no yaml which can be read, and what they have that cannot,
   // relative to the store: it is copied aside.

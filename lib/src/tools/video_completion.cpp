@@ -132,20 +132,40 @@ class TrialDecoding {
   // Leaves out what gives no picture. What is left may decode otherwise then, so this is done until
   // exactly the frames that are there come out, each in its place.
   void run() {
-    while (!found_.frames().empty()) {
+    for (bool is_first = true; !found_.frames().empty(); is_first = false) {
       const Frames there = found_.frames();
       decode();
-      if (out_ == there) {
+      const Frames in_place = frames_in_place();
+      if (in_place.empty()) {
+        found_.leave_out(there);
+      } else if (const Frames refused = is_first ? refused_by_muxer() : Frames();
+                 !refused.empty()) {
+        found_.leave_out(refused);
+      } else if (out_ == there) {
         return;
+      } else {
+        found_.leave_out(to_leave_out(without(there, in_place)));
       }
-      found_.leave_out(to_leave_out(without(there, in_place())));
     }
   }
 
  private:
+  // Muxers look into some packets.
+  Frames refused_by_muxer() const {
+    const Frames damaged = found_.frames_of_damage();
+    media::MuxerTrial muxer(video_.muxer, found_.header()->parameters(), video_.time_base);
+    Frames refused;
+    found_.for_each([&](const media::Packet& packet, std::int64_t frame) {
+      if (std::binary_search(damaged.begin(), damaged.end(), frame) && !muxer.takes(packet)) {
+        refused.push_back(frame);
+      }
+    });
+    return refused;
+  }
+
   void decode() {
     out_.clear();
-    refused_.clear();
+    undecodable_.clear();
     auto decoder = open_decoder();
     if (!decoder) {
       return;
@@ -164,12 +184,12 @@ class TrialDecoding {
       decoder->send(packet);
       receive();
       if (decoder->packets_undecodable() > before) {
-        refused_.push_back(frame);
+        undecodable_.push_back(frame);
       }
     });
     decoder->send_end();
     receive();
-    std::sort(refused_.begin(), refused_.end());
+    std::sort(undecodable_.begin(), undecodable_.end());
   }
 
   // None where the file's header is damaged so that there is none for it.
@@ -186,7 +206,7 @@ class TrialDecoding {
   }
 
   // Of those that came out.
-  Frames in_place() const {
+  Frames frames_in_place() const {
     Frames frames;
     for (const std::int64_t frame : out_) {
       if (frame >= 0 && (frames.empty() || frame > frames.back())) {
@@ -200,12 +220,10 @@ class TrialDecoding {
   // goes first, then what is damaged itself, and what is whole goes last.
   Frames to_leave_out(const Frames& missing) {
     if (missing.empty()) {
-      throw Error(ErrorKind::corrupt, video_.file.string() +
-                                          ": is damaged, and decodes to frames that nobody "
-                                          "recorded; it is left as it is");
+      throw Error(ErrorKind::corrupt, "it decodes to frames that nobody recorded");
     }
     const Frames damaged = found_.frames_of_damage();
-    for (const Frames& frames : {both(missing, refused_), both(missing, damaged)}) {
+    for (const Frames& frames : {both(missing, undecodable_), both(missing, damaged)}) {
       if (!frames.empty()) {
         return frames;
       }
@@ -225,7 +243,7 @@ class TrialDecoding {
   const UnfinishedVideo& video_;
   FoundPackets& found_;
   std::vector<std::int64_t> out_;  // as they came; -1 for one that is none of them
-  Frames refused_;                 // whose packets the decoder did not take
+  Frames undecodable_;             // whose packets the decoder did not take
   std::set<std::int64_t> blamed_;  // frames for which others were left out
 };
 
@@ -243,7 +261,7 @@ bool has_frames(const std::filesystem::path& file, std::int64_t bytes,
       found += is_among(packet, sorted) ? 1 : 0;
     }
   } catch (const Error& error) {
-    if (error.kind() != ErrorKind::corrupt) {
+    if (error.kind() == ErrorKind::io) {
       throw;
     }
   }
@@ -258,7 +276,16 @@ media::Scan complete_video(const std::filesystem::path& from, std::int64_t bytes
 
 std::vector<std::int64_t> readable_frames(const UnfinishedVideo& video) {
   FoundPackets found(video);
-  TrialDecoding(video, found).run();
+  try {
+    TrialDecoding(video, found).run();
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::io) {
+      throw;
+    }
+    throw Error(
+        ErrorKind::corrupt,
+        video.file.string() + ": is damaged so that no file can be made of it: " + error.what());
+  }
   return found.frames();
 }
 

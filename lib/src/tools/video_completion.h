@@ -33,7 +33,7 @@ bool has_frames(const std::filesystem::path& file, std::int64_t bytes,
 
 // The frames of a damaged file, by place in the chunk, that can be read: their packets are found,
 // and a decoder that is given these packets alone makes pictures of them. Decodes the whole file.
-// Throws Error: io, not_found.
+// Throws Error: corrupt (it can be read, but no new file made of it), io, not_found.
 std::vector<std::int64_t> readable_frames(const UnfinishedVideo& video);
 
 // Copies the packets of frames that readable_frames() gave into a new file. Their PTS may all be
