@@ -231,6 +231,7 @@ TEST_CASE("Plain scalars have the types that PyYAML gives them", "[yaml]") {
   CHECK(json("-.INF") == "-Infinity");
   CHECK(json(".nan") == "NaN");
   CHECK(json("2020-02-29") == "\"2020-02-29\"");
+  CHECK(json("1d39fd14471446b6bb06635460f1b416") == "\"1d39fd14471446b6bb06635460f1b416\"");
   CHECK(json("'12'") == "\"12\"");
   CHECK(json("!!str 12") == "\"12\"");
   CHECK(json("!!int '12'") == "12");

@@ -240,13 +240,13 @@ class TreeBuilder : public YAML::EventHandler {
 
   void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                        YAML::EmitterStyle::value /*style*/) override {
-    frames_.push_back({new_node(mark, YamlNode::Kind::sequence), false, mark, tag, anchor});
+    frames_.push_back({new_node(mark, YamlNode::Kind::sequence), false, 0, mark, tag, anchor});
     charge(mark, 0);
   }
   void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                   YAML::EmitterStyle::value style) override {
     const bool is_block = style == YAML::EmitterStyle::Block;
-    frames_.push_back({new_node(mark, YamlNode::Kind::map), is_block, mark, tag, anchor});
+    frames_.push_back({new_node(mark, YamlNode::Kind::map), is_block, 0, mark, tag, anchor});
     charge(mark, 0);
   }
   void OnSequenceEnd() override { close(); }
@@ -255,7 +255,8 @@ class TreeBuilder : public YAML::EventHandler {
  private:
   struct Frame {
     YamlNode node;
-    bool is_block_map;
+    bool is_block_map = false;
+    int key_position = 0;  // of the last key, if it is a map
     YAML::Mark mark;
     std::string tag;
     YAML::anchor_t anchor;
@@ -322,13 +323,10 @@ class TreeBuilder : public YAML::EventHandler {
            frames_.back().node.items.size() % 2 == 0;
   }
 
+  // Where there is no value, yaml-cpp says of it that it is where its key is.
   bool at_value_of_key_at(const YAML::Mark& mark) const {
-    if (frames_.empty() || !frames_.back().is_block_map ||
-        frames_.back().node.items.size() % 2 == 0) {
-      return false;
-    }
-    const YamlNode& key = frames_.back().node.items.back();
-    return key.line == mark.line + 1 && key.column == mark.column + 1;
+    return !frames_.empty() && frames_.back().is_block_map && !at_key() &&
+           frames_.back().key_position == mark.pos;
   }
 
   void close() {
@@ -363,6 +361,9 @@ class TreeBuilder : public YAML::EventHandler {
   void attach(const YAML::Mark& mark, YamlNode node) {
     if (at_key() && node.kind != YamlNode::Kind::scalar) {
       fail(mark, "a key must be a single value");
+    }
+    if (at_key()) {
+      frames_.back().key_position = mark.pos;
     }
     (frames_.empty() ? root_ : frames_.back().node.items.emplace_back()) = std::move(node);
   }

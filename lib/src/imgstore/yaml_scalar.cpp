@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <initializer_list>
 #include <regex>
-#include <utility>
 
 #include "imgstore/json_text.h"
 #include "imgstore/utf8.h"
@@ -21,20 +21,68 @@ bool matches(std::string_view text, const std::regex& pattern) {
   return text.size() <= kLongestTyped && std::regex_match(text.begin(), text.end(), pattern);
 }
 
+bool is_one_of(std::string_view text, std::initializer_list<std::string_view> words) {
+  return std::find(words.begin(), words.end(), text) != words.end();
+}
+
 bool is_true(std::string_view text) {
-  static const std::regex kPattern("yes|Yes|YES|true|True|TRUE|on|On|ON");
+  return is_one_of(text, {"yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"});
+}
+
+bool is_false(std::string_view text) {
+  return is_one_of(text, {"no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"});
+}
+
+// Most text, UUIDs among it, is nothing of the kind.
+bool may_be_number_or_time(std::string_view text) {
+  const std::string_view digits =
+      text.substr(text.starts_with('+') || text.starts_with('-') ? 1 : 0);
+  return !digits.empty() && (digits[0] == '.' || (digits[0] >= '0' && digits[0] <= '9')) &&
+         (digits.find_first_not_of("0123456789_.:eE+-TtZ \t") == std::string_view::npos ||
+          digits[0] == '.' || digits.starts_with("0x") || digits.starts_with("0b"));
+}
+
+// These patterns are those of PyYAML's resolver, without the texts that its constructors then
+// refuse. Making a pattern takes a millisecond, and most stores need none.
+
+bool is_integer(std::string_view text) {
+  if (text.size() <= kLongestTyped && text.find_first_not_of("0123456789") == std::string::npos &&
+      text[0] != '0') {
+    return true;
+  }
+  static const std::regex kPattern(
+      "[-+]?(?:0b_*[01][01_]*|0x_*[0-9a-fA-F][0-9a-fA-F_]*|0[0-7_]*|[1-9][0-9_]*)");
   return matches(text, kPattern);
 }
 
-// Whether a date that is written as one exists.
-bool is_calendar_date(std::string_view text) {
-  static const std::regex kPattern("([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})");
+bool is_real(std::string_view text) {
+  static const std::regex kPattern(
+      "[-+]?[0-9][0-9_]*\\.[0-9_]*(?:[eE][-+][0-9]+)?|\\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?"
+      "|[-+]?\\.(?:inf|Inf|INF)|\\.(?:nan|NaN|NAN)");
+  return matches(text, kPattern);
+}
+
+bool is_sexagesimal(std::string_view text) {
+  static const std::regex kPattern(
+      "[-+]?[1-9][0-9_]*(?::[0-5]?[0-9])+|[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+\\.[0-9_]*");
+  return matches(text, kPattern);
+}
+
+bool is_timestamp(std::string_view text) {
+  static const std::regex kPattern(
+      "([0-9]{4})-([0-9]{2})-([0-9]{2})|([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})(?:[Tt]|[ \t]+)"
+      "(?:[01]?[0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\\.[0-9]*)?"
+      "(?:[ \t]*(?:Z|[-+](?:[01]?[0-9]|2[0-3])(?::[0-5][0-9])?))?");
   std::match_results<std::string_view::const_iterator> parts;
-  std::regex_search(text.begin(), text.end(), parts, kPattern);
-  const std::chrono::year_month_day date(
-      std::chrono::year(std::stoi(parts[1])),
-      std::chrono::month(static_cast<unsigned>(std::stoi(parts[2]))),
-      std::chrono::day(static_cast<unsigned>(std::stoi(parts[3]))));
+  if (text.size() > kLongestTyped || !std::regex_match(text.begin(), text.end(), parts, kPattern)) {
+    return false;
+  }
+  const auto number = [&parts](std::size_t date_only) {
+    return std::stoi(parts[parts[1].matched ? date_only : date_only + 3]);
+  };
+  const std::chrono::year_month_day date(std::chrono::year(number(1)),
+                                         std::chrono::month(static_cast<unsigned>(number(2))),
+                                         std::chrono::day(static_cast<unsigned>(number(3))));
   return date.ok() && date.year() > std::chrono::year(0);
 }
 
@@ -86,13 +134,23 @@ std::string real_to_json(std::string_view text) {
   return json_number(text.front() == '-' ? -value : value);
 }
 
+bool is_safe_first(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '/';
+}
+
+bool is_safe_inside(char c) {
+  constexpr std::string_view kOthers = " .+-0123456789";
+  return is_safe_first(c) || kOthers.find(c) != std::string_view::npos;
+}
+
 // Whether a string can do without quotes. Cautious: nothing that begins like a number, and no word
 // that some YAML takes for a value.
 bool is_safe_plain(std::string_view text) {
-  static const std::regex kPattern("\\.?[A-Za-z_/](?:[A-Za-z0-9_/ .+-]{0,126}[A-Za-z0-9_/.+-])?");
-  static const std::regex kYesOrNo("[yYnN]");
-  return matches(text, kPattern) && !matches(text, kYesOrNo) &&
-         plain_scalar_type(text) == ScalarType::string;
+  constexpr std::size_t kLongest = 128;
+  const std::string_view word = text.substr(text.starts_with('.') ? 1 : 0);
+  return !word.empty() && text.size() <= kLongest && text.back() != ' ' &&
+         is_safe_first(word.front()) && std::all_of(word.begin(), word.end(), is_safe_inside) &&
+         plain_scalar_type(text) == ScalarType::string && !is_one_of(text, {"y", "Y", "n", "N"});
 }
 
 // Characters that a YAML stream may hold as they are, and that no reader takes for a line break.
@@ -114,35 +172,23 @@ std::string escape(char32_t c) {
 }  // namespace
 
 ScalarType plain_scalar_type(std::string_view text) {
-  // The patterns of PyYAML's resolver, without the texts that its constructors then refuse.
-  static const std::pair<ScalarType, std::regex> kPatterns[] = {
-      {ScalarType::null, std::regex("~|null|Null|NULL|")},
-      {ScalarType::boolean, std::regex("yes|Yes|YES|no|No|NO|true|True|TRUE|false|False|FALSE"
-                                       "|on|On|ON|off|Off|OFF")},
-      {ScalarType::merge, std::regex("<<")},
-      {ScalarType::integer, std::regex("[-+]?(?:0b_*[01][01_]*|0x_*[0-9a-fA-F][0-9a-fA-F_]*"
-                                       "|0[0-7_]*|[1-9][0-9_]*)")},
-      {ScalarType::real, std::regex("[-+]?[0-9][0-9_]*\\.[0-9_]*(?:[eE][-+][0-9]+)?"
-                                    "|\\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?"
-                                    "|[-+]?\\.(?:inf|Inf|INF)|\\.(?:nan|NaN|NAN)")},
-      {ScalarType::sexagesimal, std::regex("[-+]?[1-9][0-9_]*(?::[0-5]?[0-9])+"
-                                           "|[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+\\.[0-9_]*")},
-      {ScalarType::timestamp,
-       std::regex("[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt]|[ \t]+)"
-                  "(?:[01]?[0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\\.[0-9]*)?"
-                  "(?:[ \t]*(?:Z|[-+](?:[01]?[0-9]|2[0-3])(?::[0-5][0-9])?))?")},
-  };
-  // Most strings begin with other letters than anything else does.
-  if (!text.empty() &&
-      std::string_view("~nNyYtTfFoO<+-.0123456789").find(text[0]) == std::string_view::npos) {
+  if (is_one_of(text, {"", "~", "null", "Null", "NULL"})) {
+    return ScalarType::null;
+  }
+  if (is_true(text) || is_false(text)) {
+    return ScalarType::boolean;
+  }
+  if (text == "<<") {
+    return ScalarType::merge;
+  }
+  if (!may_be_number_or_time(text)) {
     return ScalarType::string;
   }
-  for (const auto& [type, pattern] : kPatterns) {
-    if (matches(text, pattern)) {
-      return type == ScalarType::timestamp && !is_calendar_date(text) ? ScalarType::string : type;
-    }
-  }
-  return ScalarType::string;
+  return is_integer(text)       ? ScalarType::integer
+         : is_real(text)        ? ScalarType::real
+         : is_sexagesimal(text) ? ScalarType::sexagesimal
+         : is_timestamp(text)   ? ScalarType::timestamp
+                                : ScalarType::string;
 }
 
 std::string scalar_to_json(std::string_view text, ScalarType type) {
