@@ -167,6 +167,7 @@ class World {
       : work_(scratch_.folder("work")),
         outside_(work_ / "outside", seed("mp4") / "000000.mp4", seed("mp4")) {
     fs::create_directories(made());
+    ::setenv("TMPDIR", scratch_.folder("temporary").c_str(), 1);
   }
 
   fs::path store() const { return work_ / "store"; }
@@ -230,6 +231,9 @@ class World {
       if (name != "store" && name != "made" && name != "outside") {
         text += "\nleft behind beside the store: " + name;
       }
+    }
+    if (!fs::is_empty(scratch_.path() / "temporary")) {
+      text += "\nleft behind in the temporary folder";
     }
     for (const auto& entry : fs::directory_iterator("/proc/self/fd")) {
       std::error_code gone;  // the listing's own

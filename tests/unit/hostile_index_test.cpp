@@ -127,7 +127,8 @@ TEST_CASE("index: chunks that cannot be are refused") {
   const fs::path path = database_of_one_chunk(folder);
   CHECK(Index::open(path).chunks().size() == 1);
   const std::string change =
-      GENERATE("first_frame_index = -1", "frame_count = -1",
+      GENERATE("first_frame_index = -1", "frame_count = -1", "frame_count = 1000000000000",
+               "first_frame_index = 1000000000000, frame_count = 1",
                "first_frame_index = 9223372036854775807, frame_count = 1", "chunk = -1",
                "time_base_num = 4294967297", "time_base_num = -1", "time_base_den = 4294967297",
                "time_base_den = 0", "stream = 4294967296", "stream = -2147483649",

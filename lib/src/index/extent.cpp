@@ -57,12 +57,7 @@ void store_place(Database& database, std::string_view name,
 
 // A count that the file cannot hold is a lie, and others make room by it.
 void require_room_for(Database& database, std::int64_t last_frame_index) {
-  constexpr std::int64_t kLeastRow = 8;  // bytes
-  Query pages =
-      database.query("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size");
-  pages.next();
-  const std::int64_t bytes = pages.integer(0);
-  if (last_frame_index >= bytes / kLeastRow) {
+  if (last_frame_index >= most_frames(database)) {
     database.fail(ErrorKind::corrupt, "its last row is of frame " +
                                           std::to_string(last_frame_index) +
                                           ", but it has no room for so many frames");
@@ -119,6 +114,14 @@ void Progress::add(const FrameRow& row) {
   last_number = row.frame_number;
   last_time = row.frame_time;
   ++extent.frame_count;
+}
+
+std::int64_t most_frames(Database& database) {
+  constexpr std::int64_t kLeastRow = 8;  // bytes
+  Query pages =
+      database.query("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size");
+  pages.next();
+  return pages.integer(0) / kLeastRow;
 }
 
 Extent load_extent(Database& database) {

@@ -33,6 +33,9 @@ struct Progress {
   void add(const FrameRow& row);
 };
 
+// The file has no room for the rows of more frames than that.
+std::int64_t most_frames(Database& database);
+
 // As stored. Call inside a transaction, so that count and order belong together.
 Extent load_extent(Database& database);
 Progress load_progress(Database& database, const Extent& extent);

@@ -107,9 +107,8 @@ bool is_possible(Rational time_base) {
   return time_base.num >= 0 && time_base.num <= most && time_base.den > 0 && time_base.den <= most;
 }
 
-// Others add the two, and make room for as many frames.
-void require_possible(const Database& database, const ChunkRow& row) {
-  constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
+// Others add the two, and make room for as many frames. The database has room for `most` frames.
+void require_possible(const Database& database, const ChunkRow& row, std::int64_t most) {
   if (!is_possible(row.time_base)) {
     database.fail(ErrorKind::corrupt, "chunk " + std::to_string(row.chunk) +
                                           " is said to have the time base " +
@@ -149,7 +148,10 @@ std::vector<ChunkRow> chunk_rows(Database& database, std::int64_t first, std::in
                     .checksum = query.text(8),
                     .stream = stream_number(database, query.integer(9)),
                     .packet_count = query.integer(10)});
-    require_possible(database, rows.back());
+  }
+  const std::int64_t most = most_frames(database);
+  for (const ChunkRow& row : rows) {
+    require_possible(database, row, most);
   }
   return rows;
 }
