@@ -228,3 +228,13 @@ TEST_CASE("aligning what never matches writes nothing") {
       ContainsSubstring("no frame of it matches"));
   CHECK_FALSE(fs::exists(folder.path() / "c"));
 }
+
+TEST_CASE("an alignment of no stores writes nothing") {
+  const TemporaryFolder folder;
+  const Alignment none;
+  CHECK_THAT(error_of([&] { avstore::write_aligned(none, {}, {}); }).what(),
+             ContainsSubstring("no stores"));
+  CHECK_THAT(error_of([&] { avstore::write_side_by_side(none, folder.path() / "c", {}); }).what(),
+             ContainsSubstring("no stores"));
+  CHECK_FALSE(fs::exists(folder.path() / "c"));
+}

@@ -437,6 +437,8 @@ TEST_CASE("a database that does not match its chunks gives no wrong frame") {
       "UPDATE frames SET frame_idx = 1000000000000 WHERE frame_index = 3",
       "UPDATE frames SET chunk = 3 - chunk",
       "UPDATE frames SET chunk = 77",
+      "UPDATE frames SET chunk = 0 WHERE frame_index >= 10",
+      "UPDATE frames SET chunk = 0, frame_idx = frame_index WHERE frame_index >= 7",
       "UPDATE frames SET pts = pts + 1",
       "UPDATE frames SET pts = NULL",
       "UPDATE frames SET pts = 9223372036854775807",
@@ -456,6 +458,7 @@ TEST_CASE("a database that does not match its chunks gives no wrong frame") {
       "UPDATE chunks SET frame_count = -1",
       "UPDATE chunks SET time_base_num = 0",
       "UPDATE chunks SET time_base_den = 0",
+      "UPDATE chunks SET time_base_den = 4294967297",
       "UPDATE chunks SET stream = 5",
       "UPDATE chunks SET stream = -1",
       "UPDATE chunks SET state = 'open'",
@@ -506,12 +509,17 @@ TEST_CASE("a database that does not match its chunks gives no wrong frame") {
           reader.infos({0, 100});
         });
       });
-      CAPTURE(outcome, verifying, reading_many);
+      const std::string exporting = in_child([&] {
+        return outcome_of(
+            [&] { avstore::export_video(folder.path() / "copy", folder.path() / "a.mp4", {}); });
+      });
+      CAPTURE(outcome, verifying, reading_many, exporting);
       CHECK((outcome == "right" || outcome.starts_with("warned: ") || is_an_error(outcome)));
       CHECK_THAT(outcome, !ContainsSubstring("WRONG"));
       CHECK((verifying.ends_with(" findings") || is_an_error(verifying)));
       CHECK((outcome == "right" || verifying != "0 findings"));
       CHECK((reading_many == "no error" || is_an_error(reading_many)));
+      CHECK((exporting == "no error" || is_an_error(exporting)));
     }
   }
 }

@@ -87,6 +87,9 @@ class Shown {
 };
 
 void require_places(const Alignment& alignment) {
+  if (alignment.stores.empty()) {
+    throw Error(ErrorKind::invalid_argument, "an alignment of no stores");
+  }
   if (alignment.places.empty()) {
     throw Error(ErrorKind::invalid_argument, alignment.stores.front().string() +
                                                  ": no frame of it matches one of all the others");

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <cctype>
 #include <limits>
+#include <string>
 #include <unordered_map>
 
 #include "avstore/error.h"
 #include "media/random_access.h"
+#include "store/layout.h"
 #include "store/reader_access.h"
 
 namespace avstore::tools {
@@ -164,9 +166,17 @@ ExportPlan plan_export(Reader& reader, IndexRange range) {
   for (std::int64_t i = range.begin; i < range.end;) {
     const FrameInfo info = reader.find(FrameIndex(i));
     const store::IndexedChunk chunk(index, info.chunk);
-    const std::int64_t end =
-        std::min(range.end, chunk.row().first_frame_index + chunk.frame_count());
-    plan_chunk(plan, reader, chunk, info.frame_idx, end - chunk.row().first_frame_index);
+    const std::int64_t first = chunk.row().first_frame_index;
+    if (i - first != info.frame_idx || info.frame_idx >= chunk.frame_count()) {
+      throw Error(ErrorKind::corrupt, (index.folder() / store::kIndexFile).string() +
+                                          ": says that frame " + std::to_string(i) + " is number " +
+                                          std::to_string(info.frame_idx) + " of chunk " +
+                                          std::to_string(info.chunk) + ", which has " +
+                                          std::to_string(chunk.frame_count()) +
+                                          " frames from frame " + std::to_string(first) + " on");
+    }
+    const std::int64_t end = std::min(range.end, first + chunk.frame_count());
+    plan_chunk(plan, reader, chunk, info.frame_idx, end - first);
     i = end;
   }
   return plan;
