@@ -28,7 +28,7 @@ ErrorKind error_kind(int sqlite_code);
 // SQL that is a literal, so its text lives as long as the program.
 class Sql {
  public:
-  consteval Sql(const char* literal) : text_(literal) {}  // NOLINT(google-explicit-constructor)
+  consteval Sql(const char* literal) : text_(literal) {}
   constexpr std::string_view text() const { return text_; }
 
  private:

@@ -64,7 +64,7 @@ class GrayCompressor {
 
   // False if it failed; then message() says why, or is empty if there was no memory.
   bool run() noexcept {
-    if (setjmp(failed_) != 0) {  // NOLINT(cert-err52-cpp): see above
+    if (setjmp(failed_) != 0) {
       return false;
     }
     jpeg_create_compress(&compress_);
@@ -99,14 +99,14 @@ class GrayCompressor {
 
   [[noreturn]] void leave() {
     errors_.format_message(reinterpret_cast<j_common_ptr>(&compress_), message_.data());
-    std::longjmp(failed_, 1);  // NOLINT(cert-err52-cpp): see above
+    std::longjmp(failed_, 1);
   }
 
   // libjpeg calls this when all of the buffer is full.
   void make_room() {
     const std::size_t used = file_.size();
     if (!grow()) {
-      std::longjmp(failed_, 1);  // NOLINT(cert-err52-cpp): see above
+      std::longjmp(failed_, 1);
     }
     destination_.next_output_byte = file_.data() + used;
     destination_.free_in_buffer = file_.size() - used;
