@@ -35,7 +35,7 @@ fail() {
 
 # The kernel removes mounts and processes of the command when the command ends, and also when this script is killed.
 apart() {
-    unshare --mount --pid --fork --kill-child --mount-proc "$@"
+    setpriv --pdeathsig KILL unshare --mount --pid --fork --kill-child --mount-proc "$@"
 }
 
 # sources: the lines of sources.list, which are those of this machine with its own release replaced.
@@ -116,7 +116,11 @@ golden=${AVSTORE_GOLDEN-}
 [[ -z $golden ]] || golden=$(realpath "$golden")
 log=$system/tests.log
 status=0
-apart sh -e -c "$inside" sh "$system" "$tree" "$golden" 2>&1 </dev/null | tee "$log" || status=$?
+exec 3> >(tee "$log")
+tee=$!
+apart sh -e -c "$inside" sh "$system" "$tree" "$golden" >&3 2>&1 3>&- </dev/null || status=$?  # no pipe: it must be a child of this shell
+exec 3>&-
+wait "$tee"
 # run.sh ends with the counts, unless it stopped before
 [[ $(tail -n 1 "$log") =~ ^[0-9]+\ passed,\ [0-9]+\ failed,\ [0-9]+\ skipped$ ]] || fail "the tests stopped without counting"
 exit "$status"

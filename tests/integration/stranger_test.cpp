@@ -631,6 +631,25 @@ TEST_CASE("what cannot be found, made or followed is an error that names it") {
   }
 }
 
+TEST_CASE("a store whose folder is reached through links is read and changed where it is") {
+  Place place;
+  const std::string format = GENERATE("mjpeg/avi", "png");
+  const fs::path disk = place.home() / "disk";
+  fs::create_directories(disk);
+  write_stranger_store(disk / "arena.store", format, State::killed);
+  fs::create_symlink("disk", place.home() / "by-name");
+  fs::create_symlink("by-name/arena.store", place.home() / "store");
+  const fs::path store = place.home() / "store";
+  CHECK(repair(store, {}).frames == 8);
+  go_on_with(store);
+  CHECK(reindex(store, {}).renumbered == 2);
+  CHECK(rebuild_index(store, {}) == 9);
+  CHECK(verify(store, {.deep = true, .progress = {}}).findings.empty());
+  CHECK(Reader(place.home() / "by-name" / "arena.store").frame_count() == 9);
+  CHECK(fs::is_symlink(store));
+  CHECK(names_in(disk) == std::vector<std::string>{"arena.store"});
+}
+
 // git-annex moves files into a folder of its own, and makes links to them.
 TEST_CASE("a store whose files are links of git-annex is read, and its changes leave the annex") {
   const std::string format = GENERATE("mjpeg/avi", "png");

@@ -19,6 +19,10 @@ enum class ErrorKind {
 
 // Every failure of the library is thrown as this type. The message names the file concerned, what
 // failed and, where libav* or SQLite reported it, their own words.
+//
+// For libav's words the library sets the log callback of the whole process (av_log_set_callback)
+// when it first uses libav: from then on libav prints nothing, and another callback that was set
+// before is not called.
 class Error : public std::runtime_error {
  public:
   Error(ErrorKind kind, const std::string& message, int system_error = 0)

@@ -49,7 +49,7 @@ inline constexpr PixelFormat array{"array"};      // any NumPy array, see ArrayT
 
 // Element type and shape of an image that is a plain array (PixelFormat "array").
 struct ArrayType {
-  std::string dtype;                // NumPy type string, such as "<f8" or "|u1"
+  std::string dtype;                // NumPy type string of numbers, such as "<f8" or "|u1"
   std::vector<std::int64_t> shape;  // [rows, columns] or [rows, columns, channels]
   bool operator==(const ArrayType&) const = default;
 };
@@ -107,7 +107,8 @@ ImageView packed_view(PixelFormat format, int width, int height, const void* dat
 // `ffmpeg -f rawvideo` lays them out. `data` must hold packed_size() bytes.
 ImageView contiguous_view(PixelFormat format, int width, int height, const void* data);
 
-// Bytes of such a buffer.
+// Bytes of such a buffer. Throws Error(invalid_argument) for a size that no image has, and for an
+// array of other elements than numbers (NumPy's kinds b, i, u, f and c) or of another shape.
 std::size_t packed_size(PixelFormat format, int width, int height);
 std::size_t packed_size(const ImageView& image);
 

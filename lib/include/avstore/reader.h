@@ -160,6 +160,7 @@ class Reader {
   std::optional<Frame> next();
 
   // Read many frames, decoding on all cores and no frame twice. They come in the order asked.
+  // Errors as of read(); io if the system has no thread left.
   std::vector<Frame> read_many(std::span<const FrameIndex> indices);
   // The same, handing each over as soon as it is there, in any order; `position` is its place in
   // `indices`. `visit` is called from one thread at a time.

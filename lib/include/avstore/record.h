@@ -167,7 +167,8 @@ struct CameraResult {
 //
 // Throws Error before anything is begun: invalid_argument (options that cannot be, two cameras of
 // one name or store), exists (a store is there already), unsupported, io (less room than
-// `min_free`). What goes wrong later is in the results, which come in the order of the cameras.
+// `min_free`, or no thread left for a camera). What goes wrong later is in the results, which come
+// in the order of the cameras.
 std::vector<CameraResult> record(const RecordOptions& options);
 
 // A rig as a YAML file describes it, see README.md. Throws Error: not_found, io, and

@@ -54,7 +54,7 @@ struct Rational {
   double value() const { return static_cast<double>(num) / static_cast<double>(den); }
 };
 
-// "30000/1001". The second gives 0/1 for a text that is no positive fraction.
+// "30000/1001". The second gives 0/1 for a text that is no positive fraction of numbers below 2^31.
 std::string to_text(Rational value);
 Rational parse_rational(const std::string& text);
 

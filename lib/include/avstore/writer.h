@@ -27,6 +27,7 @@ struct EncoderOptions {
   //   "software"              no hardware
   //   a libav encoder's name  that one, such as "libx264" or "hevc_nvenc"; an error if it fails to
   //   open
+  // SVT-AV1 reports its settings on standard error unless the environment has SVT_LOG=1.
   // An encoder that fails while it records is replaced by the next in this order, software last.
   std::string encoder;
   // Which device hardware encoders use: a render node such as "/dev/dri/renderD129" (VAAPI, Quick
@@ -40,13 +41,14 @@ struct EncoderOptions {
   // Frames from one keyframe to the next. 0: about half a second, at most 60.
   int keyframe_interval = 0;
   int b_frames = 0;  // between others, at most 16
-  // Nominal frame rate, frames per second: the spacing of timestamps in the chunks. 0: that of the
-  // source where there is one, else 25.
+  // Nominal frame rate, frames per second: the spacing of timestamps in the chunks. A fraction of
+  // numbers below 2^31. 0: that of the source where there is one, else 25.
   Rational frame_rate{0, 1};
   // 0: a fair share of the cores that no other writer of this process claims, at each chunk's
   // beginning.
   int threads = 0;
-  // Any option of libavcodec or of the encoder by its libav name. Unknown ones are errors.
+  // Any option of libavcodec or of the encoder by its libav name. Unknown ones are errors. Gray
+  // JPEG images, which libavcodec does not write, have global_quality and huffman alone.
   std::map<std::string, std::string> options;
 };
 

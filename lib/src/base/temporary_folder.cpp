@@ -14,18 +14,18 @@ namespace fs = std::filesystem;
 
 fs::path folder_of_system() {
   const char* const chosen = std::getenv("TMPDIR");
-  return chosen == nullptr || *chosen == '\0' ? "/tmp" : chosen;
+  return chosen == nullptr || *chosen == '\0' ? fs::path("/tmp") : fs::path(chosen);
 }
 
 }  // namespace
 
 TemporaryFolder::TemporaryFolder(const std::string& beginning, const fs::path& parent) {
-  std::string name =
-      ((parent.empty() ? folder_of_system() : parent) / (beginning + "XXXXXX")).string();
+  const fs::path place = parent.empty() ? folder_of_system() : parent;
+  std::string name = (place / (beginning + "XXXXXX")).string();
   if (::mkdtemp(name.data()) == nullptr) {
     const int error = errno;
-    throw Error(ErrorKind::io, name + ": cannot make a temporary folder: " + std::strerror(error),
-                error);
+    throw Error(ErrorKind::io,
+                place.string() + ": cannot make a folder in it: " + std::strerror(error), error);
   }
   path_ = name;
 }

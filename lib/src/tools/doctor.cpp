@@ -2,13 +2,11 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
-#include <cstring>
 #include <numeric>
 #include <optional>
 #include <random>
 #include <set>
 #include <string>
-#include <system_error>
 #include <utility>
 
 #include <fmt/format.h>
