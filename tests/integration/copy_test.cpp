@@ -85,9 +85,9 @@ std::filesystem::path with_broken_packet(const std::filesystem::path& whole, std
 TEST_CASE("copied packets give the frames of the source") {
   constexpr std::array<std::int64_t, 2> kChunkSizes{1, 37};
   const std::vector<TestVideo> videos = avstore::test::test_videos();
-  // A sample copies each video in chunks of one of the sizes.
+  // A sample copies every other video in chunks of one of the sizes.
   const auto count = static_cast<std::int64_t>(videos.size());
-  for (const std::int64_t place : avstore::test::sample("copies", 2 * count, count)) {
+  for (const std::int64_t place : avstore::test::sample("copies", 2 * count, count / 2)) {
     const TestVideo& video = videos.at(static_cast<std::size_t>(place / 2));
     const std::int64_t chunk_size = kChunkSizes.at(static_cast<std::size_t>(place % 2));
     CAPTURE(video.name, chunk_size);

@@ -19,6 +19,7 @@
 #include "support/media_folder.h"
 #include "support/outcome.h"
 #include "support/programs.h"
+#include "support/sample.h"
 
 namespace {
 
@@ -394,8 +395,11 @@ TEST_CASE("where an encoder fails the next one goes on, and no frame is lost") {
   struct Failure {
     EncoderCall call;
     int nth;
+    int b_frames = 0;
+    int session = 0;
+    bool synced = false;
   };
-  constexpr int kCount = 60;
+  std::vector<Failure> failures;
   for (const Failure& failure : {Failure{EncoderCall::send, 1},
                                  {EncoderCall::send, 2},
                                  {EncoderCall::send, 5},
@@ -414,45 +418,49 @@ TEST_CASE("where an encoder fails the next one goes on, and no frame is lost") {
     for (const int b_frames : {0, 2}) {
       for (const int session : {2, 3}) {
         for (const bool synced : {false, true}) {
-          DYNAMIC_SECTION("call " << static_cast<int>(failure.call) << " number " << failure.nth
-                                  << ", B-frames " << b_frames << ", session " << session
-                                  << (synced ? ", synced" : "")) {
-            EncoderDrivers drivers;
-            drivers.install("h264_nvenc");
-            drivers.fail("h264_nvenc", session, failure.call, failure.nth);
-            Recording recording("nvenc");
-            recording.options.encoder.b_frames = b_frames;
-            recording.options.encoder.preset = "p1";
-            Writer writer(recording.store, recording.options);
-            for (int i = 0; i < kCount; ++i) {
-              add(writer, i, avstore::test::kWidth, recording.height);
-              writer.add_extra("{\"frame\": " + std::to_string(i) + "}");
-              if (synced && i % 9 == 4) {
-                writer.sync();
-                CHECK(writer.durable_count() == i + 1);
-              }
-            }
-            writer.close();
-            check_whole(recording, kCount);
-            const auto records = avstore::read_extra(recording.store);
-            CHECK(records.size() == kCount);
-            // The first session is the probe's, and the second is given the first frame. Later ones
-            // may end before that call, or before any: frames are to become durable in time.
-            const bool comes = failure.nth == 1 && session == 2;
-            CHECK((drivers.has_failed("h264_nvenc") || !comes));
-            if (drivers.has_failed("h264_nvenc")) {
-              CHECK(writer.statistics().encoder == "libx264");
-              REQUIRE(recording.warnings.size() == 1);
-              CHECK_THAT(recording.warnings[0],
-                         ContainsSubstring("h264_nvenc") && ContainsSubstring("libx264 encodes"));
-              CHECK(recording.encoders().back().encoder == "libx264");
-            }
-            CHECK(writer.statistics().frames_encoded == kCount);
-            CHECK(writer.statistics().frames_durable == kCount);
-          }
+          failures.push_back({failure.call, failure.nth, b_frames, session, synced});
         }
       }
     }
+  }
+  constexpr int kCount = 60;
+  for (const std::int64_t place :
+       avstore::test::sample("failing encoders", static_cast<std::int64_t>(failures.size()), 30)) {
+    const Failure& failure = failures.at(static_cast<std::size_t>(place));
+    CAPTURE(static_cast<int>(failure.call), failure.nth, failure.b_frames, failure.session,
+            failure.synced);
+    EncoderDrivers drivers;
+    drivers.install("h264_nvenc");
+    drivers.fail("h264_nvenc", failure.session, failure.call, failure.nth);
+    Recording recording("nvenc");
+    recording.options.encoder.b_frames = failure.b_frames;
+    recording.options.encoder.preset = "p1";
+    Writer writer(recording.store, recording.options);
+    for (int i = 0; i < kCount; ++i) {
+      add(writer, i, avstore::test::kWidth, recording.height);
+      writer.add_extra("{\"frame\": " + std::to_string(i) + "}");
+      if (failure.synced && i % 9 == 4) {
+        writer.sync();
+        CHECK(writer.durable_count() == i + 1);
+      }
+    }
+    writer.close();
+    check_whole(recording, kCount);
+    const auto records = avstore::read_extra(recording.store);
+    CHECK(records.size() == kCount);
+    // The first session is the probe's, and the second is given the first frame. Later ones may end
+    // before that call, or before any: frames are to become durable in time.
+    const bool comes = failure.nth == 1 && failure.session == 2;
+    CHECK((drivers.has_failed("h264_nvenc") || !comes));
+    if (drivers.has_failed("h264_nvenc")) {
+      CHECK(writer.statistics().encoder == "libx264");
+      REQUIRE(recording.warnings.size() == 1);
+      CHECK_THAT(recording.warnings[0],
+                 ContainsSubstring("h264_nvenc") && ContainsSubstring("libx264 encodes"));
+      CHECK(recording.encoders().back().encoder == "libx264");
+    }
+    CHECK(writer.statistics().frames_encoded == kCount);
+    CHECK(writer.statistics().frames_durable == kCount);
   }
 }
 
