@@ -587,7 +587,7 @@ TEST_CASE("repair moves nothing out of a folder that is not the store's own") {
                       is_open ? "no folder of the store's own" : "is no folder of the store") ==
         ErrorKind::corrupt);
   CHECK(tree(pictures) == before);
-  CHECK(any_contains(verify(store, {}).repairs, is_open ? "repair changes nothing" : "index"));
+  CHECK(any_contains(verify(store, {}).repairs, "repair changes nothing"));
   CHECK_FALSE(fs::exists(store / ".put-aside"));
 }
 
@@ -597,12 +597,14 @@ TEST_CASE("repair leaves a damaged chunk alone whose rows contradict each other"
   flip_bit(recording.file, static_cast<std::uintmax_t>(
                                8 * (recording.piece.position + recording.piece.bytes - 40)));
   sqlite(store, "UPDATE frames SET pts = 40 WHERE frame_index = 7");
-  const auto before = tree(store);
+  auto before = tree(store);
   CHECK(kind_of_error([&] { repair(store, {}); }, "contradicts itself; repair changes nothing") ==
         ErrorKind::corrupt);
   CHECK(kind_of_error([&] { repair(store, {true, {}}); }) == ErrorKind::corrupt);
   CHECK(any_contains(verify(store, {}).repairs, "contradicts itself; repair changes nothing"));
   auto after = tree(store);
-  after[".index.sqlite-shm"] = before.at(".index.sqlite-shm");
+  for (auto* files : {&before, &after}) {
+    files->erase(".index.sqlite-shm");  // memory of those who have the database open
+  }
   CHECK(after == before);
 }

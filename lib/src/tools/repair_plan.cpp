@@ -95,7 +95,19 @@ class Planner {
   bool is_video() const { return metadata_.is_video(); }
   std::string extension() const { return find_format(metadata_.format).extension; }
 
+  // What contradicts itself, or is not the store's own, is left to somebody who finds out why.
   void plan_chunk(const index::ChunkRow& row) {
+    try {
+      plan_chunk_of_the_store(row);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::corrupt) {
+        throw;
+      }
+      plan_.refusal = std::string(error.what()) + "; repair changes nothing";
+    }
+  }
+
+  void plan_chunk_of_the_store(const index::ChunkRow& row) {
     const bool last = row.chunk == chunks_.back().chunk;
     const bool is_open = row.state == index::ChunkState::open && last;
     if (!is_there(row.path)) {
@@ -105,7 +117,9 @@ class Planner {
       return;  // else there is nothing to be done about it
     }
     if (is_open) {
-      plan_open(row);
+      require_own(row);
+      plan_.open.push_back(is_video() ? open_video(row) : open_images(row));
+      describe_dropped(plan_.open.back());
       return;
     }
     if (last && !is_video() && plan_.has_lock && is_own(row)) {
@@ -113,20 +127,6 @@ class Planner {
       find_images_without_row(row, row.frame_count);
     }
     plan_index(row);
-  }
-
-  // What contradicts itself is left to somebody who finds out why.
-  void plan_open(const index::ChunkRow& row) {
-    try {
-      require_own(row);
-      plan_.open.push_back(is_video() ? open_video(row) : open_images(row));
-      describe_dropped(plan_.open.back());
-    } catch (const Error& error) {
-      if (error.kind() != ErrorKind::corrupt) {
-        throw;
-      }
-      plan_.refusal = std::string(error.what()) + "; repair changes nothing";
-    }
   }
 
   void require_own(const index::ChunkRow& row) const {
