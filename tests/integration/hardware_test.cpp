@@ -425,7 +425,7 @@ TEST_CASE("where an encoder fails the next one goes on, and no frame is lost") {
   }
   constexpr int kCount = 60;
   for (const std::int64_t place :
-       avstore::test::sample("failing encoders", static_cast<std::int64_t>(failures.size()), 30)) {
+       avstore::test::sample("failing encoders", static_cast<std::int64_t>(failures.size()), 15)) {
     const Failure& failure = failures.at(static_cast<std::size_t>(place));
     CAPTURE(static_cast<int>(failure.call), failure.nth, failure.b_frames, failure.session,
             failure.synced);
