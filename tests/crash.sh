@@ -20,6 +20,6 @@ install_missing "${build_packages[@]}" "${test_packages[@]}"
 if [[ ! -f $build/build.ninja ]]; then
     meson setup "$build" "$root" -Doptimization=1 -Ddebug=false -Dtests=enabled
 fi
-ninja -C "$build" tests/integration_tests
-AVSTORE_TEST_FULL=1 AVSTORE_CRASH_ROUNDS=${1:-600} AVSTORE_TEST_SEED=${2:-$RANDOM} "$build/tests/integration_tests" \
+ninja -C "$build" tests/avstore_tests
+AVSTORE_TEST_FULL=1 AVSTORE_CRASH_ROUNDS=${1:-600} AVSTORE_TEST_SEED=${2:-$RANDOM} "$build/tests/avstore_tests" \
     --filenames-as-tags "[#crash_test]"
