@@ -25,7 +25,8 @@ TemporaryFolder::TemporaryFolder(const std::string& beginning, const fs::path& p
   if (::mkdtemp(name.data()) == nullptr) {
     const int error = errno;
     throw Error(ErrorKind::io,
-                place.string() + ": cannot make a temporary folder in it: " + std::strerror(error), error);
+                place.string() + ": cannot make a temporary folder in it: " + std::strerror(error),
+                error);
   }
   path_ = name;
 }

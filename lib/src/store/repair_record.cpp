@@ -328,8 +328,9 @@ void RepairRecord::load() {
     kept_ = files(json.at("kept"));
     moved_ = files(json.at("moved"));
     for (const ordered_json& entry : json.at("made")) {
-      made_.push_back({entry.at("file").get<std::string>(), integer<std::int64_t>(entry.at("bytes")),
-           integer<std::uint32_t>(entry.at("crc32"))});
+      made_.push_back({entry.at("file").get<std::string>(),
+                       integer<std::int64_t>(entry.at("bytes")),
+                       integer<std::uint32_t>(entry.at("crc32"))});
       if (!can_be_of_store(made_.back().file)) {
         fail("names what is no file of the store");
       }
