@@ -13,6 +13,8 @@
 
 #include <fmt/format.h>
 
+#include "support/hot_journal.h"
+
 namespace avstore::fuzz {
 namespace {
 
@@ -85,7 +87,9 @@ WatchedFolder::WatchedFolder(fs::path folder, const fs::path& video, const fs::p
   for (const char* name : {"database.sqlite", "journaled.sqlite"}) {
     fs::copy_file(store / ".index.sqlite", folder_ / name);
   }
-  make_journal_that_names(folder_ / "journaled.sqlite", folder_ / "victim.txt");
+  if (!test::put_journal_that_names(folder_ / "victim.txt", folder_ / "journaled.sqlite")) {
+    throw std::logic_error("the seed's database has no first page");
+  }
   require(::mkfifo((folder_ / "fifo").c_str(), 0600), folder_ / "fifo");
   make_endless(folder_ / "endless");
   write(folder_ / "sparse", "not much");
@@ -117,50 +121,6 @@ std::string WatchedFolder::changes() const {
     text += "\n  is:  " + line;
   }
   return text;
-}
-
-void make_journal_that_names(const fs::path& database, const fs::path& victim) {
-  const auto big_endian = [](std::uint32_t value) {
-    std::string bytes;
-    for (const unsigned shift : {24U, 16U, 8U, 0U}) {
-      bytes += static_cast<char>(value >> shift & 0xFFU);
-    }
-    return bytes;
-  };
-  constexpr std::string_view kMagic = "\xd9\xd5\x05\xf9\x20\xa1\x63\xd7";
-  const std::string bytes = read(database);
-  if (bytes.size() < 512) {
-    return;
-  }
-  // See https://www.sqlite.org/fileformat2.html#the_rollback_journal: a journal of the first page
-  // as it is, and at the end the name.
-  const auto byte = [&bytes](std::size_t at) {
-    return std::uint32_t{static_cast<std::uint8_t>(bytes[at])};
-  };
-  std::uint32_t page_size = byte(16) << 8U | byte(17);
-  page_size = page_size == 1 ? 65536 : page_size;
-  if (page_size < 512 || bytes.size() < page_size) {
-    return;
-  }
-  const std::string page = bytes.substr(0, page_size);
-  std::uint32_t checksum = 0;
-  for (std::size_t at = page_size - 200; at > 0 && at < page_size; at -= 200) {
-    checksum += byte(at);
-  }
-  const std::string name = victim.string();
-  std::uint32_t sum = 0;
-  for (const char c : name) {
-    sum += static_cast<std::uint8_t>(c);
-  }
-  const auto pages = static_cast<std::uint32_t>(bytes.size() / page_size);
-  std::string journal = std::string(kMagic) + big_endian(1) + big_endian(0) + big_endian(pages) +
-                        big_endian(512) + big_endian(page_size);
-  journal.resize(512);
-  journal += big_endian(1) + page + big_endian(checksum);
-  journal += big_endian((1U << 30U) / page_size + 1) + name +
-             big_endian(static_cast<std::uint32_t>(name.size())) + big_endian(sum) +
-             std::string(kMagic);
-  write(database.string() + "-journal", journal);
 }
 
 }  // namespace avstore::fuzz

@@ -42,9 +42,4 @@ class WatchedFolder {
   std::vector<std::string> listed_;
 };
 
-// Puts a journal beside a database which SQLite takes for that of a transaction that was not ended,
-// over several databases: it removes `victim` once it has rolled back.
-void make_journal_that_names(const std::filesystem::path& database,
-                             const std::filesystem::path& victim);
-
 }  // namespace avstore::fuzz

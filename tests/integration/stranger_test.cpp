@@ -2,7 +2,7 @@
 // and sparse files in place of any of a store's files. Nothing outside of the store changes, no
 // file of the user's gets into the store, nothing hangs, and the disk does not fill.
 //
-// Names, kinds of entries, states of the store and what is done with it are combined. A run tries a
+// The test combines names, kinds of entries, states of the store and commands. A run tries a
 // sample of all combinations, chosen by AVSTORE_TEST_SEED; with AVSTORE_TEST_FULL=1 it tries all.
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -30,6 +30,7 @@
 #include "support/catch.h"
 #include "support/drawn_store.h"
 #include "support/extra_store.h"
+#include "support/hot_journal.h"
 #include "support/index_rows.h"
 #include "support/media_folder.h"
 #include "support/outcome.h"
@@ -87,7 +88,7 @@ std::int64_t room_taken(const fs::path& folder) {
   return blocks * kBlock;
 }
 
-// The files of a folder, but not those that links lead to, in which a text stands.
+// The files below a folder that contain a text. Links are not followed.
 std::vector<std::string> files_with(const std::string& text, const fs::path& folder) {
   std::vector<std::string> found;
   for (const auto& entry : fs::recursive_directory_iterator(folder)) {
@@ -154,7 +155,7 @@ void copy_store(const fs::path& from, const fs::path& to) {
   fs::copy(from, to, fs::copy_options::recursive);
 }
 
-// ---- what is done with it ------------------------------------------------------------------
+// ---- commands ------------------------------------------------------------------------------
 
 struct Command {
   std::string name;
@@ -398,7 +399,7 @@ TEST_CASE("a link to a database with a journal that names a file costs no file")
   write_stranger_store(place.home() / "made", "mjpeg/avi", State::closed);
   copy_store(place.home() / "made", place.store());
   fs::rename(place.home() / "made" / ".index.sqlite", place.home() / "database");
-  put_journal_that_names(place.home() / "secret.txt", place.home() / "database");
+  REQUIRE(put_journal_that_names(place.home() / "secret.txt", place.home() / "database"));
   fs::remove(place.store() / ".index.sqlite");
   fs::create_symlink(place.home() / "database", place.store() / ".index.sqlite");
   place.watch();

@@ -4,7 +4,6 @@
 #include <cmath>
 #include <fstream>
 #include <optional>
-#include <stdexcept>
 
 #include "support/programs.h"
 
@@ -76,42 +75,6 @@ fs::path closed_database(const TemporaryFolder& folder, std::int64_t frames) {
   append_plain(index, frames);
   index.close();
   return path;
-}
-
-// A journal of one page that holds what the page holds already. At its end comes the name of a
-// super-journal, which SQLite removes once it has rolled back.
-void put_journal_that_names(const fs::path& victim, const fs::path& database) {
-  constexpr std::size_t kPage = 4096;
-  const std::string content = read_text(database);
-  if (content.size() < kPage) {
-    throw std::logic_error("not a database");
-  }
-  const std::string page = content.substr(0, kPage);
-  const auto big_endian = [](std::size_t value) {
-    std::string bytes;
-    for (const unsigned shift : {24U, 16U, 8U, 0U}) {
-      bytes += static_cast<char>(value >> shift & 0xFFU);
-    }
-    return bytes;
-  };
-  const std::string magic = "\xd9\xd5\x05\xf9\x20\xa1\x63\xd7";
-  std::uint32_t checksum = 0;
-  for (std::size_t at = page.size() - 200; at < page.size(); at -= 200) {
-    checksum += static_cast<unsigned char>(page[at]);
-  }
-  std::string journal = magic + big_endian(1) + big_endian(0) + big_endian(content.size() / kPage) +
-                        big_endian(512) + big_endian(kPage);
-  journal.resize(512);
-  journal += big_endian(1) + page + big_endian(checksum);
-  const std::string name = victim.string();
-  std::uint32_t sum = 0;
-  for (const char c : name) {
-    sum += static_cast<unsigned char>(c);
-  }
-  // SQLite takes what stands for the page with the lock, which no database has, for the name.
-  journal += big_endian((1U << 30U) / kPage + 1) + name + big_endian(name.size()) +
-             big_endian(sum) + magic;
-  write_text(database.string() + "-journal", journal);
 }
 
 std::int64_t secondary_indexes(const fs::path& database) {

@@ -38,11 +38,6 @@ void append_all(index::Index& index, const Rows& rows);
 // The path of a closed database of plain rows.
 std::filesystem::path closed_database(const TemporaryFolder& folder, std::int64_t frames);
 
-// Puts a hot journal beside a database of pages of 4096 bytes, which changes nothing when SQLite
-// rolls it back, but has SQLite remove another file then.
-void put_journal_that_names(const std::filesystem::path& victim,
-                            const std::filesystem::path& database);
-
 // How many indexes the table of frames has, as the sqlite3 program sees it.
 std::int64_t secondary_indexes(const std::filesystem::path& database);
 

@@ -10,6 +10,7 @@
 
 #include "avstore/error.h"
 #include "support/catch.h"
+#include "support/hot_journal.h"
 #include "support/index_rows.h"
 #include "support/media_folder.h"
 #include "support/outcome.h"
@@ -149,7 +150,7 @@ TEST_CASE("index: a journal cannot have a file elsewhere removed") {
   const fs::path path = closed_database(folder, 10);
   const fs::path victim = folder.path() / "victim.txt";
   std::ofstream(victim) << "somebody's work\n";
-  const auto put = [&] { put_journal_that_names(victim, path); };
+  const auto put = [&] { REQUIRE(put_journal_that_names(victim, path)); };
 
   const auto refused = [&](const auto& open) {
     put();
