@@ -125,8 +125,9 @@ Command repair_command(CommandLine& line) {
       {"repair",
        "Complete a store whose recording was killed or failed: the last chunk is finished and its "
        "index files are written. Its frames can be read without that. All frames that can be read "
-       "are kept; those that cannot, because bytes are damaged or gone, are dropped and told of, "
-       "here and by avstore verify. The files as they were are put aside, not removed. Index files "
+       "are kept. repair drops frames whose bytes are damaged or gone; it lists them, and avstore "
+       "verify lists them from then on. The files as they were are put aside, not removed. Index "
+       "files "
        "of chunks that are gone or damaged are written anew from the database. Exit status 1 if "
        "frames were dropped or may be wrong",
        "  avstore repair arena.store --dry-run\n"

@@ -229,7 +229,8 @@ std::vector<Damage> drawn(const std::vector<Damage>& all, std::size_t count, std
   return some;
 }
 
-// Those that ffmpeg makes of a damaged file as they were recorded, by going on behind the damage.
+// The recorded frames that ffmpeg decodes unchanged from a damaged file: it continues behind the
+// damage.
 Frames seen_by_ffmpeg(const fs::path& file, const Frames& recorded) {
   std::set<std::string> md5s;
   for (const std::string& line :
@@ -246,7 +247,7 @@ Frames seen_by_ffmpeg(const fs::path& file, const Frames& recorded) {
   return frames;
 }
 
-// `before`: those that can be read as they were recorded.
+// `before`: the frames that can be read as they were recorded.
 void check_repair(const fs::path& store, const Frames& recorded, Frames before) {
   before.merge(exact(readable(store), recorded));
   const auto tree_before = contents(store);

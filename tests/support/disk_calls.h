@@ -72,7 +72,7 @@ class DiskCalls {
   // with that errno.
   void fail(std::int64_t nth, int error);
 
-  // Those that failed so far.
+  // The calls that failed so far.
   std::vector<DiskFailure> failures() const;
 
   // And all calls after it, as on a disk that stays full.

@@ -143,18 +143,19 @@ struct RepairResult {
   std::vector<std::string> losses;
 };
 
-// Complete a store whose writer failed or was killed: the last chunk is finished, with its index
-// files, and .lock removed. Frames without a row are no frames of the store. All frames that can be
-// read are kept, with their numbers and times: damage in the file is got around. Of frames that are
-// kept though their bytes, or those that they are decoded from, are not as they were written,
-// verify() goes on telling. Frames that cannot be read are dropped, so the frame_index of frames
-// behind them becomes less; the store remembers them (StoreInfo::losses, verify()). In a folder of
-// images only the last ones are dropped. The last chunk may be gone: its frames stay listed. A
-// database that is damaged is left alone, Error(corrupt): rebuild_index() makes another, and keeps
-// it. Index files of chunks that are gone or cannot be read are written anew from the database.
-// Nothing is done to a store that is complete. If this is killed, what is left is a store as before
-// or as after, to be repaired like any. Throws Error: not_found (no store), exists (it is being
-// recorded), corrupt, io.
+// Completes a store whose writer failed or was killed: finishes the last chunk, writes its index
+// files and removes .lock. Only frames with a row in the database are frames of the store.
+//
+// Every frame that can be decoded stays, with its number and time. verify() reports frames whose
+// own bytes, or the bytes of frames they depend on, differ from what was written. repair() drops
+// frames that cannot be decoded; the frame_index of the frames behind them decreases, and
+// StoreInfo::losses and verify() list the loss. In a folder of images it drops only the last ones.
+// If the file of the last chunk is missing, its frames stay listed. Missing and unreadable index
+// files are written anew from the database. A complete store is not changed.
+//
+// A repair that is killed leaves the store as before or as after it, and can be repeated. Throws
+// Error: not_found (no store), exists (the store is being recorded), corrupt (the database is
+// damaged, see rebuild_index(), or contradicts itself: nothing is changed), io.
 RepairResult repair(const std::filesystem::path& store, const RepairOptions& options);
 
 struct UndoResult {
@@ -162,11 +163,11 @@ struct UndoResult {
   std::vector<std::string> steps;  // a line for each thing done
 };
 
-// Undo the last repair that changed the store: the files that it put aside come back byte for byte,
-// and those that it made are removed. If this is killed, calling it again ends it. Throws Error:
-// not_found (no store, or nothing to undo), exists (it is being recorded), invalid_argument (the
-// store has changed since: frames were appended, renumbered, ...; nothing is done then), corrupt,
-// io.
+// Undoes the last repair that changed the store: puts the files back that the repair put aside,
+// byte for byte, and removes the files that it made. If this is killed, call it again. Throws
+// Error: not_found (no store, or nothing to undo), exists (it is being recorded), invalid_argument
+// (the store has changed since: frames were appended, renumbered, ...; nothing is done then),
+// corrupt, io.
 UndoResult undo_repair(const std::filesystem::path& store);
 
 // Remove all frames and extra data of a store for good; its metadata stays. Throws Error: not_found

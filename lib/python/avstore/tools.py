@@ -217,11 +217,11 @@ def verify(store: Path, *, deep: bool = False, progress: Optional[Progress] = No
 def repair(store: Path, *, dry_run: bool = False) -> RepairResult:
     """Complete a store whose recording failed or was killed: the last chunk is finished, and .lock removed.
 
-    All frames that can be read are kept, with their numbers and times; those that cannot, because bytes are damaged or gone, are
-    dropped, and the store remembers them (`Store.info`, `verify`). Frames that may be wrong stay, and `verify` goes on telling of
-    them. Index files of chunks that are gone or cannot be read are written anew from the database. The files as they were are kept
-    in the store's folder `put_aside`; `undo_repair` brings them back. Nothing is done to a store that is complete. dry_run: only say
-    what would be done. Ctrl-C does not stop it. Raises Exists if it is being recorded.
+    Every frame that can be decoded stays, with its number and time. repair drops frames whose bytes are damaged or gone;
+    `Store.info` and `verify` list them. Frames that may be wrong stay, and `verify` reports them. Missing and unreadable index files
+    are written anew from the database. The folder `put_aside` in the store keeps the files as they were; `undo_repair` puts them
+    back. A complete store is not changed. dry_run: only return what would be done. Ctrl-C does not stop it. Raises Exists if the
+    store is being recorded.
     """
     return RepairResult(*_native.repair(native_path(store), dry_run))
 

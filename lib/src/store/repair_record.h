@@ -44,7 +44,7 @@ std::vector<RepairEntry> repair_entries_of_records(const std::filesystem::path& 
 std::vector<std::string> describe_losses(const std::filesystem::path& store,
                                          const index::Index& index);
 
-// What tells whether a store's rows are still those that a repair made.
+// Tells whether the rows of a store have changed since a repair.
 struct RowsState {
   std::int64_t frames = 0;
   std::uint32_t names = 0;  // checksum of all numbers and times

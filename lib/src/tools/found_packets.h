@@ -46,9 +46,9 @@ class FoundPackets {
   // Reads the file once. `video` must outlive this. Throws Error: io, not_found.
   explicit FoundPackets(const UnfinishedVideo& video);
 
-  // Those of which there is a packet, ascending.
+  // The frames that have a packet, ascending.
   std::vector<std::int64_t> frames() const;
-  // Those of them whose packets are in a damaged piece.
+  // The frames whose packets lie in a damaged piece, ascending.
   std::vector<std::int64_t> frames_of_damage() const;
   // Takes the packets of frames for not found.
   void leave_out(const std::vector<std::int64_t>& frames);

@@ -243,7 +243,7 @@ class Repair {
 
   // ---- what changes ----
 
-  // All but what the record is told of: the database is not closed yet.
+  // Stages every change but the closing of the database, which needs the record first.
   index::Index stage(const tools::RepairPlan& plan, index::Index& index,
                      const store::StagedChange& staged) const {
     const fs::path database = staged.place(store::kIndexFile);
@@ -367,7 +367,7 @@ class Repair {
     row.checksum = store::checksum_text(store::joined_checksum(pieces));
   }
 
-  // Those that the writer knew as such, as far as the new file has them.
+  // Keeps the keyframes that the writer listed and the new file has.
   static void set_keyframes(const index::ChunkRow& row, const media::Scan& scan,
                             const std::vector<index::KeyframeRow>& known, index::Index& made) {
     std::set<std::int64_t> known_pts;

@@ -371,7 +371,7 @@ class Planner {
                                 base::crc32_of_file(file, 0, piece->bytes) == piece->crc32);
   }
 
-  // Whether all of it has been there, right or wrong, or what is there is an image.
+  // Whether the file has all its bytes, right or wrong, or can be decoded.
   bool has_image(const index::ChunkRow& row, const Pieces& pieces, std::int64_t frame_idx) const {
     if (is_image_as_written(row, pieces, frame_idx)) {
       return true;

@@ -35,7 +35,7 @@ struct OpenChunk {
     std::int64_t last = 0;
   };
   std::vector<Damage> damage{};
-  std::string dropped_numbers{};  // frame_number of those that are not kept, such as "7 to 9, 12"
+  std::string dropped_numbers{};  // frame_number of the dropped frames, such as "7 to 9, 12"
   // Video: what comes before the first frame is not as it was written, on which all frames depend.
   bool is_header_damaged = false;
   // There is no such file or folder. The frames keep their rows: they may come back.

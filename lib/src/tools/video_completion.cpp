@@ -205,7 +205,7 @@ class TrialDecoding {
     return video_.width == 0 || (image.width() == video_.width && image.height() == video_.height);
   }
 
-  // Of those that came out.
+  // Of the frames that the decoder returned.
   Frames frames_in_place() const {
     Frames frames;
     for (const std::int64_t frame : out_) {
