@@ -7,6 +7,7 @@
 # GROUP is one of the groups of tests below; without any all are run. WORKDIR is made, and what is in it is removed first. Videos and
 # stores stay in it.
 set -uo pipefail
+PATH=/usr/bin:$PATH # Debian's python3, whatever else comes first
 
 # Groups need nothing of each other, so they can run at the same time. Within a group tests use what those before have made.
 declare -A functions_of=(
@@ -189,6 +190,12 @@ until_true() {
         (( tries-- > 0 )) || return 1
         sleep 0.02
     done
+}
+
+# kill_after SECONDS PROCESS: the limit of a failure, for the background. Whoever reads our output must not wait for its sleep.
+kill_after() {
+    sleep "$1" >/dev/null 2>&1
+    kill -s KILL "$2" 2>/dev/null
 }
 
 # --------------------------------------------------------------------------------------------------------------------- test data
@@ -1045,7 +1052,7 @@ stopped_unread() {
         pid=$!
         until_true 60 rows_at_least unread$kind.record 5
         kill -s INT $pid
-        (sleep 60; kill -s KILL $pid) 2>/dev/null & # the limit of a failure
+        kill_after 60 $pid &
         wait $pid
         same "Ctrl-C while nobody reads, $kind: status" 0 $?
         kill $! 2>/dev/null
@@ -1110,7 +1117,7 @@ signal_tests() {
     pid=$!
     until_true 60 catches_interrupts $pid
     kill -s INT $pid
-    (sleep 20; kill -s KILL $pid) 2>/dev/null &
+    kill_after 20 $pid &
     wait $pid
     if (( SECONDS - begin < 15 )); then
         ok "Ctrl-C while no frame comes"

@@ -18,6 +18,7 @@
 # shellcheck disable=SC2046,SC2086 # options of ffmpeg are kept and printed as lists of words, to be split
 set -euo pipefail
 shopt -s inherit_errexit
+PATH=/usr/bin:$PATH # Debian's python3, whatever else comes first
 
 [[ $# == 1 ]] || { sed -n '4p' "$0" | cut -c3- >&2; exit 2; }
 here=$(cd "$(dirname "$0")" && pwd)

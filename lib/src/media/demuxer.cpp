@@ -12,6 +12,7 @@
 #include "media/av.h"
 #include "media/avi_chunks.h"
 #include "media/byte_stream.h"
+#include "media/devices.h"
 #include "media/log.h"
 
 namespace avstore::media {
@@ -54,13 +55,21 @@ StreamInfo describe(AVFormatContext* file, AVStream* stream) {
   return info;
 }
 
+// Null for an empty name.
 const AVInputFormat* find_input_format(const std::string& name) {
   if (name.empty()) {
     return nullptr;
   }
   const AVInputFormat* format = av_find_input_format(name.c_str());
+  bool has_devices = true;
   if (format == nullptr) {
-    throw Error(ErrorKind::invalid_argument, "unknown input format '" + name + "'");
+    has_devices = register_devices();
+    format = av_find_input_format(name.c_str());
+  }
+  if (format == nullptr) {
+    throw Error(ErrorKind::invalid_argument,
+                "unknown input format '" + name + "'" +
+                    (has_devices ? "" : "; libavdevice, for capture devices, is not installed"));
   }
   return format;
 }
@@ -130,17 +139,13 @@ void refuse_pipes_and_devices(const std::string& file) {
 
 }  // namespace
 
-bool knows_input_format(const std::string& name) {
-  avdevice_register_all();
-  return av_find_input_format(name.c_str()) != nullptr;
-}
+void require_input_format(const std::string& name) { find_input_format(name); }
 
 class Demuxer::Impl {
  public:
   Impl(const std::string& url, const DemuxerOptions& options)
       : url_(url), give_up_(options.give_up) {
     capture_log();
-    avdevice_register_all();
     open(options);
     select(options.stream);
     if (options.unpack_b_frames && stream_->codecpar->codec_id == AV_CODEC_ID_MPEG4) {

@@ -66,8 +66,9 @@ struct DemuxerOptions {
   std::function<bool()> give_up;
 };
 
-// Whether libav has a demuxer or device of that name.
-bool knows_input_format(const std::string& name);
+// Throws Error(invalid_argument) if libav has no demuxer or device of that name. An empty name
+// stands for any.
+void require_input_format(const std::string& name);
 
 // Opens a file (or any URL libavformat takes) and reads one video stream of it, in file order.
 // For one thread at a time.

@@ -117,9 +117,7 @@ void require_valid_source(const CameraOptions& camera) {
     require(!camera.size && camera.pixel_format.empty() && !camera.stream,
             fmt::format("{} says itself what its size and pixel format are", kRawStreamFormat));
   } else {
-    require(camera.input_format.empty() || camera.input_format == kRawVideo ||
-                media::knows_input_format(camera.input_format),
-            "unknown input format '" + camera.input_format + "'");
+    media::require_input_format(camera.input_format);
   }
   require(!camera.reconnect || is_on_network(camera),
           "only sources on a network can be sought again once they are lost");
