@@ -139,7 +139,9 @@ void refuse_pipes_and_devices(const std::string& file) {
 
 }  // namespace
 
-void require_input_format(const std::string& name) { find_input_format(name); }
+void require_input_format(const std::string& name) {
+  find_input_format(name);
+}
 
 class Demuxer::Impl {
  public:

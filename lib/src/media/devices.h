@@ -3,8 +3,8 @@
 
 namespace avstore::media {
 
-// Load libavdevice and register its formats with libavformat, once for the process. Returns false if
-// libavdevice is not installed. Thread-safe.
+// Load libavdevice and register its formats with libavformat, once for the process. Returns false
+// if libavdevice is not installed. Thread-safe.
 //
 // libavdevice is not linked to: it brings some eighty libraries (libavfilter, SDL, OpenGL), and
 // loading them would double the time that every command and `import avstore` takes to start.
