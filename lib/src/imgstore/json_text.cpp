@@ -44,7 +44,12 @@ char32_t surrogate_at(std::string_view text, std::size_t position) {
   return 0xD000U | ((second & 0x3FU) << 6U) | (third & 0x3FU);
 }
 
-void append_character(std::string& out, char32_t c) {
+// Whether a character stands for itself between quotes.
+bool is_plain(char32_t c) {
+  return c >= 0x20 && c != '"' && c != '\\' && (c < 0xD800 || c > 0xDFFF) && c != kInvalidCodePoint;
+}
+
+void append_escaped(std::string& out, char32_t c) {
   switch (c) {
     case '"':
       out += "\\\"";
@@ -61,13 +66,11 @@ void append_character(std::string& out, char32_t c) {
     case '\t':
       out += "\\t";
       return;
+    case kInvalidCodePoint:
+      append_utf8(out, U'\uFFFD');
+      return;
     default:
-      break;
-  }
-  if (c < 0x20 || (c >= 0xD800 && c <= 0xDFFF)) {
-    out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
-  } else {
-    append_utf8(out, c);
+      out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
   }
 }
 
@@ -75,15 +78,21 @@ void append_character(std::string& out, char32_t c) {
 
 std::string json_string(std::string_view text) {
   std::string out = "\"";
-  std::size_t position = 0;
-  while (position < text.size()) {
+  std::size_t run = 0;  // where characters begin that stand for themselves
+  for (std::size_t position = 0; position < text.size();) {
+    const std::size_t begin = position;
     char32_t c = next_code_point(text, position);
     if (c == kInvalidCodePoint) {
       c = surrogate_at(text, position);
       position += c == kInvalidCodePoint ? 1 : 3;
     }
-    append_character(out, c == kInvalidCodePoint ? U'\uFFFD' : c);
+    if (!is_plain(c)) {
+      out += text.substr(run, begin - run);
+      append_escaped(out, c);
+      run = position;
+    }
   }
+  out += text.substr(run);
   return out + '"';
 }
 
@@ -304,25 +313,25 @@ std::string JsonReader::string() {
     fail("expected a string");
   }
   std::string out;
+  std::size_t run = position_;  // where characters begin that stand for themselves
   while (position_ < text_.size()) {
     const char c = text_[position_];
-    if (c == '"') {
+    if (c == '"' || c == '\\') {
+      out += text_.substr(run, position_ - run);
       ++position_;
-      return out;
-    }
-    if (c == '\\') {
-      ++position_;
+      if (c == '"') {
+        return out;
+      }
       append_escape(out);
+      run = position_;
       continue;
     }
     if (static_cast<unsigned char>(c) < 0x20) {
       fail("a control character in a string");
     }
-    const char32_t code_point = next_code_point(text_, position_);
-    if (code_point == kInvalidCodePoint) {
+    if (next_code_point(text_, position_) == kInvalidCodePoint) {
       fail("not UTF-8");
     }
-    append_utf8(out, code_point);
   }
   fail("a string without an end");
 }
