@@ -54,7 +54,7 @@ def run(*command, **environment):
 
 def first_failure(full):
     """The tests that failed, or nothing."""
-    tests = run("meson", "test", "-C", "build", "--no-rebuild", "--maxfail", "1", *(["--timeout-multiplier", "20"] if full else []),
+    tests = run("meson", "test", "-C", "build", "--no-rebuild", "--maxfail", "1", "--num-processes", str((os.cpu_count() or 1) + 1), *(["--timeout-multiplier", "20"] if full else []),
                 **({"AVSTORE_TEST_FULL": "1"} if full else {}))
     return [line.split()[2] for line in tests.stdout.splitlines() if " FAIL " in line or " TIMEOUT " in line]
 

@@ -1182,7 +1182,7 @@ output_tests() {
 
     # a terminal gets a bar, once the work takes more than a second
     if command -v script >/dev/null; then
-        script -qec "'$avstore' import long.mp4 bar.store --preset slow" /dev/null </dev/null >bar 2>/dev/null
+        script -qec "'$avstore' import long.mp4 bar.store --preset faster" /dev/null </dev/null >bar 2>/dev/null
         matches "a bar on a terminal" '[0-9]+ %  [0-9]+/250 frames  [0-9]+/s  [0-9]+:[0-9]+ left' "$(cat bar)"
     else
         skip "a bar on a terminal" "there is no program script"

@@ -12,6 +12,7 @@
 #include "avstore/reader.h"
 #include "avstore/tools.h"
 #include "support/catch.h"
+#include "support/linear_decode.h"
 #include "support/media_folder.h"
 #include "support/programs.h"
 #include "support/sample.h"
@@ -87,7 +88,7 @@ TEST_CASE("copied packets give the frames of the source") {
   const std::vector<TestVideo> videos = avstore::test::test_videos();
   // A sample copies every other video in chunks of one of the sizes.
   const auto count = static_cast<std::int64_t>(videos.size());
-  for (const std::int64_t place : avstore::test::sample("copies", 2 * count, count / 2)) {
+  for (const std::int64_t place : avstore::test::sample("copies", 2 * count, 32)) {
     const TestVideo& video = videos.at(static_cast<std::size_t>(place / 2));
     const std::int64_t chunk_size = kChunkSizes.at(static_cast<std::size_t>(place % 2));
     CAPTURE(video.name, chunk_size);
@@ -127,7 +128,7 @@ TEST_CASE("frames have the times that the source states") {
   int checked = 0;
   const std::vector<TestVideo> videos = avstore::test::test_videos();
   const auto places =
-      avstore::test::sample("times of videos", static_cast<std::int64_t>(videos.size()), 40);
+      avstore::test::sample("times of videos", static_cast<std::int64_t>(videos.size()), 16);
   for (const std::int64_t place : places) {
     const TestVideo& video = videos.at(static_cast<std::size_t>(place));
     if (changes_size(video) || video.name.starts_with("format-change") ||

@@ -226,7 +226,7 @@ TEST_CASE("random reads on and on cost no more than from the keyframe, or from w
 TEST_CASE("a frame of any test video costs no more than the frames from its keyframe on") {
   const auto videos = avstore::test::test_videos();
   for (const std::int64_t place :
-       avstore::test::sample("cost of frames", static_cast<std::int64_t>(videos.size()), 40)) {
+       avstore::test::sample("cost of frames", static_cast<std::int64_t>(videos.size()), 16)) {
     const avstore::test::TestVideo& video = videos.at(static_cast<std::size_t>(place));
     if (video.name.find("-change") != std::string::npos) {
       continue;  // no store holds them

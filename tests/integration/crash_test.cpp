@@ -23,6 +23,7 @@
 #include "avstore/tools.h"
 #include "support/catch.h"
 #include "support/drawn_store.h"
+#include "support/linear_decode.h"
 #include "support/media_folder.h"
 #include "support/processes.h"
 #include "support/programs.h"
@@ -143,7 +144,7 @@ void record(const fs::path& folder, const Round& round, const SharedLog& log) {
 void kill_recording(pid_t child, const Round& round, const SharedLog& log) {
   while (log->cameras[round.cameras - 1].added < round.kill_at && !log->closed &&
          is_running(child)) {
-    std::this_thread::yield();
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(round.longer);
   while (std::chrono::steady_clock::now() < end) {
@@ -259,7 +260,7 @@ void check_store(const fs::path& store, const Round& round, std::int64_t durable
 
 TEST_CASE("A recording that is killed loses no frame that was durable") {
   const char* rounds = std::getenv("AVSTORE_CRASH_ROUNDS");
-  for (const std::int64_t i : sample("kills", rounds == nullptr ? 60 : std::atoi(rounds), 8)) {
+  for (const std::int64_t i : sample("kills", rounds == nullptr ? 60 : std::atoi(rounds), 5)) {
     std::mt19937 random(1000 * sample_seed() + static_cast<std::uint32_t>(i));
     const TemporaryFolder folder;
     const Round round = draw_round(random);

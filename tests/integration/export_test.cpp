@@ -11,6 +11,7 @@
 #include "avstore/tools.h"
 #include "support/catch.h"
 #include "support/drawn_store.h"
+#include "support/linear_decode.h"
 #include "support/media_folder.h"
 #include "support/outcome.h"
 #include "support/processes.h"
@@ -26,7 +27,7 @@ using avstore::IndexRange;
 using Catch::Matchers::ContainsSubstring;
 
 // Frames that come out of a decoder.
-std::int64_t decoded_frames(const fs::path& video) {
+std::int64_t frame_count_in(const fs::path& video) {
   return static_cast<std::int64_t>(frame_md5s(video).size());
 }
 
@@ -58,8 +59,8 @@ std::int64_t keyframes_in(const avstore::Reader& reader) {
 }
 
 std::int64_t keyframes_stated(const fs::path& video) {
-  const auto packets = probe(video, "-show_entries packet=flags");
-  return std::count_if(packets.begin(), packets.end(), [](const auto& i) { return i[0] == 'K'; });
+  const auto packets = packets_of(video);
+  return std::count_if(packets.begin(), packets.end(), [](const auto& i) { return i.is_keyframe; });
 }
 
 ExportOptions options_without_saving() {
@@ -100,7 +101,7 @@ TEST_CASE("export copies every frame where PTS cannot be kept in the store") {
     cut.range = {8, 33};
     cut.overwrite = true;
     avstore::export_video(store, video, cut);
-    CHECK(decoded_frames(video) == 25);
+    CHECK(frame_count_in(video) == 25);
   }
   SECTION("in a folder that cannot be written") {
     fs::create_directory(folder.path() / "out");
@@ -266,7 +267,7 @@ TEST_CASE("a store that is being recorded is exported as far as it is durable") 
   REQUIRE_FALSE(succeeds("ffprobe -loglevel quiet " + quoted(chunk.string())));
   const fs::path video = folder.path() / "out.mp4";
   CHECK(avstore::export_video(store, video, {}).frames == 40);
-  CHECK(decoded_frames(video) == 40);
+  CHECK(frame_count_in(video) == 40);
 }
 
 TEST_CASE("a cut through 10 bit stays 10 bit, or it is told") {
@@ -297,7 +298,7 @@ TEST_CASE("a cut through 10 bit stays 10 bit, or it is told") {
       CHECK((result.frames_encoded < 35) == (open == "0"));
       CHECK(stream(video, "codec_name") == "hevc");
       CHECK(stream(video, "pix_fmt") == "yuv420p10le");
-      CHECK(decoded_frames(video) == 35);
+      CHECK(frame_count_in(video) == 35);
       CHECK(notices.empty());
     }
     avstore::export_video(make("ffv1" + ending, "-c:v ffv1"), video, options);
@@ -330,7 +331,7 @@ TEST_CASE("a cut through what nothing encodes alike is encoded as a whole, and i
                                    options);
     };
     CHECK(export_range("cut", {5, 40}).frames_encoded == 35);
-    CHECK(decoded_frames(folder.path() / ("cut" + ending)) == 35);
+    CHECK(frame_count_in(folder.path() / ("cut" + ending)) == 35);
     CHECK(stream(folder.path() / ("cut" + ending), "codec_name") == "h264");
     REQUIRE(notices.size() == 1);
     CHECK_THAT(notices[0], ContainsSubstring("8 bit"));
@@ -371,8 +372,8 @@ Exported export_times(const std::vector<double>& times, const std::string& endin
   options.notice = [&](const std::string& text) { made.notices.push_back(text); };
   const fs::path video = folder.path() / ("out" + ending);
   avstore::export_video(folder.path() / "store", video, options);
-  for (const std::string& line : probe(video, "-show_entries packet=pts_time")) {
-    made.times.push_back(std::stod(line));
+  for (const auto& packet : packets_of(video)) {
+    made.times.push_back(packet.pts_seconds);
   }
   std::sort(made.times.begin(), made.times.end());  // packets come in the order of decoding
   const double first = made.times.at(0);
@@ -468,8 +469,8 @@ TEST_CASE("nominal rates that Matroska has no ticks for: every frame has its own
     options.notice = [&](const std::string& text) { notices.push_back(text); };
     avstore::export_video(store, folder.path() / name, options);
     std::vector<double> times;
-    for (const std::string& line : probe(folder.path() / name, "-show_entries packet=pts_time")) {
-      times.push_back(std::stod(line));
+    for (const auto& packet : packets_of(folder.path() / name)) {
+      times.push_back(packet.pts_seconds);
     }
     std::sort(times.begin(), times.end());
     const double first = times.at(0);
@@ -555,10 +556,9 @@ TEST_CASE("times that no video can have are errors which name them") {
     CHECK(error.kind() == avstore::ErrorKind::invalid_argument);
     CHECK(says(error, "between frame 0 and the next"));
     export_to("out.mkv", avstore::Timing::real);
-    CHECK(probe(folder.path() / "out.mkv", "-show_entries packet=pts_time").at(1) ==
-          "1700000000.000000");
+    CHECK(packets_of(folder.path() / "out.mkv").at(1).pts_seconds == 1700000000);
   }
   CHECK_FALSE(fs::exists(folder.path() / "out.mp4"));
   export_to("nominal.mp4", avstore::Timing::nominal);
-  CHECK(decoded_frames(folder.path() / "nominal.mp4") == 3);
+  CHECK(frame_count_in(folder.path() / "nominal.mp4") == 3);
 }

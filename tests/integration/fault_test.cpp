@@ -340,7 +340,7 @@ TEST_CASE("A recording that replaces a store, killed at any call, leaves the one
   }));
   REQUIRE(calls > 10);
   int old_ones = 0, new_ones = 0;
-  for (const std::int64_t place : sample("killed replacements", calls + 1, 24)) {
+  for (const std::int64_t place : sample("killed replacements", calls + 1, 12)) {
     const std::int64_t nth = place + 1;
     const TemporaryFolder folder;
     const fs::path store = folder.path() / "store";

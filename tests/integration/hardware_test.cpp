@@ -16,6 +16,7 @@
 #include "support/catch.h"
 #include "support/drawn_store.h"
 #include "support/encoder_drivers.h"
+#include "support/linear_decode.h"
 #include "support/media_folder.h"
 #include "support/outcome.h"
 #include "support/programs.h"

@@ -8,6 +8,7 @@
 #include "avstore/tools.h"
 #include "support/catch.h"
 #include "support/drawn_store.h"
+#include "support/linear_decode.h"
 #include "support/media_folder.h"
 #include "support/programs.h"
 

@@ -387,7 +387,7 @@ TEST_CASE("A power cut takes no frame that was durable") {
   const fs::path root = fs::canonical(folder.path());
   const DiskLog log =
       log_recording(root / "store", options_for(format, Durability::power), frames_before);
-  for (const std::int64_t i : sample("power cuts", kCuts, 12)) {
+  for (const std::int64_t i : sample("power cuts", kCuts, 6)) {
     std::mt19937 random(static_cast<std::uint32_t>(i));
     const Cut cut = draw_cut(log, random);
     CAPTURE(format, frames_before, i, cut.at, log.events.size(), cut.keep);

@@ -384,7 +384,7 @@ TEST_CASE("whatever a stranger puts in place of a store's file harms nobody") {
   place.watch();
   const std::vector<Case> cases = all_cases();
   for (const std::int64_t place_of_case :
-       avstore::test::sample("traps", static_cast<std::int64_t>(cases.size()), 60)) {
+       avstore::test::sample("traps", static_cast<std::int64_t>(cases.size()), 30)) {
     const Case& one = cases.at(static_cast<std::size_t>(place_of_case));
     copy_store(stores[{one.format, one.state}], place.store());
     put_trap(*one.trap, place, one.name);

@@ -23,6 +23,7 @@
 #include "avstore/writer.h"
 #include "support/catch.h"
 #include "support/drawn_store.h"
+#include "support/linear_decode.h"
 #include "support/media_folder.h"
 #include "support/outcome.h"
 #include "support/processes.h"

@@ -329,7 +329,7 @@ def test_control_c_stops_reading_many(folder, how):
 import os, signal, sys, threading, numpy, avstore
 path, how = sys.argv[1:]
 signal.signal(signal.SIGINT, signal.default_int_handler)
-image = numpy.random.default_rng(0).integers(0, 255, (240, 320), numpy.uint8)
+image = numpy.random.default_rng(0).integers(0, 255, (96, 128), numpy.uint8)
 with avstore.create(path, "ffv1/mkv", chunk_size=100) as w:
     for i in range(100):
         w.add(image, i, i)

@@ -1,7 +1,6 @@
-// Frames that show their number, and stores of them.
+// Stores of drawn frames.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -14,40 +13,12 @@
 #include "avstore/tools.h"
 #include "avstore/writer.h"
 #include "support/catch.h"
+#include "support/drawn_frames.h"
 
 namespace avstore::test {
 
 constexpr std::int64_t kMaxNumber = std::numeric_limits<std::int64_t>::max();
 constexpr std::int64_t kMinNumber = std::numeric_limits<std::int64_t>::min();
-
-// --- Frames: a bar code of the number above smooth waves that move with it ---
-
-constexpr int kBars = 8;
-constexpr int kBarRows = 16;
-constexpr int kWidth = 96;
-constexpr int kHeight = 64;
-
-struct Rgb {
-  int r, g, b;
-};
-
-// What is drawn at a place of frame `number`, and its brightness.
-Rgb color_at(int x, int y, int number, int width);
-int luma(Rgb c);
-
-// Pixels and a view of them. Moving it keeps the view right.
-struct Drawn {
-  std::vector<std::uint8_t> bytes;
-  ImageView view;
-};
-
-// Of the number, its lowest eight bits are seen in the bar code.
-Drawn draw(PixelFormat format, int number, int width = kWidth, int height = kHeight);
-
-bool is_planar(PixelFormat format);
-
-// The number in the bar code of any image whose plane 0 tells bright from dark.
-int code_of(const ImageView& image);
 
 // Of bytes.
 double mean_difference(const std::vector<std::uint8_t>& a, const std::vector<std::uint8_t>& b);

@@ -77,17 +77,6 @@ std::vector<std::string> probe(const fs::path& file, const std::string& what) {
   return run_lines("ffprobe -v error -select_streams v:0 -of csv=p=0 " + what + " " + quoted(file));
 }
 
-std::vector<std::string> frame_md5s(const fs::path& file) {
-  std::vector<std::string> all;
-  for (const std::string& line : run_lines("ffmpeg -v error -i " + quoted(file) +
-                                           " -map 0:v:0 -fps_mode passthrough -f framemd5 -")) {
-    if (line[0] != '#') {
-      all.push_back(line.substr(line.rfind(' ') + 1));
-    }
-  }
-  return all;
-}
-
 std::string python(const std::string& script, const fs::path& argument) {
   return run(kPython + " -c " + quoted(script) + " " + quoted(argument));
 }

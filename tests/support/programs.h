@@ -31,9 +31,6 @@ std::vector<std::string> sqlite(const std::filesystem::path& store, const std::s
 // What ffprobe says of a file's first video stream, as lines of comma-separated values.
 std::vector<std::string> probe(const std::filesystem::path& file, const std::string& what);
 
-// MD5s of the frames of a file as ffmpeg decodes it from beginning to end.
-std::vector<std::string> frame_md5s(const std::filesystem::path& file);
-
 // What a script of Python prints that finds `argument` in sys.argv[1].
 std::string python(const std::string& script, const std::filesystem::path& argument);
 

@@ -3,7 +3,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -52,7 +52,9 @@ Values column(const ExtraData& data, const std::string& name) {
 
 std::string read(const fs::path& file) {
   std::ifstream input(file, std::ios::binary);
-  return {std::istreambuf_iterator<char>(input), {}};
+  std::ostringstream bytes;
+  bytes << input.rdbuf();
+  return bytes.str();
 }
 
 void write(const fs::path& file, const std::string& bytes) {

@@ -1,4 +1,6 @@
 // Images in files: against what the ffmpeg program and NumPy make of the same files.
+#include <fmt/format.h>
+
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -64,38 +66,62 @@ TEST_CASE("image files keep their pixels, and ffmpeg reads and writes the same")
     for (const PixelFormat format : formats) {
       DYNAMIC_SECTION(extension << " " << format.name()) {
         const TemporaryFolder folder;
-        for (const auto& [width, height] :
-             std::vector<std::pair<int, int>>{{1, 1}, {7, 5}, {97, 65}, {256, 3}}) {
-          const fs::path file = folder.path() / ("image" + extension);
-          const Bytes bytes = random_bytes(avstore::packed_size(format, width, height), 6);
-          avstore::write_image(file, view_of(format, width, height, bytes));
+        // The program goes from a palette to gray by way of colour, and misses some values by one.
+        const PixelFormat compared =
+            extension == ".bmp" && format == pixel::gray8 ? pixel::bgr24 : format;
+        // One run of the program reads what we wrote and writes what we are to read, another one
+        // reads that.
+        std::string inputs;
+        std::string outputs;
+        std::string their_inputs;
+        std::string their_outputs;
+        const auto name = [&](const std::string& kind, std::size_t i) {
+          return folder.path() / (kind + std::to_string(i));
+        };
+        const auto as_raw = [&](std::size_t input, const fs::path& file) {
+          return fmt::format(" -map {} -f rawvideo -pix_fmt {} {}", input, ffmpeg_name(compared),
+                             quoted(file));
+        };
+        const std::vector<std::pair<int, int>> sizes{{1, 1}, {7, 5}, {97, 65}, {256, 3}};
+        std::vector<Bytes> all;
+        for (std::size_t i = 0; i < sizes.size(); ++i) {
+          const auto [width, height] = sizes[i];
+          const fs::path file = name("image", i).concat(extension);
+          all.push_back(random_bytes(avstore::packed_size(format, width, height), 6));
+          avstore::write_image(file, view_of(format, width, height, all[i]));
           CAPTURE(width, height);
           const Image image = avstore::read_image(file);
           CHECK(image.width() == width);
           CHECK(image.height() == height);
-          const bool same = converted(image.view(), format) == bytes;
+          const bool same = converted(image.view(), format) == all[i];
           CHECK(same);
-          if (extension == ".npy") {
-            continue;
-          }
-          // The program goes from a palette to gray by way of colour, and misses some values by
-          // one.
-          const PixelFormat compared =
-              extension == ".bmp" && format == pixel::gray8 ? pixel::bgr24 : format;
-          const bool ffmpeg_reads_same = by_ffmpeg("-i " + quoted(file), compared) ==
-                                         converted(view_of(format, width, height, bytes), compared);
+          CHECK_FALSE(fs::exists(file.string() + ".tmp"));
+          write_bytes(name("raw", i), all[i]);
+          const fs::path theirs = name("theirs", i).concat(extension);
+          inputs += fmt::format(" -i {} -f rawvideo -pix_fmt {} -s {}x{} -i {}", quoted(file),
+                                ffmpeg_name(format), width, height, quoted(name("raw", i)));
+          outputs += as_raw(2 * i, name("ours-read", i)) +
+                     fmt::format(" -map {} {}", 2 * i + 1, quoted(theirs));
+          their_inputs += " -i " + quoted(theirs);
+          their_outputs += as_raw(i, name("theirs-read", i));
+        }
+        if (extension == ".npy") {
+          return;
+        }
+        run("ffmpeg -v error -y" + inputs + outputs);
+        run("ffmpeg -v error -y" + their_inputs + their_outputs);
+        for (std::size_t i = 0; i < sizes.size(); ++i) {
+          const auto [width, height] = sizes[i];
+          CAPTURE(width, height);
+          const bool ffmpeg_reads_same =
+              read_bytes(name("ours-read", i)) ==
+              converted(view_of(format, width, height, all[i]), compared);
           CHECK(ffmpeg_reads_same);
-          const fs::path raw = folder.path() / "raw";
-          const fs::path theirs = folder.path() / ("theirs" + extension);
-          write_bytes(raw, bytes);
-          run("ffmpeg -v error -y -f rawvideo -pix_fmt " + ffmpeg_name(format) + " -s " +
-              std::to_string(width) + "x" + std::to_string(height) + " -i " + quoted(raw) + " " +
-              quoted(theirs));
-          const bool reads_theirs = converted(avstore::read_image(theirs).view(), compared) ==
-                                    by_ffmpeg("-i " + quoted(theirs), compared);
+          const Image theirs = avstore::read_image(name("theirs", i).concat(extension));
+          const bool reads_theirs =
+              converted(theirs.view(), compared) == read_bytes(name("theirs-read", i));
           CHECK(reads_theirs);
         }
-        CHECK_FALSE(fs::exists(folder.path() / ("image" + extension + ".tmp")));
       }
     }
   }

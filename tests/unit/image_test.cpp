@@ -1,8 +1,11 @@
 // Images in memory: against numbers worked out by hand, and against what the ffmpeg program makes
 // of the same bytes.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,7 +27,6 @@ using avstore::ErrorKind;
 using avstore::Image;
 using avstore::ImageView;
 using avstore::PixelFormat;
-using avstore::test::by_ffmpeg;
 using avstore::test::Bytes;
 using avstore::test::converted;
 using avstore::test::ffmpeg_name;
@@ -32,6 +34,7 @@ using avstore::test::kind_of_error;
 using avstore::test::kPixelFormats;
 using avstore::test::quoted;
 using avstore::test::random_bytes;
+using avstore::test::read_bytes;
 using avstore::test::run;
 using avstore::test::TemporaryFolder;
 using avstore::test::view_of;
@@ -397,19 +400,25 @@ TEST_CASE("conversions agree with the ffmpeg program's") {
         bytes[i] = static_cast<std::uint8_t>(90 + i * 70 / bytes.size());
       }
       write_bytes(raw, bytes);
+      std::string program = fmt::format("ffmpeg -v error -y -f rawvideo -pix_fmt {} -s {}x{} -i {}",
+                                        ffmpeg_name(from), width, height, quoted(raw));
+      std::map<std::string, Bytes> all;
       for (const PixelFormat to : kPixelFormats) {
-        const std::string input = "-f rawvideo -pix_fmt " + ffmpeg_name(from) + " -s " +
-                                  std::to_string(width) + "x" + std::to_string(height) + " -i " +
-                                  quoted(raw);
         const Image image = avstore::convert(view_of(from, width, height, bytes), to);
-        const Bytes found = avstore::pack(image.view());
+        all[ffmpeg_name(to)] = avstore::pack(image.view());
         // Gray becomes full range; the program has to be told.
         const bool full = image.view().color.full_range;
         // From gray to interleaved chroma libswscale leaves the chroma out; a detour helps.
         const bool is_gray = from == pixel::gray8 || from == pixel::gray16;
         const std::string detour = is_gray && to == pixel::nv12 ? "format=yuv420p," : "";
-        const Bytes expected =
-            by_ffmpeg(input + (full ? " -vf " + detour + "scale=out_range=full" : ""), to);
+        program += (full ? " -vf " + detour + "scale=out_range=full" : "") +
+                   fmt::format(" -f rawvideo -pix_fmt {0} {1}", ffmpeg_name(to),
+                               quoted(folder.path() / ffmpeg_name(to)));
+      }
+      run(program);
+      for (const PixelFormat to : kPixelFormats) {
+        const Bytes& found = all.at(ffmpeg_name(to));
+        const Bytes expected = read_bytes(folder.path() / ffmpeg_name(to));
         REQUIRE(found.size() == expected.size());
         int worst = 0;
         // Of 16-bit samples the high byte.
