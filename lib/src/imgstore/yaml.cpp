@@ -30,6 +30,8 @@ std::string leaf_text(const YamlNode& node) {
   return tag + (node.type == ScalarType::string ? yaml_string(node.text) : node.text);
 }
 
+// Not yaml-cpp's emitter: what it writes of a key of more than 1024 characters PyYAML refuses, and
+// its lists look otherwise than the reference's.
 class BlockWriter {
  public:
   std::string take() { return std::move(out_); }
