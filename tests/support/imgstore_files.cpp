@@ -1,6 +1,7 @@
 #include "support/imgstore_files.h"
 
 #include <fmt/format.h>
+#include <zlib.h>
 
 #include <limits>
 #include <span>
@@ -67,15 +68,8 @@ const std::vector<double>& odd_times() {
 
 namespace {
 
-std::uint32_t crc32(const Bytes& bytes) {
-  std::uint32_t crc = 0xFFFFFFFFU;
-  for (const std::uint8_t byte : bytes) {
-    crc ^= byte;
-    for (int bit = 0; bit < 8; ++bit) {
-      crc = (crc >> 1U) ^ ((crc & 1U) != 0 ? 0xEDB88320U : 0U);
-    }
-  }
-  return ~crc;
+std::uint32_t crc32_of(const Bytes& bytes) {
+  return static_cast<std::uint32_t>(::crc32_z(0, bytes.data(), bytes.size()));
 }
 
 class ArchiveMaker {
@@ -145,7 +139,7 @@ class ArchiveMaker {
 
 RawMember honest_member(const std::string& name, const Bytes& bytes) {
   const auto size = static_cast<std::uint32_t>(bytes.size());
-  return {name, bytes, 0, size, size, crc32(bytes)};
+  return {name, bytes, 0, size, size, crc32_of(bytes)};
 }
 
 RawMember deflated_member(const std::string& name, const Bytes& bytes) {
