@@ -8,8 +8,8 @@
 # spread sample of their cases. The sample follows a seed, which is printed; AVSTORE_TEST_SEED=N repeats it.
 # --full, which takes hours, tries all cases, and adds quickstart.sh, pip, clang-tidy, fuzzing, Debian 13 in a folder of its own, and
 # builds without optional libraries and with the address, undefined behaviour and thread sanitizers.
-# What is made lies in build-tests, with --full also in build, build-lean, build-sanitize, build-threads and build-fuzz; the log of each
-# step is in build-tests/logs.
+# What is made lies in build-tests, with --full also in build, build-lean, build-analysis, build-sanitize, build-threads and
+# build-fuzz; the log of each step is in build-tests/logs.
 #
 # shellcheck disable=SC2317 # functions are called by way of check()
 set -uo pipefail
@@ -29,6 +29,7 @@ build=$root/build-tests
 sanitized=$root/build-sanitize
 threaded=$root/build-threads
 lean=$root/build-lean
+analysis=$root/build-analysis
 installed=$build/installed
 logs=$build/logs
 begin=$SECONDS
@@ -191,8 +192,11 @@ EOF
 }
 
 static_analysis() {
+    # Configured only, without precompiled headers: those are GCC's.
+    rm -rf "$analysis"
+    meson setup "$analysis" -Db_pch=false
     find lib/src apps -name '*.cpp' -print0 | sort -z |
-        xargs -0 -n 1 -P "$(nproc)" clang-tidy -p "$build" --quiet
+        xargs -0 -n 1 -P "$(nproc)" clang-tidy -p "$analysis" --quiet
 }
 
 full_checks() {

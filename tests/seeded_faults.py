@@ -9,6 +9,7 @@ tests then does not run. Prints a line for each fault, and in the end how many w
 """
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -56,7 +57,7 @@ def first_failure(full):
     """The tests that failed, or nothing."""
     tests = run("meson", "test", "-C", "build", "--no-rebuild", "--maxfail", "1", "--num-processes", str((os.cpu_count() or 1) + 1), *(["--timeout-multiplier", "20"] if full else []),
                 **({"AVSTORE_TEST_FULL": "1"} if full else {}))
-    return [line.split()[2] for line in tests.stdout.splitlines() if " FAIL " in line or " TIMEOUT " in line]
+    return re.findall(r"^ *\d+/\d+ .* / (\S+) +(?:FAIL|TIMEOUT|ERROR)\b", tests.stdout, re.MULTILINE)
 
 
 def main():
