@@ -53,19 +53,19 @@ def run(*command, **environment):
                           stderr=subprocess.STDOUT, env={**os.environ, **environment})
 
 
-def first_failure(full):
-    """The tests that failed, or nothing."""
-    tests = run("meson", "test", "-C", "build", "--no-rebuild", "--maxfail", "1", "--num-processes", str((os.cpu_count() or 1) + 1), *(["--timeout-multiplier", "20"] if full else []),
-                **({"AVSTORE_TEST_FULL": "1"} if full else {}))
-    return re.findall(r"^ *\d+/\d+ .* / (\S+) +(?:FAIL|TIMEOUT|ERROR)\b", tests.stdout, re.MULTILINE)
+def failures(full):
+    """The first test that fails, or several that fail at the same time; none if all pass. The suites that catch most come first."""
+    for suite in ("unit", "integration", "python", "cli"):
+        tests = run("meson", "test", "-C", "build", "--no-rebuild", "--suite", suite, "--maxfail", "1",
+                    "--num-processes", str((os.cpu_count() or 1) + 1), *(["--timeout-multiplier", "20"] if full else []),
+                    **({"AVSTORE_TEST_FULL": "1"} if full else {}))
+        failed = re.findall(r"^ *\d+/\d+ .* / (\S+) +(?:FAIL|TIMEOUT|ERROR)\b", tests.stdout, re.MULTILINE)
+        if failed:
+            return failed
+    return []
 
 
-def main():
-    arguments = sys.argv[1:]
-    full = "--full" in arguments
-    names = [name for name in arguments if name != "--full"] or list(FAULTS)
-    if any(name not in FAULTS for name in names):
-        sys.exit(__doc__.split("\n\n")[1])
+def make_copy():
     shutil.rmtree(COPY.parent, ignore_errors=True)
     COPY.mkdir(parents=True)
     archive = subprocess.run(["git", "-C", ROOT, "archive", "HEAD"], check=True, stdout=subprocess.PIPE).stdout
@@ -75,20 +75,35 @@ def main():
     if built.returncode != 0:
         sys.exit(built.stdout)
 
+
+def seed(name, full):
+    """Put a fault into the copy, and take it out again. Returns what failures() does."""
+    path, right, wrong = FAULTS[name]
+    file = COPY / "lib" / "src" / path
+    text = file.read_text(encoding="utf-8")
+    if text.count(right) != 1:
+        sys.exit(f"{name}: {path} has what is to be changed {text.count(right)} times")
+    file.write_text(text.replace(right, wrong), encoding="utf-8")
+    try:
+        built = run("ninja", "-C", "build")
+        if built.returncode != 0:
+            sys.exit(f"{name}: does not compile\n{built.stdout[-2000:]}")
+        return failures(full)
+    finally:
+        file.write_text(text, encoding="utf-8")
+
+
+def main():
+    arguments = sys.argv[1:]
+    full = "--full" in arguments
+    names = [name for name in arguments if name != "--full"] or list(FAULTS)
+    if any(name not in FAULTS for name in names):
+        sys.exit(__doc__.split("\n\n")[1])
+    make_copy()
     caught = 0
     for name in names:
-        path, right, wrong = FAULTS[name]
-        file = COPY / "lib" / "src" / path
-        text = file.read_text(encoding="utf-8")
-        if text.count(right) != 1:
-            sys.exit(f"{name}: {path} has what is to be changed {text.count(right)} times")
-        file.write_text(text.replace(right, wrong), encoding="utf-8")
         begin = time.monotonic()
-        built = run("ninja", "-C", "build")
-        failed = first_failure(full) if built.returncode == 0 else None
-        file.write_text(text, encoding="utf-8")
-        if failed is None:
-            sys.exit(f"{name}: does not compile\n{built.stdout[-2000:]}")
+        failed = seed(name, full)
         caught += bool(failed)
         print(f"{name}: {'caught by ' + ', '.join(failed) if failed else 'not caught'}, {time.monotonic() - begin:.0f} s", flush=True)
     print(f"{caught} of {len(names)} caught")
