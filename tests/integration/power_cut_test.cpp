@@ -341,11 +341,28 @@ struct Cut {
   double keep = 0;
 };
 
-// Once the writer is there: what one at level `process` leaves before it may be anything.
+// Once the writer is there, anywhere: what one at level `process` leaves before it may be anything.
 Cut draw_cut(const DiskLog& log, std::mt19937& random) {
   static const std::vector<double> kKept{0, 0.5, 0.9, 1};
   const std::size_t first = log.marks.front().events;
   return {first + random() % (log.events.size() + 1 - first), kKept.at(random() % kKept.size())};
+}
+
+// Cuts anywhere, and some that take all that was not synced at the moment when more frames were
+// promised to be durable.
+std::vector<std::pair<Cut, std::uint32_t>> cuts_of(const DiskLog& log) {
+  constexpr int kCuts = 250;
+  std::vector<std::pair<Cut, std::uint32_t>> cuts;
+  for (const std::int64_t i : sample("power cuts", kCuts, 4)) {
+    const auto seed = static_cast<std::uint32_t>(i);
+    std::mt19937 random(seed);
+    cuts.emplace_back(draw_cut(log, random), seed);
+  }
+  const auto promises = static_cast<std::int64_t>(log.marks.size());
+  for (const std::int64_t i : sample("power cuts at a promise", promises, 5)) {
+    cuts.push_back({{log.marks.at(static_cast<std::size_t>(i)).events, 0}, 1});
+  }
+  return cuts;
 }
 
 // The store's folder after the cut, below `to`.
@@ -382,15 +399,13 @@ TEST_CASE("The model of the disk has what the disk has") {
 TEST_CASE("A power cut takes no frame that was durable") {
   const std::string format = GENERATE("avc1/mp4", "h264/mkv", "mjpeg/avi", "png");
   const int frames_before = GENERATE(0, 25);
-  constexpr int kCuts = 250;
   const TemporaryFolder folder;
   const fs::path root = fs::canonical(folder.path());
   const DiskLog log =
       log_recording(root / "store", options_for(format, Durability::power), frames_before);
-  for (const std::int64_t i : sample("power cuts", kCuts, 6)) {
-    std::mt19937 random(static_cast<std::uint32_t>(i));
-    const Cut cut = draw_cut(log, random);
-    CAPTURE(format, frames_before, i, cut.at, log.events.size(), cut.keep);
+  for (const auto& [cut, seed] : cuts_of(log)) {
+    std::mt19937 random(seed);
+    CAPTURE(format, frames_before, seed, cut.at, log.events.size(), cut.keep);
     const TemporaryFolder after;
     make_anew(log, cut, root, after.path(), random);
     const fs::path store = after.path() / "store";
@@ -402,7 +417,7 @@ TEST_CASE("A power cut takes no frame that was durable") {
     }
     CHECK(wrong_codes(store).empty());
     check_extra(store, frames_before, durable);
-    if (i % 5 == 0 || !is_full_run()) {
+    if (seed % 5 == 0 || !is_full_run()) {
       repair(store, {});
       const VerifyResult found = verify(store, {true, {}});
       CAPTURE(found.findings);
