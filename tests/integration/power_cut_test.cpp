@@ -348,19 +348,25 @@ Cut draw_cut(const DiskLog& log, std::mt19937& random) {
   return {first + random() % (log.events.size() + 1 - first), kKept.at(random() % kKept.size())};
 }
 
-// Cuts anywhere, and some that take all that was not synced at the moment when more frames were
-// promised to be durable.
+// Cuts anywhere, and some just after a sync, that take all that has not been synced.
 std::vector<std::pair<Cut, std::uint32_t>> cuts_of(const DiskLog& log) {
   constexpr int kCuts = 250;
   std::vector<std::pair<Cut, std::uint32_t>> cuts;
-  for (const std::int64_t i : sample("power cuts", kCuts, 4)) {
+  for (const std::int64_t i : sample("power cuts", kCuts, 3)) {
     const auto seed = static_cast<std::uint32_t>(i);
     std::mt19937 random(seed);
     cuts.emplace_back(draw_cut(log, random), seed);
   }
-  const auto promises = static_cast<std::int64_t>(log.marks.size());
-  for (const std::int64_t i : sample("power cuts at a promise", promises, 5)) {
-    cuts.push_back({{log.marks.at(static_cast<std::size_t>(i)).events, 0}, 1});
+  std::vector<std::size_t> synced;
+  for (std::size_t i = log.marks.front().events; i < log.events.size(); ++i) {
+    const DiskCall call = log.events[i].call;
+    if (call == DiskCall::fsync || call == DiskCall::fdatasync) {
+      synced.push_back(i + 1);
+    }
+  }
+  for (const std::int64_t i :
+       sample("power cuts after a sync", static_cast<std::int64_t>(synced.size()), 6)) {
+    cuts.push_back({{synced.at(static_cast<std::size_t>(i)), 0}, 1});
   }
   return cuts;
 }
