@@ -256,6 +256,7 @@ require "build" build_tree "$build" --werror -Doptimization=1 -Ddebug=false -Dte
 # Tests write and sync small files all the time. With --full they do it on the disk.
 if ! $full && [[ -z ${TMPDIR-} && -w /dev/shm ]] && (( $(df --output=avail -k /dev/shm | tail -n 1) > 4000000 )); then
     TMPDIR=$(mktemp -d /dev/shm/avstore-tests-XXXXXX)
+    chmod 755 "$TMPDIR" # for tests that become another user
     export TMPDIR
     trap 'rm -rf "$TMPDIR"' EXIT
 fi
